@@ -1,0 +1,133 @@
+"""Half-open intervals `[start, end)` between instants in UTC, and the boundaries of billing.
+
+Boundaries are computed in local wall time of an IANA zone from the original anchor every
+time, so that 31 January is followed by 28 February and then by 31 March. A wall time that a
+change of clocks skips moves forward by the gap; one that occurs twice is its first occurrence.
+"""
+
+from calendar import monthrange
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+Unit = Literal["day", "week", "month", "quarter", "half_year", "year"]
+Alignment = Literal["anniversary", "calendar"]
+
+_MONTHS = {"month": 1, "quarter": 3, "half_year": 6, "year": 12}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Period:
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        if self.start.utcoffset() is None or self.end.utcoffset() is None:
+            raise ValueError("a period lies between aware instants")
+        if self.end < self.start:
+            raise ValueError(f"a period cannot end at {self.end} before it starts at {self.start}")
+
+    def contains(self, at: datetime) -> bool:
+        return self.start <= at < self.end
+
+    def intersection(self, other: "Period") -> "Period | None":
+        """What both cover, or None when that is nothing."""
+        start, end = max(self.start, other.start), min(self.end, other.end)
+        return Period(start, end) if start < end else None
+
+    @property
+    def length(self) -> timedelta:
+        return self.end - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class Cadence:
+    """How often: `count` × `unit`. `count` is at least 1."""
+
+    unit: Unit
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise ValueError(f"a cadence counts at least one {self.unit}, not {self.count}")
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The boundaries of a subscription's billing.
+
+    `anchor` is the instant whose local date and wall time every boundary repeats; with
+    `calendar` alignment boundaries are the local starts of the unit, and the anchor is unused.
+    """
+
+    cadence: Cadence
+    zone: ZoneInfo
+    alignment: Alignment
+    anchor: datetime
+
+    def next_boundary(self, after: datetime) -> datetime:
+        """The first boundary of one unit strictly after `after`, plus `count` − 1 units."""
+        index = self._last_index_at(after) + 1
+        return self._boundary(index + self.cadence.count - 1)
+
+    def containing(self, at: datetime, start: datetime) -> Period:
+        """The period that holds `at`, walking from `start`. Raises ValueError before it."""
+        if at < start:
+            raise ValueError(f"{at} lies before the first period, which starts at {start}")
+        period = Period(start, self.next_boundary(start))
+        while at >= period.end:
+            period = Period(period.end, self.next_boundary(period.end))
+        return period
+
+    def boundary_at_or_before(self, at: datetime) -> datetime:
+        """The last boundary of one unit at or before `at`: where a full period would begin."""
+        return self._boundary(self._last_index_at(at))
+
+    def _base(self) -> datetime:
+        local = self.anchor.astimezone(self.zone).replace(tzinfo=None)
+        return floor_local(local, self.cadence.unit) if self.alignment == "calendar" else local
+
+    def _boundary(self, index: int) -> datetime:
+        return to_instant(add_units(self._base(), self.cadence.unit, index), self.zone)
+
+    def _last_index_at(self, at: datetime) -> int:
+        """The greatest index whose boundary is at or before `at`."""
+        local, base = at.astimezone(self.zone).replace(tzinfo=None), self._base()
+        if months := _MONTHS.get(self.cadence.unit):
+            distance = (local.year - base.year) * 12 + local.month - base.month
+            index = distance // months
+        else:
+            index = (local - base).days // (7 if self.cadence.unit == "week" else 1)
+        while self._boundary(index + 1) <= at:
+            index += 1
+        while self._boundary(index) > at:
+            index -= 1
+        return index
+
+
+def add_units(local: datetime, unit: Unit, count: int) -> datetime:
+    """Wall time plus `count` units; the day of the month is clamped to the month's length."""
+    if unit == "day":
+        return local + timedelta(days=count)
+    if unit == "week":
+        return local + timedelta(weeks=count)
+    month = local.month - 1 + _MONTHS[unit] * count
+    year, month = local.year + month // 12, month % 12 + 1
+    return local.replace(year=year, month=month, day=min(local.day, monthrange(year, month)[1]))
+
+
+def floor_local(local: datetime, unit: Unit) -> datetime:
+    """The start of the day, Monday, month, quarter, half-year or year that holds `local`."""
+    day = local.date()
+    if unit == "week":
+        day -= timedelta(days=day.weekday())
+    elif unit != "day":
+        months = _MONTHS[unit]
+        day = date(day.year, (day.month - 1) // months * months + 1, 1)
+    return datetime.combine(day, time())
+
+
+def to_instant(local: datetime, zone: ZoneInfo) -> datetime:
+    """The UTC instant of a wall time; a skipped one moves forward, a double one is the first."""
+    return local.replace(tzinfo=zone, fold=0).astimezone(UTC)

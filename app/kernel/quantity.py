@@ -1,0 +1,88 @@
+"""Exact decimals: the arithmetic of every quantity and amount.
+
+Python's default context silently rounds to 28 digits; products of two stored numbers need
+more. `EXACT` has room for them and raises instead of rounding.
+"""
+
+from decimal import (
+    ROUND_HALF_UP,
+    Context,
+    Decimal,
+    DecimalException,
+    DivisionByZero,
+    FloatOperation,
+    Inexact,
+    InvalidOperation,
+    Overflow,
+)
+from fractions import Fraction
+
+EXACT = Context(
+    prec=200, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow, FloatOperation]
+)
+# Room for rounding: `quantize` and integer division may drop digits on purpose.
+_ROUNDING = Context(prec=200, traps=[InvalidOperation, DivisionByZero, Overflow, FloatOperation])
+
+# What ClickHouse stores of a metered quantity: Decimal(76, 18).
+QUANTITY_DECIMALS = 18
+QUANTITY_INTEGER_DIGITS = 38
+
+
+def parse_decimal(text: str) -> Decimal:
+    """The exact decimal a caller wrote. Raises ValueError for anything not a finite number."""
+    try:
+        value = EXACT.create_decimal(text)
+    except (DecimalException, ValueError, TypeError) as error:
+        raise ValueError(f"{text!r} is not a decimal number") from error
+    if not value.is_finite():
+        raise ValueError(f"{text!r} is not a finite number")
+    return value
+
+
+def round_half_away(value: Decimal, decimals: int) -> Decimal:
+    """To `decimals` places (negative: tens, hundreds …), halves away from zero."""
+    return value.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP, context=_ROUNDING)
+
+
+def ratio_rounded(numerator: Decimal, denominator: Decimal, decimals: int) -> Decimal:
+    """`numerator / denominator`, rounded once to `decimals` places, halves away from zero.
+
+    The quotient is taken as a fraction, so that no digit is lost before the rounding.
+    Raises ZeroDivisionError.
+    """
+    return fraction_rounded(Fraction(numerator) / Fraction(denominator), decimals)
+
+
+def fraction_rounded(value: Fraction, decimals: int) -> Decimal:
+    """A fraction to `decimals` places, halves away from zero."""
+    scaled = abs(value) * Fraction(10) ** decimals
+    whole = (2 * scaled.numerator + scaled.denominator) // (2 * scaled.denominator)
+    return EXACT.scaleb(Decimal(whole if value >= 0 else -whole), -decimals)
+
+
+def whole_steps(value: Decimal, size: Decimal, *, up: bool) -> Decimal:
+    """How many steps of `size` there are in `value`, rounded up or down, exactly."""
+    steps = Fraction(value) / Fraction(size)
+    floor = steps.numerator // steps.denominator
+    return Decimal(floor + 1 if up and steps != floor else floor)
+
+
+def plain(value: Decimal) -> str:
+    """Without exponent and without trailing zeros: `1.50` → "1.5", `1E+3` → "1000"."""
+    text = format(value, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text in {"-0", ""} else text
+
+
+__all__ = [
+    "EXACT",
+    "QUANTITY_DECIMALS",
+    "QUANTITY_INTEGER_DIGITS",
+    "fraction_rounded",
+    "parse_decimal",
+    "plain",
+    "ratio_rounded",
+    "round_half_away",
+    "whole_steps",
+]
