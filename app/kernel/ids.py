@@ -47,7 +47,7 @@ _last = 0
 
 def ulid() -> str:
     """A new ULID, greater than every one this process has made before."""
-    global _last  # noqa: PLW0603 - the monotone counter is the point of this function
+    global _last
     fresh = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
     with _lock:
         _last = max(fresh, _last + 1)

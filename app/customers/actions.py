@@ -1,0 +1,151 @@
+"""What can be done with a customer: one function per verb, each one transaction."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from tortoise.exceptions import IntegrityError
+
+from app.customers import reads
+from app.customers.customer import Address, CreateCustomer, Customer, CustomerStatus
+from app.customers.errors import CustomerIsActive, CustomerIsArchived
+from app.customers.events import (
+    CustomerArchived,
+    CustomerCreated,
+    CustomerRestored,
+    CustomerUpdated,
+)
+from app.customers.models import CustomerTable
+from app.infra import outbox
+from app.infra.postgres import writing
+from app.kernel import checks
+from app.kernel.commands import fields_of
+from app.kernel.errors import AlreadyExists, Invalid
+from app.kernel.ids import new_id
+from app.kernel.scope import Actor, Scope
+from app.tenants import audit
+
+
+async def create(scope: Scope, command: CreateCustomer, *, by: Actor, at: datetime) -> Customer:
+    """Raises: Invalid, AlreadyExists (another customer has the external id)."""
+    values = _checked(fields_of(command))
+    customer_id = new_id("cus")
+    try:
+        async with writing(scope):
+            await CustomerTable.create(
+                id=customer_id,
+                tenant_id=scope.tenant_id,
+                environment_id=scope.environment_id,
+                created_at=at,
+                updated_at=at,
+                **values,
+            )
+            customer = await reads.get(scope, customer_id)
+            await audit.record(scope, by, "customer.create", customer_id, at=at, after=customer)
+            await outbox.put(scope, CustomerCreated(entity_id=customer_id, occurred_at=at))
+    except IntegrityError as error:
+        raise AlreadyExists("customer", "externalId", command.external_id) from error
+    return customer
+
+
+async def update(
+    scope: Scope, customer_id: str, patch: Mapping[str, Any], *, by: Actor, at: datetime
+) -> Customer:
+    """Change the fields that `patch` holds; an absent field stays as it is.
+
+    The external id may change: events already sent keep the old one.
+    Raises: Invalid, NotFound, CustomerIsArchived, AlreadyExists.
+    """
+    values = _checked(patch)
+    try:
+        async with writing(scope):
+            before = await _locked(scope, customer_id)
+            if before.status is CustomerStatus.ARCHIVED:
+                raise CustomerIsArchived(customer_id)
+            await CustomerTable.filter(id=customer_id).update(**values, updated_at=at)
+            after = await reads.get(scope, customer_id)
+            await audit.record(
+                scope, by, "customer.update", customer_id, at=at, before=before, after=after
+            )
+            await outbox.put(scope, CustomerUpdated(entity_id=customer_id, occurred_at=at))
+    except IntegrityError as error:
+        raise AlreadyExists("customer", "externalId", patch["external_id"]) from error
+    return after
+
+
+async def archive(scope: Scope, customer_id: str, *, by: Actor, at: datetime) -> Customer:
+    """Take the customer out of use; its external id becomes free. Raises: NotFound, Conflict."""
+    async with writing(scope):
+        before = await _locked(scope, customer_id)
+        if before.status is CustomerStatus.ARCHIVED:
+            raise CustomerIsArchived(customer_id)
+        await CustomerTable.filter(id=customer_id).update(archived_at=at, updated_at=at)
+        after = await reads.get(scope, customer_id)
+        await audit.record(
+            scope, by, "customer.archive", customer_id, at=at, before=before, after=after
+        )
+        await outbox.put(scope, CustomerArchived(entity_id=customer_id, occurred_at=at))
+    return after
+
+
+async def restore(scope: Scope, customer_id: str, *, by: Actor, at: datetime) -> Customer:
+    """Put an archived customer back. Raises: NotFound, CustomerIsActive, AlreadyExists."""
+    try:
+        async with writing(scope):
+            before = await _locked(scope, customer_id)
+            if before.status is CustomerStatus.ACTIVE:
+                raise CustomerIsActive(customer_id)
+            await CustomerTable.filter(id=customer_id).update(archived_at=None, updated_at=at)
+            after = await reads.get(scope, customer_id)
+            await audit.record(
+                scope, by, "customer.restore", customer_id, at=at, before=before, after=after
+            )
+            await outbox.put(scope, CustomerRestored(entity_id=customer_id, occurred_at=at))
+    except IntegrityError as error:
+        raise AlreadyExists("customer", "externalId", before.external_id) from error
+    return after
+
+
+async def _locked(scope: Scope, customer_id: str) -> Customer:
+    """The customer, its row locked until the transaction ends."""
+    await (
+        CustomerTable.filter(
+            tenant_id=scope.tenant_id, environment_id=scope.environment_id, id=customer_id
+        )
+        .select_for_update()
+        .values_list("id")
+    )
+    return await reads.get(scope, customer_id)
+
+
+def _checked(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns to store for the fields given. Raises: Invalid."""
+    return {name: _CHECKS[name](value) for name, value in fields.items()}
+
+
+def _address(value: Address | None) -> dict[str, str]:
+    if value is None:
+        return {}
+    parts = {name: part for name, part in asdict(value).items() if part is not None}
+    for name, part in parts.items():
+        field = "address." + {"postal_code": "postalCode"}.get(name, name)
+        parts[name] = checks.country(part, field) if name == "country" else checks.text(part, field)
+    return parts
+
+
+def _required(value: Any, field: str) -> Any:
+    if value is None:
+        raise Invalid(f"{field}: must not be null", field=field, code="REQUIRED")
+    return value
+
+
+_CHECKS = {
+    "external_id": lambda v: checks.text(_required(v, "externalId"), "externalId"),
+    "name": lambda v: checks.text(_required(v, "name"), "name"),
+    "email": lambda v: None if v is None else checks.email(v),
+    "timezone": lambda v: checks.timezone(_required(v, "timezone")),
+    "currency": lambda v: None if v is None else checks.currency(v),
+    "address": _address,
+    "metadata": lambda v: checks.metadata(v or {}),
+}

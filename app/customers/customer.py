@@ -1,0 +1,57 @@
+"""A customer: whom a tenant's usage and invoices belong to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class CustomerStatus(StrEnum):
+    ACTIVE = "active"
+    ARCHIVED = "archived"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where invoices are addressed to. `country` is ISO 3166-1 alpha-2."""
+
+    line1: str | None = None
+    line2: str | None = None
+    city: str | None = None
+    state: str | None = None
+    postal_code: str | None = None
+    country: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A row as everyone above the table sees it.
+
+    `external_id` is the tenant's own name for the customer; events carry it. It is unique
+    among the customers of the environment that are not archived. `timezone` is an IANA name
+    and becomes the zone of subscriptions created without one.
+    """
+
+    id: str
+    external_id: str
+    name: str
+    email: str | None
+    timezone: str
+    currency: str | None
+    address: Address
+    metadata: Mapping[str, str]
+    status: CustomerStatus
+    created_at: datetime
+    updated_at: datetime
+    archived_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateCustomer:
+    external_id: str
+    name: str
+    email: str | None = None
+    timezone: str = "UTC"
+    currency: str | None = None
+    address: Address = field(default_factory=Address)
+    metadata: Mapping[str, str] = field(default_factory=dict)

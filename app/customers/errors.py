@@ -1,0 +1,26 @@
+"""What can be wrong with a customer.
+
+DomainError
+├── Invalid            INVALID_EXTERNAL_ID, INVALID_NAME, INVALID_EMAIL, INVALID_TIMEZONE,
+│                      INVALID_CURRENCY, INVALID_COUNTRY, INVALID_METADATA
+├── NotFound           NOT_FOUND
+└── Conflict
+    ├── AlreadyExists  ALREADY_EXISTS (external_id)
+    └── CustomerArchived, CustomerNotArchived
+"""
+
+from app.kernel.errors import Conflict
+
+
+class CustomerIsArchived(Conflict):
+    code = "CUSTOMER_ARCHIVED"
+
+    def __init__(self, customer_id: str) -> None:
+        super().__init__(f"customer {customer_id} is archived; restore it first", field="id")
+
+
+class CustomerIsActive(Conflict):
+    code = "CUSTOMER_NOT_ARCHIVED"
+
+    def __init__(self, customer_id: str) -> None:
+        super().__init__(f"customer {customer_id} is not archived", field="id")

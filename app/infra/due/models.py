@@ -1,0 +1,22 @@
+from tortoise import fields
+from tortoise.models import Model
+
+from app.infra.tables import id_field
+
+
+class DueItemTable(Model):
+    """Work that falls due at an instant of its environment's clock; one per kind and subject."""
+
+    id = id_field(primary_key=True)
+    tenant_id = id_field()
+    environment_id = id_field()
+    kind = fields.CharField(max_length=64)
+    subject_id = id_field()
+    due_at = fields.DatetimeField()
+    attempts = fields.IntField(default=0)
+    last_error = fields.TextField(null=True)
+
+    class Meta:
+        table = "due_items"
+        unique_together = (("tenant_id", "environment_id", "kind", "subject_id"),)
+        indexes = (("kind", "due_at"),)
