@@ -20,8 +20,9 @@ from app.customers.models import CustomerTable
 from app.infra import outbox
 from app.infra.postgres import writing
 from app.kernel import checks
+from app.kernel.checks import Checks, checked, required
 from app.kernel.commands import fields_of
-from app.kernel.errors import AlreadyExists, Invalid
+from app.kernel.errors import AlreadyExists
 from app.kernel.ids import new_id
 from app.kernel.scope import Actor, Scope
 from app.tenants import audit
@@ -29,7 +30,7 @@ from app.tenants import audit
 
 async def create(scope: Scope, command: CreateCustomer, *, by: Actor, at: datetime) -> Customer:
     """Raises: Invalid, AlreadyExists (another customer has the external id)."""
-    values = _checked(fields_of(command))
+    values = checked(fields_of(command), _CHECKS)
     customer_id = new_id("cus")
     try:
         async with writing(scope):
@@ -57,7 +58,7 @@ async def update(
     The external id may change: events already sent keep the old one.
     Raises: Invalid, NotFound, CustomerIsArchived, AlreadyExists.
     """
-    values = _checked(patch)
+    values = checked(patch, _CHECKS)
     try:
         async with writing(scope):
             before = await _locked(scope, customer_id)
@@ -114,14 +115,9 @@ async def _locked(scope: Scope, customer_id: str) -> Customer:
             tenant_id=scope.tenant_id, environment_id=scope.environment_id, id=customer_id
         )
         .select_for_update()
-        .values_list("id")
+        .only("id")
     )
     return await reads.get(scope, customer_id)
-
-
-def _checked(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns to store for the fields given. Raises: Invalid."""
-    return {name: _CHECKS[name](value) for name, value in fields.items()}
 
 
 def _address(value: Address | None) -> dict[str, str]:
@@ -134,17 +130,11 @@ def _address(value: Address | None) -> dict[str, str]:
     return parts
 
 
-def _required(value: Any, field: str) -> Any:
-    if value is None:
-        raise Invalid(f"{field}: must not be null", field=field, code="REQUIRED")
-    return value
-
-
-_CHECKS = {
-    "external_id": lambda v: checks.text(_required(v, "externalId"), "externalId"),
-    "name": lambda v: checks.text(_required(v, "name"), "name"),
+_CHECKS: Checks = {
+    "external_id": lambda v: checks.text(required(v, "externalId"), "externalId"),
+    "name": lambda v: checks.text(required(v, "name"), "name"),
     "email": lambda v: None if v is None else checks.email(v),
-    "timezone": lambda v: checks.timezone(_required(v, "timezone")),
+    "timezone": lambda v: checks.timezone(required(v, "timezone")),
     "currency": lambda v: None if v is None else checks.currency(v),
     "address": _address,
     "metadata": lambda v: checks.metadata(v or {}),

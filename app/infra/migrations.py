@@ -7,7 +7,8 @@ the models say more than the migrations, and `make` writes the migration that is
 
 import asyncio
 import re
-from collections.abc import Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from contextvars import Context
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -15,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 from tortoise import Tortoise, connections
 from tortoise.migrations.autodetector import MigrationAutodetector
 from tortoise.migrations.executor import MigrationExecutor, MigrationTarget
+from tortoise.migrations.operations import AddConstraint, CreateModel, Operation
 
 from app.config import Settings
 from app.infra.clickhouse_migrations import migrate_clickhouse
@@ -27,10 +29,12 @@ T = TypeVar("T")
 APPEND_ONLY = ("audit_entries",)
 
 
-async def migrate(settings: Settings, *, target: str = "__latest__") -> list[str]:
-    """Bring both databases to the newest version; the names of the migrations that ran."""
-    ran = await migrate_postgres(settings, target=target)
-    return [*ran, *await migrate_clickhouse(settings)]
+async def migrate(settings: Settings) -> list[str]:
+    """Bring both databases to the newest version; the names of the migrations that ran.
+
+    Two at a time wait for each other. Raises what the databases say.
+    """
+    return await _apart(_migrate(settings, "__latest__", then=migrate_clickhouse))
 
 
 async def migrate_postgres(settings: Settings, *, target: str = "__latest__") -> list[str]:
@@ -56,7 +60,12 @@ async def make(settings: Settings) -> list[str]:
     return await _apart(_make(settings))
 
 
-async def _migrate(settings: Settings, target: str) -> list[str]:
+async def _migrate(
+    settings: Settings,
+    target: str,
+    *,
+    then: Callable[[Settings], Awaitable[list[str]]] | None = None,
+) -> list[str]:
     config = await _open(settings)
     connection = connections.get("default")
     try:
@@ -67,7 +76,8 @@ async def _migrate(settings: Settings, target: str) -> list[str]:
         plan = await executor.plan(targets)
         await executor.migrate(targets)
         await connection.execute_script(";\n".join(_grants(settings)))
-        return [step.migration.name for step in plan]
+        ran = [step.migration.name for step in plan]
+        return ran if then is None else [*ran, *await then(settings)]
     finally:
         await Tortoise.close_connections()
 
@@ -100,10 +110,13 @@ async def _make(settings: Settings) -> list[str]:
         apps = Tortoise.apps
         if apps is None:
             raise RuntimeError("Tortoise knows no models")
-        written = await MigrationAutodetector(apps, config["apps"]).write()
-        models = {m.__name__: m for m in apps["tariff"].values()}
-        for name in written:
-            _add_walls(Path(name), models)
+        models = {model.__name__: model for model in apps["tariff"].values()}
+        written = []
+        for writer in await MigrationAutodetector(apps, config["apps"]).changes():
+            writer.operations = list(_explicit(writer.operations))
+            path = writer.write()
+            _add_statements(path, models)
+            written.append(str(path))
         return written
     finally:
         await Tortoise.close_connections()
@@ -117,24 +130,50 @@ async def _open(settings: Settings) -> dict[str, Any]:
 
 async def _apart(work: Coroutine[Any, Any, T]) -> T:
     """Run in a task of its own, so that the caller's open pool stays the caller's."""
-    return await asyncio.create_task(work)
+    # An empty context: in a copy, Tortoise would take the caller's connections for its own.
+    return await asyncio.create_task(work, context=Context())
 
 
-def _add_walls(path: Path, models: dict[str, Any]) -> None:
-    """Append row-level security for every table that the new migration creates."""
+def _explicit(operations: Iterable[Operation]) -> Iterator[Operation]:
+    """The operations, with the constraints of new tables as operations of their own.
+
+    Tortoise's CreateModel writes the constraints of its options down, and creates none of them.
+    """
+    for operation in operations:
+        yield operation
+        if isinstance(operation, CreateModel) and operation.options:
+            for constraint in operation.options.pop("constraints", ()):
+                yield AddConstraint(operation.name, constraint)
+
+
+def _add_statements(path: Path, models: dict[str, Any]) -> None:
+    """Append row-level security and the guards of every table that the new migration creates."""
     text = path.read_text()
-    created = re.findall(r"CreateModel\(\s*name='(\w+)'", text)
-    statements = [line for name in created for line in _walls(models[name])]
-    if not statements:
+    created = [models[name] for name in re.findall(r"CreateModel\(\s*name='(\w+)'", text)]
+    forward = [line for model in created for line in (*_walls(model), *_guards(model))]
+    if not forward:
         return
-    listed = "".join(f"                {statement!r},\n" for statement in statements)
-    # Dropping the tables, which is how the migration goes back, drops the policies too.
+    functions = re.findall(r"CREATE OR REPLACE FUNCTION (\w+)", "\n".join(forward))
+    # Dropping a table drops its policies and triggers; what remains is what they called.
+    back = [f"DROP FUNCTION IF EXISTS {name} CASCADE" for name in functions]
     operation = (
-        "        ops.RunSQL(\n            [\n"
-        f"{listed}            ],\n            reverse_sql=ops.RunSQL.noop,\n        ),\n"
+        "        ops.RunSQL(\n"
+        f"            [\n{_listed(forward)}            ],\n"
+        f"            reverse_sql=[\n{_listed(back)}            ],\n"
+        "        ),\n"
     )
     head, bracket, tail = text.rpartition("    ]")
     path.write_text(f"{head}{operation}{bracket}{tail}")
+
+
+def _listed(statements: Iterable[str]) -> str:
+    return "".join(f"                {statement!r},\n" for statement in statements)
+
+
+def _guards(model: Any) -> tuple[str, ...]:
+    """Statements a model declares in `guards`: triggers that keep its rows as they must be."""
+    guards: tuple[str, ...] = getattr(model, "guards", ())
+    return guards
 
 
 def _walls(model: Any) -> Iterator[str]:

@@ -5,25 +5,26 @@ Row-level security reads the transaction-local settings made here, so a query ou
 """
 
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
 from tortoise import Tortoise, connections
 from tortoise.backends.base.client import TransactionalDBClient
+from tortoise.exceptions import DBConnectionError
 from tortoise.transactions import in_transaction
 
 from app.config import Postgres
 from app.kernel.errors import Unavailable
 from app.kernel.scope import Scope
 
-_ALL_MODELS = [
+MODELS = [
     "app.infra.outbox.models",
     "app.infra.due.models",
+    "app.infra.idempotency.models",
     "app.tenants.models",
     "app.customers.models",
     "app.metering.models",
@@ -32,11 +33,21 @@ _ALL_MODELS = [
     "app.invoicing.models",
 ]
 
-MODELS = [m for m in _ALL_MODELS if Path(m.replace(".", "/") + ".py").exists()]  # TEMPORARY
-
 # The settings that row-level security reads, as (tenant, environment, system).
 _Sight = tuple[str, str, str]
 _in_force: ContextVar[_Sight | None] = ContextVar("sight_in_force", default=None)
+# What a server that is away, or goes away, looks like. InternalClientError: asyncpg was asked to
+# use a connection whose end it had not noticed yet. OSError includes time-outs.
+_AWAY = (
+    OSError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.TooManyConnectionsError,
+    DBConnectionError,
+)
+_ABOVE_THE_WALLS = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"
 _SAFE = re.compile(r"[A-Za-z0-9_]*")
 
 
@@ -74,14 +85,23 @@ async def postgres(settings: Postgres, *, owner: bool = False) -> AsyncIterator[
     """Open the pool for as long as the block lasts. Raises: Unavailable."""
     await Tortoise.init(config=tortoise_config(settings, owner=owner))
     try:
-        await connections.get("default").execute_query("SELECT 1")
-    except (OSError, asyncpg.PostgresError) as error:
-        await Tortoise.close_connections()
-        raise Unavailable("PostgreSQL", str(error)) from error
-    try:
+        if not owner:
+            await _require_walls()
         yield
     finally:
         await Tortoise.close_connections()
+
+
+async def _require_walls() -> None:
+    """Refuse a role that row-level security does not hold for. Raises: Unavailable."""
+    async with _answering(), connections.get("default").acquire_connection() as connection:
+        over = await connection.fetchval(_ABOVE_THE_WALLS)
+    if over:
+        raise Unavailable(
+            "PostgreSQL",
+            "the role of postgres.url is a superuser or bypasses row-level security, so tenants "
+            "would not be walled off; use a plain role, and postgres.owner_url for migrations",
+        )
 
 
 @asynccontextmanager
@@ -113,7 +133,7 @@ async def reading(scope: Scope) -> AsyncIterator[asyncpg.Connection]:
     """
     sight = (scope.tenant_id, scope.environment_id, "")
     client = connections.get("default")
-    async with client.acquire_connection() as connection:
+    async with _answering(), client.acquire_connection() as connection:
         if isinstance(client, TransactionalDBClient):
             async with _seeing(connection, sight):
                 yield connection
@@ -128,17 +148,8 @@ async def reading(scope: Scope) -> AsyncIterator[asyncpg.Connection]:
 async def fetch(scope: Scope, sql: str, *args: Any) -> list[asyncpg.Record]:
     """The rows of one query in `scope`: half the round trips of opening `reading` yourself."""
     async with reading(scope) as connection:
-        return await connection.fetch(sql, *args)
-
-
-async def execute_many(
-    connection: asyncpg.Connection, table: str, rows: Sequence[Mapping[str, Any]]
-) -> None:
-    """Insert many rows of the same columns by COPY."""
-    if rows:
-        columns = list(rows[0])
-        records = [[row[column] for column in columns] for row in rows]
-        await connection.copy_records_to_table(table, records=records, columns=columns)
+        rows: list[asyncpg.Record] = await connection.fetch(sql, *args)
+        return rows
 
 
 async def _reset(connection: asyncpg.Connection) -> None:
@@ -150,10 +161,24 @@ async def _reset(connection: asyncpg.Connection) -> None:
 
 @asynccontextmanager
 async def _transaction(sight: _Sight) -> AsyncIterator[asyncpg.Connection]:
-    async with in_transaction() as client:
+    async with _answering(), in_transaction() as client:
         connection: asyncpg.Connection = client._connection
         async with _seeing(connection, sight):
             yield connection
+
+
+@asynccontextmanager
+async def _answering() -> AsyncIterator[None]:
+    """Tell a server that is away, or goes away, from one that refuses a statement."""
+    try:
+        yield
+    except _AWAY as error:
+        raise Unavailable("PostgreSQL", str(error) or type(error).__name__) from error
+    except asyncpg.InterfaceError as error:
+        # The same class tells wrong use, which is a bug of ours and stays one.
+        if "clos" not in str(error):
+            raise
+        raise Unavailable("PostgreSQL", str(error)) from error
 
 
 @asynccontextmanager

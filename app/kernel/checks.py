@@ -4,7 +4,8 @@
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
 from app.kernel.currencies import MINOR_UNITS
@@ -13,13 +14,43 @@ from app.kernel.errors import Invalid
 METADATA_KEYS, METADATA_KEY_LENGTH, METADATA_VALUE_LENGTH = 50, 64, 512
 _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 _LOOKUP_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,254}")
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _ZONES = available_timezones()
+
+T = TypeVar("T")
+# What to store for a value of each field.
+Checks = Mapping[str, Callable[[Any], Any]]
 
 
 def invalid(field: str, message: str) -> Invalid:
     last = field.rsplit(".", 1)[-1].split("[", 1)[0]
     code = "INVALID_" + re.sub(r"(?<!^)(?=[A-Z])", "_", last).upper()
     return Invalid(f"{field}: {message}", field=field, code=code)
+
+
+def required(value: T | None, field: str) -> T:
+    """Raises: Invalid (REQUIRED)."""
+    if value is None:
+        raise Invalid(f"{field}: must not be null", field=field, code="REQUIRED")
+    return value
+
+
+def checked(fields: Mapping[str, Any], known: Checks) -> dict[str, Any]:
+    """The columns to store for the fields given. Raises: Invalid."""
+    unknown = sorted(fields.keys() - known.keys())
+    if unknown:
+        raise Invalid(
+            f"{unknown[0]}: cannot be changed; what can: {', '.join(sorted(known))}",
+            field=unknown[0],
+            code="UNKNOWN_FIELD",
+        )
+    return {name: known[name](value) for name, value in fields.items()}
+
+
+def storable(value: str) -> bool:
+    """Whether a text can be stored at all: no U+0000, which PostgreSQL has not, and no lone
+    surrogate, which UTF-8 has not."""
+    return _UNSTORABLE.search(value) is None
 
 
 def text(value: str, field: str, *, longest: int = 255) -> str:
@@ -29,7 +60,7 @@ def text(value: str, field: str, *, longest: int = 255) -> str:
         raise invalid(field, "must not be blank")
     if len(stripped) > longest:
         raise invalid(field, f"{len(stripped)} characters are too many; at most {longest} fit")
-    if any(ord(char) < 32 or ord(char) == 127 or "\ud800" <= char <= "\udfff" for char in stripped):
+    if not storable(stripped) or any(ord(char) < 32 or ord(char) == 127 for char in stripped):
         raise invalid(field, "must not contain control characters or lone surrogates")
     return stripped
 
@@ -94,6 +125,6 @@ def metadata(value: Mapping[str, str], field: str = "metadata") -> dict[str, str
             raise invalid(
                 field, f"the value of {name!r} has more than {METADATA_VALUE_LENGTH} characters"
             )
-        if "\x00" in name + item or any("\ud800" <= c <= "\udfff" for c in name + item):
+        if not storable(name + item):
             raise invalid(field, f"{name!r} holds a NUL character or a lone surrogate")
     return dict(value)

@@ -5,8 +5,9 @@ time, so that 31 January is followed by 28 February and then by 31 March. A wall
 change of clocks skips moves forward by the gap; one that occurs twice is its first occurrence.
 """
 
+import re
 from calendar import monthrange
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -15,6 +16,10 @@ Unit = Literal["day", "week", "month", "quarter", "half_year", "year"]
 Alignment = Literal["anniversary", "calendar"]
 
 _MONTHS = {"month": 1, "quarter": 3, "half_year": 6, "year": 12}
+_DURATION = re.compile(
+    r"P(?:(\d{1,6})Y)?(?:(\d{1,6})M)?(?:(\d{1,6})W)?(?:(\d{1,6})D)?"
+    r"(?:T(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,6})S)?)?"
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -68,8 +73,13 @@ class Schedule:
 
     def next_boundary(self, after: datetime) -> datetime:
         """The first boundary of one unit strictly after `after`, plus `count` − 1 units."""
-        index = self._last_index_at(after) + 1
-        return self._boundary(index + self.cadence.count - 1)
+        return self.full_period(after).end
+
+    def full_period(self, start: datetime) -> Period:
+        """The whole period that one which begins at `start` is all, or the last part, of."""
+        base = self._base()
+        index = self._last_index_at(start, base)
+        return Period(self._boundary(index, base), self._boundary(index + self.cadence.count, base))
 
     def containing(self, at: datetime, start: datetime) -> Period:
         """The period that holds `at`, walking from `start`. Raises ValueError before it."""
@@ -80,30 +90,80 @@ class Schedule:
             period = Period(period.end, self.next_boundary(period.end))
         return period
 
-    def boundary_at_or_before(self, at: datetime) -> datetime:
-        """The last boundary of one unit at or before `at`: where a full period would begin."""
-        return self._boundary(self._last_index_at(at))
+    def next_reset(self, at: datetime, start: datetime) -> datetime:
+        """The first local midnight of a boundary's day after `at`, walking from `start`'s day.
+
+        Raises ValueError where `at` lies before the day of `start`.
+        """
+        by_day = replace(self, anchor=floor(self.anchor, "day", self.zone))
+        return by_day.containing(at, floor(start, "day", self.zone)).end
 
     def _base(self) -> datetime:
         local = self.anchor.astimezone(self.zone).replace(tzinfo=None)
         return floor_local(local, self.cadence.unit) if self.alignment == "calendar" else local
 
-    def _boundary(self, index: int) -> datetime:
-        return to_instant(add_units(self._base(), self.cadence.unit, index), self.zone)
+    def _boundary(self, index: int, base: datetime) -> datetime:
+        if index == 0 and self.alignment == "anniversary":
+            return self.anchor  # a wall time that occurs twice may mean its second occurrence
+        return to_instant(add_units(base, self.cadence.unit, index), self.zone)
 
-    def _last_index_at(self, at: datetime) -> int:
+    def _last_index_at(self, at: datetime, base: datetime) -> int:
         """The greatest index whose boundary is at or before `at`."""
-        local, base = at.astimezone(self.zone).replace(tzinfo=None), self._base()
+        local = at.astimezone(self.zone).replace(tzinfo=None)
         if months := _MONTHS.get(self.cadence.unit):
             distance = (local.year - base.year) * 12 + local.month - base.month
             index = distance // months
         else:
             index = (local - base).days // (7 if self.cadence.unit == "week" else 1)
-        while self._boundary(index + 1) <= at:
+        while self._boundary(index + 1, base) <= at:
             index += 1
-        while self._boundary(index) > at:
+        while self._boundary(index, base) > at:
             index -= 1
         return index
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """A span as people say it: months and days on the calendar, then seconds on the clock."""
+
+    months: int = 0
+    days: int = 0
+    seconds: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> "Duration":
+        """An ISO 8601 duration of whole numbers, such as P1Y2M10DT5H30M45S. Raises ValueError."""
+        match = _DURATION.fullmatch(text)
+        if match is None or text.endswith(("P", "T")):
+            raise ValueError(f"{text!r} is not an ISO 8601 duration such as P1M or P14D")
+        years, months, weeks, days, hours, minutes, seconds = (
+            int(group or 0) for group in match.groups()
+        )
+        return cls(years * 12 + months, weeks * 7 + days, hours * 3600 + minutes * 60 + seconds)
+
+    def after(self, at: datetime, zone: ZoneInfo) -> datetime:
+        """The instant this long after `at`; wall time and day of the month are local."""
+        local = at.astimezone(zone).replace(tzinfo=None)
+        day = add_units(local, "month", self.months) + timedelta(days=self.days)
+        moved = at if day == local else to_instant(day, zone)
+        return moved + timedelta(seconds=self.seconds)
+
+
+def floor(at: datetime, unit: Unit | Literal["hour"], zone: ZoneInfo) -> datetime:
+    """The instant at which the local hour, day, week … that holds `at` began."""
+    local = at.astimezone(zone)
+    if unit == "hour":
+        # The fold is kept: an hour that occurs twice has two starts.
+        return local.replace(minute=0, second=0, microsecond=0).astimezone(UTC)
+    return to_instant(floor_local(local.replace(tzinfo=None), unit), zone)
+
+
+def day_count(period: Period, zone: ZoneInfo) -> int:
+    """How many local calendar days the period touches; one of no length touches none."""
+    if period.start == period.end:
+        return 0
+    last = (period.end - timedelta(microseconds=1)).astimezone(zone).date()
+    return (last - period.start.astimezone(zone).date()).days + 1
 
 
 def add_units(local: datetime, unit: Unit, count: int) -> datetime:

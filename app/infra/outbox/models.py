@@ -1,4 +1,5 @@
 from tortoise import fields
+from tortoise.indexes import PartialIndex
 from tortoise.models import Model
 
 from app.infra.tables import id_field
@@ -14,12 +15,15 @@ class OutboxTable(Model):
     entity_id = id_field()
     occurred_at = fields.DatetimeField()
     payload = fields.JSONField[dict[str, object]]()
-    # Numbered by the relay, without a gap per environment, when the entry is told.
+    # Given by the relay, without a gap per environment, before the entry is told.
     sequence = fields.BigIntField(null=True)
+    told = fields.BooleanField(default=False)
 
     class Meta:
         table = "outbox"
         unique_together = (("tenant_id", "environment_id", "sequence"),)
+        # The relay looks for what waits; nearly everything has been told.
+        indexes = (PartialIndex(fields=("position",), condition={"told": False}),)
 
 
 class OutboxSequenceTable(Model):
@@ -27,7 +31,7 @@ class OutboxSequenceTable(Model):
 
     environment_id = id_field(primary_key=True)
     tenant_id = id_field()
-    last = fields.BigIntField()
+    last_sequence = fields.BigIntField()
 
     class Meta:
         table = "outbox_sequences"

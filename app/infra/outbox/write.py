@@ -7,8 +7,9 @@ from app.kernel.events import Event
 from app.kernel.scope import Scope
 
 _INSERT = (
-    "INSERT INTO outbox (tenant_id, environment_id, name, entity_id, occurred_at, payload) "
-    "SELECT $1, $2, * FROM unnest($3::text[], $4::text[], $5::timestamptz[], $6::jsonb[])"
+    "INSERT INTO outbox (tenant_id, environment_id, told, name, entity_id, occurred_at, payload) "
+    "SELECT $1, $2, false, * "
+    "FROM unnest($3::text[], $4::text[], $5::timestamptz[], $6::jsonb[])"
 )
 CHANNEL = "tariff_outbox"
 

@@ -1,0 +1,152 @@
+"""What can be done with a feature: one function per verb, each one transaction."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from tortoise.exceptions import IntegrityError
+
+from app.catalog.actions.inputs import NAMED, UNIT_LENGTH
+from app.catalog.actions.locks import lock
+from app.catalog.errors import Archived, FeatureInUse, NotArchived
+from app.catalog.events import FeatureArchived, FeatureCreated, FeatureRestored, FeatureUpdated
+from app.catalog.feature import CreateFeature, Feature, FeatureStatus, FeatureType
+from app.catalog.models import FeatureTable
+from app.catalog.reads import features as reads
+from app.catalog.reads import prices
+from app.infra import outbox
+from app.infra.postgres import writing
+from app.kernel import checks
+from app.kernel.checks import Checks, checked
+from app.kernel.commands import fields_of
+from app.kernel.errors import AlreadyExists, Invalid, NotFound
+from app.kernel.ids import new_id
+from app.kernel.scope import Actor, Scope
+from app.metering import reads as meters
+from app.metering.meter import MeterStatus
+from app.tenants import audit
+
+
+async def create(scope: Scope, command: CreateFeature, *, by: Actor, at: datetime) -> Feature:
+    """Raises: Invalid, NotFound (the meter), Archived (the meter), AlreadyExists (lookup key)."""
+    values = checked(fields_of(command), _CHECKS)
+    feature_id = new_id("feat")
+    try:
+        async with writing(scope):
+            await _check_meter(scope, command)
+            await FeatureTable.create(
+                id=feature_id,
+                tenant_id=scope.tenant_id,
+                environment_id=scope.environment_id,
+                created_at=at,
+                updated_at=at,
+                **values,
+            )
+            feature = await reads.get(scope, feature_id)
+            await audit.record(scope, by, "feature.create", feature_id, at=at, after=feature)
+            await outbox.put(scope, FeatureCreated(entity_id=feature_id, occurred_at=at))
+    except IntegrityError as error:
+        raise AlreadyExists("feature", "lookupKey", command.lookup_key) from error
+    return feature
+
+
+async def update(
+    scope: Scope, feature_id: str, patch: Mapping[str, Any], *, by: Actor, at: datetime
+) -> Feature:
+    """Change the fields that `patch` holds; an absent field stays as it is.
+
+    Of `name`, `unit_singular`, `unit_plural`, `description` and `metadata`; nothing else of a
+    feature changes. Raises: Invalid, NotFound, Archived.
+    """
+    values = checked(patch, _CHANGEABLE)
+    async with writing(scope) as connection:
+        await lock(connection, scope, "features", feature_id)
+        before = await reads.get(scope, feature_id)
+        if before.status is FeatureStatus.ARCHIVED:
+            raise Archived("feature", feature_id)
+        await FeatureTable.filter(id=feature_id).update(**values, updated_at=at)
+        after = await reads.get(scope, feature_id)
+        await audit.record(
+            scope, by, "feature.update", feature_id, at=at, before=before, after=after
+        )
+        await outbox.put(scope, FeatureUpdated(entity_id=feature_id, occurred_at=at))
+    return after
+
+
+async def archive(scope: Scope, feature_id: str, *, by: Actor, at: datetime) -> Feature:
+    """Take the feature out of use; its lookup key becomes free.
+
+    Raises: NotFound, Archived, FeatureInUse (prices of it are not archived).
+    """
+    async with writing(scope) as connection:
+        await lock(connection, scope, "features", feature_id)
+        before = await reads.get(scope, feature_id)
+        if before.status is FeatureStatus.ARCHIVED:
+            raise Archived("feature", feature_id)
+        if in_use := await prices.count_without_end(scope, feature_id):
+            raise FeatureInUse(feature_id, in_use)
+        await FeatureTable.filter(id=feature_id).update(archived_at=at, updated_at=at)
+        after = await reads.get(scope, feature_id)
+        await audit.record(
+            scope, by, "feature.archive", feature_id, at=at, before=before, after=after
+        )
+        await outbox.put(scope, FeatureArchived(entity_id=feature_id, occurred_at=at))
+    return after
+
+
+async def restore(scope: Scope, feature_id: str, *, by: Actor, at: datetime) -> Feature:
+    """Put an archived feature back. Raises: NotFound, NotArchived, AlreadyExists."""
+    try:
+        async with writing(scope) as connection:
+            await lock(connection, scope, "features", feature_id)
+            before = await reads.get(scope, feature_id)
+            if before.status is FeatureStatus.ACTIVE:
+                raise NotArchived("feature", feature_id)
+            await FeatureTable.filter(id=feature_id).update(archived_at=None, updated_at=at)
+            after = await reads.get(scope, feature_id)
+            await audit.record(
+                scope, by, "feature.restore", feature_id, at=at, before=before, after=after
+            )
+            await outbox.put(scope, FeatureRestored(entity_id=feature_id, occurred_at=at))
+    except IntegrityError as error:
+        raise AlreadyExists("feature", "lookupKey", before.lookup_key) from error
+    return after
+
+
+async def _check_meter(scope: Scope, command: CreateFeature) -> None:
+    """A metered feature has a meter that is in use; no other has one."""
+    meter_id = command.meter_id
+    if command.type is not FeatureType.METERED:
+        if meter_id is not None:
+            raise Invalid(
+                f"meterId: a {command.type.value} feature has no meter; leave it out",
+                field="meterId",
+                code="METER_NOT_ALLOWED",
+            )
+        return
+    if meter_id is None:
+        raise Invalid(
+            "meterId: a metered feature needs the meter that counts it",
+            field="meterId",
+            code="METER_REQUIRED",
+        )
+    meter = (await meters.by_ids(scope, [meter_id])).get(meter_id)
+    if meter is None:
+        raise NotFound("meter", meter_id, field="meterId")
+    if meter.status is MeterStatus.ARCHIVED:
+        raise Archived("meter", meter_id, field="meterId")
+
+
+_CHANGEABLE: Checks = {
+    "name": NAMED["name"],
+    "description": NAMED["description"],
+    "metadata": NAMED["metadata"],
+    "unit_singular": lambda v: checks.optional_text(v, "unitSingular", longest=UNIT_LENGTH),
+    "unit_plural": lambda v: checks.optional_text(v, "unitPlural", longest=UNIT_LENGTH),
+}
+_CHECKS: Checks = {
+    **_CHANGEABLE,
+    "lookup_key": NAMED["lookup_key"],
+    "type": lambda v: v.value,
+    "meter_id": lambda v: v,
+}

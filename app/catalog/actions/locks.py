@@ -1,0 +1,25 @@
+"""Row locks of the catalogue. Taken in this order: plan, feature, price."""
+
+from typing import Literal
+
+import asyncpg
+
+from app.kernel.scope import Scope
+
+
+async def lock(
+    connection: asyncpg.Connection,
+    scope: Scope,
+    table: Literal["plans", "features", "prices"],
+    entity_id: str,
+    *,
+    shared: bool = False,
+) -> None:
+    """Hold the row until the transaction ends; `shared` keeps others only from changing it."""
+    await connection.execute(
+        f"SELECT 1 FROM {table} WHERE tenant_id = $1 AND environment_id = $2 AND id = $3 "  # noqa: S608
+        f"FOR {'SHARE' if shared else 'UPDATE'}",
+        scope.tenant_id,
+        scope.environment_id,
+        entity_id,
+    )

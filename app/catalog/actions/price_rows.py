@@ -1,0 +1,76 @@
+"""From a command to a price, and from a price to the columns of its row."""
+
+from datetime import datetime
+from typing import Any
+
+from app.catalog.actions.inputs import NAMED
+from app.catalog.price import CreatePrice, Price, PriceStatus
+from app.catalog.prices import to_json
+from app.kernel import checks
+from app.kernel.checks import Checks, checked, required
+from app.kernel.ids import new_id
+
+
+def draft(command: CreatePrice, *, at: datetime) -> Price:
+    """The price that a command asks for, before its feature is known. Raises: Invalid."""
+    named = checked(
+        {
+            "display_name": command.display_name,
+            "lookup_key": command.lookup_key,
+            "metadata": command.metadata,
+        },
+        CHECKS,
+    )
+    return Price(
+        id=new_id("pri"),
+        plan_id=command.plan_id,
+        feature_id=command.feature_id,
+        meter_id=None,
+        charge=command.charge,
+        model=command.model,
+        currency=checks.currency(command.currency),
+        cadence=command.cadence,
+        timing=command.timing,
+        group_by=command.group_by,
+        content_hash="",
+        replaces_id=None,
+        effective_from=command.effective_from or at,
+        effective_until=None,
+        status=PriceStatus.ACTIVE,
+        created_at=at,
+        updated_at=at,
+        **named,
+    )
+
+
+def columns(price: Price) -> dict[str, Any]:
+    """The row of a new price, without its scope."""
+    return {
+        "id": price.id,
+        "plan_id": price.plan_id,
+        "feature_id": price.feature_id,
+        "meter_id": price.meter_id,
+        "lookup_key": price.lookup_key,
+        "display_name": price.display_name,
+        "charge": price.charge.value,
+        "model": to_json(price.model),
+        "currency": price.currency,
+        "cadence_unit": price.cadence.unit,
+        "cadence_count": price.cadence.count,
+        "timing": price.timing.value,
+        "group_by": price.group_by,
+        "metadata": dict(price.metadata),
+        "content_hash": price.content_hash,
+        "replaces_id": price.replaces_id,
+        "effective_from": price.effective_from,
+        "effective_until": price.effective_until,
+        "created_at": price.created_at,
+        "updated_at": price.updated_at,
+    }
+
+
+CHECKS: Checks = {
+    "display_name": lambda v: checks.text(required(v, "displayName"), "displayName"),
+    "lookup_key": lambda v: None if v is None else checks.key(v, "lookupKey"),
+    "metadata": NAMED["metadata"],
+}

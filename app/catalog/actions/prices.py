@@ -1,0 +1,233 @@
+"""What can be done with a price: one function per verb, each one transaction."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from tortoise.exceptions import IntegrityError
+
+from app.catalog.actions import price_rows
+from app.catalog.actions.locks import lock
+from app.catalog.actions.price_terms import check_feature, check_terms, hash_of, metered_by
+from app.catalog.errors import Archived, NotArchived, PriceReplaced
+from app.catalog.events import (
+    PriceArchived,
+    PriceCreated,
+    PriceReplacedBy,
+    PriceRestored,
+    PriceUpdated,
+)
+from app.catalog.models import PriceTable
+from app.catalog.plan import PlanStatus
+from app.catalog.price import CreatePrice, Price, PriceStatus, facts
+from app.catalog.reads import plans
+from app.catalog.reads import prices as reads
+from app.infra import outbox
+from app.infra.postgres import writing
+from app.kernel.checks import Checks, checked, required
+from app.kernel.errors import AlreadyExists, Invalid
+from app.kernel.ids import new_id
+from app.kernel.scope import Actor, Scope
+from app.tenants import audit
+
+
+async def create(scope: Scope, command: CreatePrice, *, by: Actor, at: datetime) -> Price:
+    """Raises: Invalid, NotFound (plan, feature), Archived (plan, feature, meter), AlreadyExists."""
+    draft = price_rows.draft(command, at=at)
+    try:
+        async with writing(scope) as connection:
+            await lock(connection, scope, "plans", draft.plan_id, shared=True)
+            await _check_plan(scope, draft.plan_id)
+            if draft.feature_id is not None:
+                await lock(connection, scope, "features", draft.feature_id, shared=True)
+            meter = await metered_by(scope, draft)
+            draft = replace(draft, meter_id=None if meter is None else meter.id)
+            check_terms(draft, meter)
+            price = await _insert(scope, replace(draft, content_hash=hash_of(draft)))
+            await _tell_created(scope, price, by=by, at=at)
+    except IntegrityError as error:
+        raise AlreadyExists("price", "lookupKey", draft.lookup_key) from error
+    return price
+
+
+async def update(
+    scope: Scope, price_id: str, patch: Mapping[str, Any], *, by: Actor, at: datetime
+) -> Price:
+    """Change the fields that `patch` holds; an absent field stays as it is.
+
+    `display_name`, `lookup_key` and `metadata` change in place. A change of `model`, `timing`
+    or `group_by` ends this row at `effective_from` (the patch's, else now) and returns the row
+    that takes over; subscriptions stay on the row they bought.
+    Raises: Invalid, NotFound, Archived, PriceReplaced, AlreadyExists.
+    """
+    values = checked(patch, _CHECKS)
+    moment = values.pop("effective_from", None)
+    try:
+        async with writing(scope) as connection:
+            await lock(connection, scope, "prices", price_id)
+            before = await reads.get(scope, price_id)
+            await _check_open(scope, before)
+            changed = replace(before, **values)
+            changed = replace(changed, content_hash=hash_of(changed))
+            if changed.content_hash == before.content_hash:
+                return await _rename(scope, before, changed, by=by, at=at)
+            check_terms(changed, await metered_by(scope, changed))
+            start = _moment(moment, before, at=at)
+            return await _replace(
+                scope, before, replace(changed, effective_from=start), by=by, at=at
+            )
+    except IntegrityError as error:
+        raise AlreadyExists("price", "lookupKey", values.get("lookup_key")) from error
+
+
+async def archive(
+    scope: Scope,
+    price_id: str,
+    *,
+    by: Actor,
+    at: datetime,
+    effective_until: datetime | None = None,
+) -> Price:
+    """End the price at `effective_until`, or now: new subscriptions go without it from then on.
+
+    Raises: Invalid (an end in the past), NotFound, Archived, PriceReplaced.
+    """
+    async with writing(scope) as connection:
+        await lock(connection, scope, "prices", price_id)
+        before = await reads.get(scope, price_id)
+        await _check_open(scope, before)
+        until = _moment(effective_until, before, at=at, field="effectiveUntil")
+        await PriceTable.filter(id=price_id).update(effective_until=until, updated_at=at)
+        after = await reads.get(scope, price_id)
+        await _audit(scope, "price.archive", before, after, by=by, at=at)
+        await outbox.put(
+            scope, PriceArchived(entity_id=price_id, plan_id=after.plan_id, occurred_at=at)
+        )
+    return after
+
+
+async def restore(scope: Scope, price_id: str, *, by: Actor, at: datetime) -> Price:
+    """Take the end off an archived price.
+
+    Raises: NotFound, NotArchived, PriceReplaced, Archived (its plan or feature), AlreadyExists.
+    """
+    before = await reads.get(scope, price_id)
+    try:
+        async with writing(scope) as connection:
+            await lock(connection, scope, "plans", before.plan_id, shared=True)
+            if before.feature_id is not None:
+                await lock(connection, scope, "features", before.feature_id, shared=True)
+            await lock(connection, scope, "prices", price_id)
+            before = await reads.get(scope, price_id)
+            if before.status is PriceStatus.ACTIVE:
+                raise NotArchived("price", price_id)
+            await _check_not_replaced(scope, before)
+            await _check_plan(scope, before.plan_id)
+            await check_feature(scope, before)
+            await PriceTable.filter(id=price_id).update(effective_until=None, updated_at=at)
+            after = await reads.get(scope, price_id)
+            await _audit(scope, "price.restore", before, after, by=by, at=at)
+            await outbox.put(
+                scope, PriceRestored(entity_id=price_id, plan_id=after.plan_id, occurred_at=at)
+            )
+    except IntegrityError as error:
+        raise AlreadyExists("price", "lookupKey", before.lookup_key) from error
+    return after
+
+
+async def _rename(scope: Scope, before: Price, after: Price, *, by: Actor, at: datetime) -> Price:
+    await PriceTable.filter(id=before.id).update(
+        display_name=after.display_name,
+        lookup_key=after.lookup_key,
+        metadata=dict(after.metadata),
+        updated_at=at,
+    )
+    after = await reads.get(scope, before.id)
+    await _audit(scope, "price.update", before, after, by=by, at=at)
+    await outbox.put(scope, PriceUpdated(entity_id=after.id, plan_id=after.plan_id, occurred_at=at))
+    return after
+
+
+async def _replace(scope: Scope, before: Price, new: Price, *, by: Actor, at: datetime) -> Price:
+    """End `before` where `new` begins. The end comes first: it frees the lookup key."""
+    await PriceTable.filter(id=before.id).update(effective_until=new.effective_from, updated_at=at)
+    successor = await _insert(
+        scope,
+        replace(new, id=new_id("pri"), replaces_id=before.id, created_at=at, updated_at=at),
+    )
+    ended = await reads.get(scope, before.id)
+    await _audit(scope, "price.replace", before, ended, by=by, at=at)
+    await outbox.put(
+        scope,
+        PriceReplacedBy(
+            entity_id=before.id, plan_id=before.plan_id, successor_id=successor.id, occurred_at=at
+        ),
+    )
+    await _tell_created(scope, successor, by=by, at=at)
+    return successor
+
+
+async def _insert(scope: Scope, price: Price) -> Price:
+    await PriceTable.create(
+        tenant_id=scope.tenant_id,
+        environment_id=scope.environment_id,
+        **price_rows.columns(price),
+    )
+    return await reads.get(scope, price.id)
+
+
+async def _tell_created(scope: Scope, price: Price, *, by: Actor, at: datetime) -> None:
+    await _audit(scope, "price.create", None, price, by=by, at=at)
+    await outbox.put(scope, PriceCreated(entity_id=price.id, plan_id=price.plan_id, occurred_at=at))
+
+
+async def _audit(
+    scope: Scope, action: str, before: Price | None, after: Price, *, by: Actor, at: datetime
+) -> None:
+    old = None if before is None else facts(before)
+    await audit.record(scope, by, action, after.id, at=at, before=old, after=facts(after))
+
+
+async def _check_plan(scope: Scope, plan_id: str) -> None:
+    plan = await plans.get(scope, plan_id, field="planId")
+    if plan.status is PlanStatus.ARCHIVED:
+        raise Archived("plan", plan_id, field="planId")
+
+
+async def _check_open(scope: Scope, price: Price) -> None:
+    if price.status is PriceStatus.ARCHIVED:
+        await _check_not_replaced(scope, price)
+        raise Archived("price", price.id)
+
+
+async def _check_not_replaced(scope: Scope, price: Price) -> None:
+    successor = (await reads.successors(scope, [price.id])).get(price.id)
+    if successor is not None:
+        raise PriceReplaced(price.id, successor.id)
+
+
+def _moment(
+    wanted: datetime | None, price: Price, *, at: datetime, field: str = "effectiveFrom"
+) -> datetime:
+    """When a change takes effect: not before now, nor before the price itself does."""
+    earliest = max(at, price.effective_from)
+    if wanted is None:
+        return earliest
+    if wanted < earliest:
+        raise Invalid(
+            f"{field}: {wanted.isoformat()} lies in the past; the earliest is "
+            f"{earliest.isoformat()}",
+            field=field,
+            code="EFFECTIVE_IN_PAST",
+        )
+    return wanted
+
+
+_CHECKS: Checks = {
+    **price_rows.CHECKS,
+    "model": lambda v: required(v, "model"),
+    "timing": lambda v: required(v, "timing"),
+    "group_by": lambda v: v,
+    "effective_from": lambda v: v,
+}

@@ -1,0 +1,58 @@
+"""What can be wrong with the catalogue.
+
+DomainError
+├── Invalid            REQUIRED, INVALID_NAME, INVALID_LOOKUP_KEY, INVALID_METADATA, …
+│                      METER_REQUIRED, METER_NOT_ALLOWED, FEATURE_REQUIRED, FEATURE_NOT_ALLOWED,
+│                      FEATURE_NOT_METERED, UNKNOWN_DIMENSION, USAGE_IN_ADVANCE, FLAT_USAGE,
+│                      EFFECTIVE_IN_PAST, INVALID_CADENCE; price models: INVALID_TIERS,
+│                      LAST_TIER_NOT_OPEN, TIERS_NOT_ASCENDING, NEGATIVE_AMOUNT, …
+├── NotFound           NOT_FOUND
+└── Conflict
+    ├── AlreadyExists  ALREADY_EXISTS (lookup_key)
+    ├── Archived       FEATURE_ARCHIVED, PLAN_ARCHIVED, PRICE_ARCHIVED, METER_ARCHIVED
+    ├── NotArchived    FEATURE_NOT_ARCHIVED, PLAN_NOT_ARCHIVED, PRICE_NOT_ARCHIVED
+    ├── FeatureInUse   FEATURE_IN_USE
+    └── PriceReplaced  PRICE_REPLACED
+"""
+
+from app.kernel.errors import Conflict
+
+
+class Archived(Conflict):
+    """A thing that is archived changes only by being restored, and nothing new may use it."""
+
+    def __init__(self, kind: str, entity_id: str, *, field: str = "id") -> None:
+        super().__init__(
+            f"{kind} {entity_id} is archived; restore it first",
+            field=field,
+            code=f"{kind.upper()}_ARCHIVED",
+        )
+        self.kind, self.entity_id = kind, entity_id
+
+
+class NotArchived(Conflict):
+    def __init__(self, kind: str, entity_id: str) -> None:
+        super().__init__(
+            f"{kind} {entity_id} is not archived", field="id", code=f"{kind.upper()}_NOT_ARCHIVED"
+        )
+        self.kind, self.entity_id = kind, entity_id
+
+
+class FeatureInUse(Conflict):
+    code = "FEATURE_IN_USE"
+
+    def __init__(self, feature_id: str, prices: int) -> None:
+        super().__init__(
+            f"feature {feature_id} has {prices} prices in use; archive those first", field="id"
+        )
+        self.feature_id, self.prices = feature_id, prices
+
+
+class PriceReplaced(Conflict):
+    code = "PRICE_REPLACED"
+
+    def __init__(self, price_id: str, successor_id: str) -> None:
+        super().__init__(
+            f"price {price_id} was replaced by {successor_id}; change that one", field="id"
+        )
+        self.price_id, self.successor_id = price_id, successor_id

@@ -1,0 +1,87 @@
+"""What happened in the catalogue. The entity's id is told; what it says now is read back."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from app.kernel.events import Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureCreated(Event):
+    name: ClassVar[str] = "feature.created"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureUpdated(Event):
+    name: ClassVar[str] = "feature.updated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureArchived(Event):
+    name: ClassVar[str] = "feature.archived"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureRestored(Event):
+    name: ClassVar[str] = "feature.restored"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanCreated(Event):
+    name: ClassVar[str] = "plan.created"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanUpdated(Event):
+    name: ClassVar[str] = "plan.updated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanArchived(Event):
+    name: ClassVar[str] = "plan.archived"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRestored(Event):
+    name: ClassVar[str] = "plan.restored"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceEvent(Event):
+    """Every event of a price says whose it is."""
+
+    plan_id: str
+
+    def payload(self) -> dict[str, Any]:
+        return {"plan_id": self.plan_id}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceCreated(PriceEvent):
+    name: ClassVar[str] = "price.created"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceUpdated(PriceEvent):
+    name: ClassVar[str] = "price.updated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceArchived(PriceEvent):
+    name: ClassVar[str] = "price.archived"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceRestored(PriceEvent):
+    name: ClassVar[str] = "price.restored"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceReplacedBy(PriceEvent):
+    """Its substance changed: from its end on another row is in force."""
+
+    name: ClassVar[str] = "price.replaced"
+    successor_id: str
+
+    def payload(self) -> dict[str, Any]:
+        return {"plan_id": self.plan_id, "successor_id": self.successor_id}

@@ -1,0 +1,95 @@
+from typing import Any
+
+from tortoise import fields
+from tortoise.migrations.constraints import UniqueConstraint
+
+from app.infra.tables import ScopedTable, id_field
+
+
+class FeatureTable(ScopedTable):
+    name = fields.CharField(max_length=255)
+    lookup_key = fields.CharField(max_length=255)
+    type = fields.CharField(max_length=16)
+    meter_id = id_field(null=True)
+    unit_singular = fields.CharField(max_length=64, null=True)
+    unit_plural = fields.CharField(max_length=64, null=True)
+    description = fields.TextField(null=True)
+    metadata = fields.JSONField[dict[str, str]]()
+    archived_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "features"
+        # Archived features free their lookup key.
+        constraints = (
+            UniqueConstraint(
+                fields=("tenant_id", "environment_id", "lookup_key"),
+                name="features_lookup_key",
+                condition="archived_at IS NULL",
+            ),
+        )
+        indexes = (
+            ("tenant_id", "environment_id", "created_at", "id"),
+            ("tenant_id", "environment_id", "meter_id"),
+        )
+
+
+class PlanTable(ScopedTable):
+    name = fields.CharField(max_length=255)
+    lookup_key = fields.CharField(max_length=255)
+    description = fields.TextField(null=True)
+    metadata = fields.JSONField[dict[str, str]]()
+    archived_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "plans"
+        # Archived plans free their lookup key.
+        constraints = (
+            UniqueConstraint(
+                fields=("tenant_id", "environment_id", "lookup_key"),
+                name="plans_lookup_key",
+                condition="archived_at IS NULL",
+            ),
+        )
+        indexes = (("tenant_id", "environment_id", "created_at", "id"),)
+
+
+class PriceTable(ScopedTable):
+    """The substance of a row (see `content_hash`) is written once and never changed."""
+
+    plan_id = id_field()
+    feature_id = id_field(null=True)
+    meter_id = id_field(null=True)
+    lookup_key = fields.CharField(max_length=255, null=True)
+    display_name = fields.CharField(max_length=255)
+    charge = fields.CharField(max_length=16)
+    model = fields.JSONField[dict[str, Any]]()
+    currency = fields.CharField(max_length=3)
+    cadence_unit = fields.CharField(max_length=16)
+    cadence_count = fields.IntField()
+    timing = fields.CharField(max_length=16)
+    group_by = fields.CharField(max_length=255, null=True)
+    metadata = fields.JSONField[dict[str, str]]()
+    content_hash = fields.CharField(max_length=64)
+    replaces_id = id_field(null=True)
+    effective_from = fields.DatetimeField()
+    effective_until = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "prices"
+        constraints = (
+            # A price that has an end frees its lookup key, for the row that takes over.
+            UniqueConstraint(
+                fields=("tenant_id", "environment_id", "lookup_key"),
+                name="prices_lookup_key",
+                condition="effective_until IS NULL",
+            ),
+            # One row is replaced by one row.
+            UniqueConstraint(
+                fields=("tenant_id", "environment_id", "replaces_id"), name="prices_replaces_id"
+            ),
+        )
+        indexes = (
+            ("tenant_id", "environment_id", "created_at", "id"),
+            ("tenant_id", "environment_id", "plan_id"),
+            ("tenant_id", "environment_id", "feature_id"),
+        )

@@ -1,0 +1,133 @@
+"""A price: what one charge of a plan costs, in one currency and cadence.
+
+Rows are content-addressed: `content_hash` is the hash of their substance, which never changes.
+A change of substance ends one row and starts another that replaces it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from app.catalog.prices import PriceModel, content_hash, to_json
+from app.kernel.errors import Invalid
+from app.kernel.period import Cadence, Unit
+
+LONGEST_COUNT = 100
+
+
+class ChargeKind(StrEnum):
+    FIXED = "fixed"
+    """Charged for the quantity that the subscription holds."""
+    USAGE = "usage"
+    """Charged for what the meter counted."""
+
+
+class InvoiceTiming(StrEnum):
+    ADVANCE = "advance"
+    """On the invoice of the period's first instant."""
+    ARREARS = "arrears"
+    """On the invoice of the period's end."""
+
+
+class PriceStatus(StrEnum):
+    ACTIVE = "active"
+    ARCHIVED = "archived"
+    """It has an end; new subscriptions take it only until then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """A row as everyone above the table sees it.
+
+    `meter_id` and `feature_id` are set for usage and None for fixed charges. `group_by` is one
+    of the meter's dimensions: each of its values is priced on its own and gets a line of its
+    own. In force from `effective_from` until `effective_until` (exclusive; None: no end).
+    `replaces_id` is the row that this one took over from.
+    """
+
+    id: str
+    plan_id: str
+    feature_id: str | None
+    meter_id: str | None
+    lookup_key: str | None
+    display_name: str
+    charge: ChargeKind
+    model: PriceModel
+    currency: str
+    cadence: Cadence
+    timing: InvoiceTiming
+    group_by: str | None
+    metadata: Mapping[str, str]
+    content_hash: str
+    replaces_id: str | None
+    effective_from: datetime
+    effective_until: datetime | None
+    status: PriceStatus
+    created_at: datetime
+    updated_at: datetime
+
+    def in_force(self, at: datetime) -> bool:
+        return self.effective_from <= at and (
+            self.effective_until is None or at < self.effective_until
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreatePrice:
+    """`feature_id` names what a usage charge measures. `effective_from` None: from now on."""
+
+    plan_id: str
+    display_name: str
+    charge: ChargeKind
+    model: PriceModel
+    currency: str
+    cadence: Cadence = field(default_factory=lambda: Cadence("month"))
+    timing: InvoiceTiming = InvoiceTiming.ARREARS
+    feature_id: str | None = None
+    group_by: str | None = None
+    lookup_key: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    effective_from: datetime | None = None
+
+
+def substance_hash(
+    *,
+    feature_id: str | None,
+    meter_id: str | None,
+    charge: ChargeKind,
+    model: PriceModel,
+    currency: str,
+    cadence: Cadence,
+    timing: InvoiceTiming,
+    group_by: str | None,
+) -> str:
+    """The hash of what a subscriber pays for, and how; not of names, dates or the plan."""
+    substance: dict[str, Any] = {
+        "feature_id": feature_id,
+        "meter_id": meter_id,
+        "charge": charge.value,
+        "model": to_json(model),
+        "currency": currency,
+        "cadence": [cadence.unit, cadence.count],
+        "timing": timing.value,
+        "group_by": group_by,
+    }
+    return content_hash(substance)
+
+
+def cadence(unit: Unit, count: int, *, field: str = "cadence") -> Cadence:
+    """Raises: Invalid (a count outside 1 to 100)."""
+    if not 1 <= count <= LONGEST_COUNT:
+        raise Invalid(
+            f"{field}.count: {count} must lie between 1 and {LONGEST_COUNT}",
+            field=f"{field}.count",
+            code="INVALID_CADENCE",
+        )
+    return Cadence(unit, count)
+
+
+def facts(price: Price) -> dict[str, Any]:
+    """The price as the audit log keeps it."""
+    return asdict(price) | {"model": to_json(price.model)}

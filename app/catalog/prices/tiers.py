@@ -1,0 +1,98 @@
+"""The tiers that graduated and volume prices share.
+
+A tier reaches up to its bound and includes it; the next begins right behind, so that 100.5
+lies in the tier after `up_to` 100. The last tier is open.
+"""
+
+from decimal import Decimal
+from typing import Literal
+
+from msgspec import Struct
+
+from app.catalog.prices import numbers
+from app.catalog.prices.explanation import Rule, Step, number, step
+from app.kernel.errors import Invalid
+from app.kernel.quantity import EXACT
+
+ZeroUsage = Literal["zero", "first_tier_flat"]
+MOST_TIERS = 100
+
+RULES = {
+    "tier": Rule(
+        "quantity × unit_amount + flat_amount",
+        lambda i, _: number(i, "quantity") * number(i, "unit_amount") + number(i, "flat_amount"),
+    )
+}
+
+
+class Tier(Struct, frozen=True):
+    """`up_to` is the last quantity of the tier; None is without end."""
+
+    up_to: Decimal | None
+    unit_amount: Decimal = Decimal(0)
+    flat_amount: Decimal = Decimal(0)
+
+    def amount(self, quantity: Decimal) -> Decimal:
+        """For `quantity` units charged in this tier, its flat amount included. Unrounded."""
+        return EXACT.add(EXACT.multiply(quantity, self.unit_amount), self.flat_amount)
+
+
+def check(tiers: tuple[Tier, ...], zero_usage: str) -> None:
+    """Raises: Invalid, naming the tier by its position, counted from 0."""
+    if not 1 <= len(tiers) <= MOST_TIERS:
+        raise Invalid(
+            f"tiers: {len(tiers)} were given; give 1 to {MOST_TIERS}",
+            field="tiers",
+            code="INVALID_TIERS",
+        )
+    below = Decimal(0)
+    for index, tier in enumerate(tiers):
+        path = f"tiers[{index}]"
+        numbers.amount(tier.unit_amount, f"{path}.unitAmount")
+        numbers.amount(tier.flat_amount, f"{path}.flatAmount")
+        below = _bound(tier, f"{path}.upTo", below, last=index == len(tiers) - 1)
+    if zero_usage not in ("zero", "first_tier_flat"):
+        raise Invalid(
+            f"zeroUsage: {zero_usage!r} is neither zero nor first_tier_flat",
+            field="zeroUsage",
+            code="INVALID_ZERO_USAGE",
+        )
+
+
+def row(tiers: tuple[Tier, ...], index: int, quantity: Decimal) -> Step:
+    """The trace of `quantity` units charged in the tier at `index`, which lies above `above`."""
+    tier = tiers[index]
+    inputs = {
+        "tier": Decimal(index + 1),
+        "above": tiers[index - 1].up_to if index else Decimal(0),
+        "up_to": tier.up_to,
+        "quantity": quantity,
+        "unit_amount": tier.unit_amount,
+        "flat_amount": tier.flat_amount,
+    }
+    return step("tier", inputs, tier.amount(quantity))
+
+
+def _bound(tier: Tier, field: str, below: Decimal, *, last: bool) -> Decimal:
+    """The tier's bound, which lies above `below`; only the last tier has none."""
+    if last:
+        if tier.up_to is not None:
+            raise Invalid(
+                f"{field}: the last tier must be open (null), so that every quantity has a "
+                f"price; it ends at {tier.up_to}",
+                field=field,
+                code="LAST_TIER_NOT_OPEN",
+            )
+        return below
+    if tier.up_to is None:
+        raise Invalid(
+            f"{field}: only the last tier may be open (null)", field=field, code="TIER_NOT_BOUNDED"
+        )
+    numbers.amount(tier.up_to, field)
+    if tier.up_to <= below:
+        raise Invalid(
+            f"{field}: {tier.up_to} must be greater than {below}, where the tier begins",
+            field=field,
+            code="TIERS_NOT_ASCENDING",
+        )
+    return tier.up_to

@@ -1,0 +1,75 @@
+"""Queries of plans. Every one takes the scope first and finds nothing outside it."""
+
+from collections.abc import Collection
+
+import asyncpg
+
+from app.catalog.plan import Plan, PlanStatus
+from app.catalog.reads.records import ARCHIVABLE_STATUS, json_of
+from app.infra import listing
+from app.infra.listing import Column, Listing, Order, Page, PageRequest
+from app.infra.postgres import fetch
+from app.kernel.errors import NotFound
+from app.kernel.scope import Scope
+
+LISTING = Listing(
+    table="plans",
+    columns=(
+        Column("id", "id", sortable=True),
+        Column("name", "string", sortable=True),
+        Column("lookup_key", "string", sortable=True),
+        Column("status", "enum", sql=ARCHIVABLE_STATUS),
+        Column("metadata", "json"),
+        Column("created_at", "datetime", sortable=True),
+        Column("updated_at", "datetime", sortable=True),
+    ),
+    default_order=(Order("created_at", descending=True),),
+    searchable=("name", "lookup_key"),
+)
+_SELECT = "SELECT * FROM plans WHERE tenant_id = $1 AND environment_id = $2 AND "
+
+
+async def page(scope: Scope, request: PageRequest) -> Page[Plan]:
+    return (await listing.page(scope, LISTING, request)).map(row_of)
+
+
+async def by_ids(scope: Scope, ids: Collection[str]) -> dict[str, Plan]:
+    """The plans with these ids; absent ids are absent from the result."""
+    rows = await fetch(
+        scope, _SELECT + "id = ANY($3)", scope.tenant_id, scope.environment_id, list(ids)
+    )
+    return {row["id"]: row_of(row) for row in rows}
+
+
+async def by_lookup_keys(scope: Scope, keys: Collection[str]) -> dict[str, Plan]:
+    """The plans that are not archived, by the names that programs use for them."""
+    rows = await fetch(
+        scope,
+        _SELECT + "lookup_key = ANY($3) AND archived_at IS NULL",
+        scope.tenant_id,
+        scope.environment_id,
+        list(keys),
+    )
+    return {row["lookup_key"]: row_of(row) for row in rows}
+
+
+async def get(scope: Scope, plan_id: str, *, field: str = "id") -> Plan:
+    """Raises: NotFound, which names `field` as the input at fault."""
+    found = await by_ids(scope, [plan_id])
+    if plan_id not in found:
+        raise NotFound("plan", plan_id, field=field)
+    return found[plan_id]
+
+
+def row_of(record: asyncpg.Record) -> Plan:
+    return Plan(
+        id=record["id"],
+        name=record["name"],
+        lookup_key=record["lookup_key"],
+        description=record["description"],
+        metadata=json_of(record["metadata"]),
+        status=PlanStatus.ACTIVE if record["archived_at"] is None else PlanStatus.ARCHIVED,
+        created_at=record["created_at"],
+        updated_at=record["updated_at"],
+        archived_at=record["archived_at"],
+    )

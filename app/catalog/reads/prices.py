@@ -1,0 +1,160 @@
+"""Queries of prices. Every one takes the scope first and finds nothing outside it."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+import asyncpg
+
+from app.catalog.price import ChargeKind, InvoiceTiming, Price, PriceStatus
+from app.catalog.prices import from_json
+from app.catalog.reads.records import json_of
+from app.infra import listing
+from app.infra.listing import Column, Listing, Order, Page, PageRequest
+from app.infra.postgres import fetch
+from app.kernel.errors import NotFound
+from app.kernel.period import Cadence
+from app.kernel.scope import Scope
+
+LISTING = Listing(
+    table="prices",
+    columns=(
+        Column("id", "id", sortable=True),
+        Column("plan_id", "id"),
+        Column("feature_id", "id"),
+        Column("meter_id", "id"),
+        Column("lookup_key", "string"),
+        Column("display_name", "string", sortable=True),
+        Column("charge", "enum"),
+        Column("model", "enum", sql="(model->>'model')"),
+        Column("currency", "string"),
+        Column("timing", "enum"),
+        Column("cadence_unit", "enum"),
+        Column("content_hash", "string"),
+        Column(
+            "status",
+            "enum",
+            sql="(CASE WHEN effective_until IS NULL THEN 'active' ELSE 'archived' END)",
+        ),
+        Column("metadata", "json"),
+        Column("effective_from", "datetime", sortable=True),
+        Column("effective_until", "datetime", nullable=True),
+        Column("created_at", "datetime", sortable=True),
+        Column("updated_at", "datetime", sortable=True),
+    ),
+    default_order=(Order("created_at", descending=True),),
+    searchable=("display_name", "lookup_key"),
+)
+_SELECT = "SELECT * FROM prices WHERE tenant_id = $1 AND environment_id = $2 AND "
+
+
+async def page(scope: Scope, request: PageRequest) -> Page[Price]:
+    return (await listing.page(scope, LISTING, request)).map(row_of)
+
+
+async def by_ids(scope: Scope, ids: Collection[str]) -> dict[str, Price]:
+    """The prices with these ids; absent ids are absent from the result."""
+    rows = await fetch(
+        scope, _SELECT + "id = ANY($3)", scope.tenant_id, scope.environment_id, list(ids)
+    )
+    return {row["id"]: row_of(row) for row in rows}
+
+
+async def by_lookup_keys(scope: Scope, keys: Collection[str]) -> dict[str, Price]:
+    """The prices without an end, by the names that programs use for them."""
+    rows = await fetch(
+        scope,
+        _SELECT + "lookup_key = ANY($3) AND effective_until IS NULL",
+        scope.tenant_id,
+        scope.environment_id,
+        list(keys),
+    )
+    return {row["lookup_key"]: row_of(row) for row in rows}
+
+
+async def all_of_plans(scope: Scope, plan_ids: Collection[str]) -> dict[str, list[Price]]:
+    """Every price that each plan ever had, the oldest first; every plan is a key."""
+    rows = await fetch(
+        scope,
+        _SELECT + "plan_id = ANY($3) ORDER BY id",
+        scope.tenant_id,
+        scope.environment_id,
+        list(plan_ids),
+    )
+    found: dict[str, list[Price]] = {plan_id: [] for plan_id in plan_ids}
+    for row in rows:
+        found[row["plan_id"]].append(row_of(row))
+    return found
+
+
+async def of_plans(
+    scope: Scope, plan_ids: Collection[str], *, at: datetime
+) -> dict[str, list[Price]]:
+    """The prices of each plan that are in force at `at`, the oldest first; every plan is a key."""
+    rows = await fetch(
+        scope,
+        _SELECT + "plan_id = ANY($3) AND effective_from <= $4 "
+        "AND (effective_until IS NULL OR effective_until > $4) ORDER BY id",
+        scope.tenant_id,
+        scope.environment_id,
+        list(plan_ids),
+        at,
+    )
+    found: dict[str, list[Price]] = {plan_id: [] for plan_id in plan_ids}
+    for row in rows:
+        found[row["plan_id"]].append(row_of(row))
+    return found
+
+
+async def successors(scope: Scope, ids: Collection[str]) -> dict[str, Price]:
+    """The price that replaces each of these, by the id of the one replaced."""
+    rows = await fetch(
+        scope, _SELECT + "replaces_id = ANY($3)", scope.tenant_id, scope.environment_id, list(ids)
+    )
+    return {row["replaces_id"]: row_of(row) for row in rows}
+
+
+async def count_without_end(scope: Scope, feature_id: str) -> int:
+    """How many prices of the feature are not archived."""
+    rows = await fetch(
+        scope,
+        "SELECT count(*) AS prices FROM prices WHERE tenant_id = $1 AND environment_id = $2 "
+        "AND feature_id = $3 AND effective_until IS NULL",
+        scope.tenant_id,
+        scope.environment_id,
+        feature_id,
+    )
+    return int(rows[0]["prices"])
+
+
+async def get(scope: Scope, price_id: str, *, field: str = "id") -> Price:
+    """Raises: NotFound, which names `field` as the input at fault."""
+    found = await by_ids(scope, [price_id])
+    if price_id not in found:
+        raise NotFound("price", price_id, field=field)
+    return found[price_id]
+
+
+def row_of(record: asyncpg.Record) -> Price:
+    until = record["effective_until"]
+    return Price(
+        id=record["id"],
+        plan_id=record["plan_id"],
+        feature_id=record["feature_id"],
+        meter_id=record["meter_id"],
+        lookup_key=record["lookup_key"],
+        display_name=record["display_name"],
+        charge=ChargeKind(record["charge"]),
+        model=from_json(record["model"]),
+        currency=record["currency"],
+        cadence=Cadence(record["cadence_unit"], record["cadence_count"]),
+        timing=InvoiceTiming(record["timing"]),
+        group_by=record["group_by"],
+        metadata=json_of(record["metadata"]),
+        content_hash=record["content_hash"],
+        replaces_id=record["replaces_id"],
+        effective_from=record["effective_from"],
+        effective_until=until,
+        status=PriceStatus.ACTIVE if until is None else PriceStatus.ARCHIVED,
+        created_at=record["created_at"],
+        updated_at=record["updated_at"],
+    )

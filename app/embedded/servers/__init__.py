@@ -1,0 +1,1 @@
+"""How each server is prepared, started and found ready: one module each."""

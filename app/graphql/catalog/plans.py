@@ -1,0 +1,294 @@
+"""Plans in the graph."""
+
+from datetime import datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+import strawberry
+from strawberry import UNSET
+
+from app.catalog.actions import plans as actions
+from app.catalog.plan import CreatePlan, PlanStatus
+from app.catalog.plan import Plan as Row
+from app.catalog.reads import plans as reads
+from app.graphql.catalog import prices
+from app.graphql.context import Context, Info
+from app.graphql.errors import AlreadyExists, Rejected
+from app.graphql.filters import (
+    DateTimeFilter,
+    EnumFilter,
+    IdFilter,
+    MetadataFilter,
+    StringFilter,
+    and_filters,
+    not_filter,
+    or_filters,
+)
+from app.graphql.node import Kind, Node
+from app.graphql.paging import (
+    After,
+    Before,
+    Connection,
+    Direction,
+    First,
+    Last,
+    Search,
+    page_request,
+)
+from app.graphql.patch import present
+from app.graphql.permissions import requires
+from app.graphql.scalars import Metadata
+
+if TYPE_CHECKING:
+    from app.graphql.catalog.prices import Price
+
+strawberry.enum(PlanStatus, description="Whether a plan is in use.")
+
+
+@strawberry.type(description="What is sold: a set of prices.")
+class Plan(Node):
+    name: str = strawberry.field(description="As people read it.")
+    lookup_key: str = strawberry.field(
+        description="As programs name it. Never changes; unique among the plans of the "
+        "environment that are not archived."
+    )
+    description: str | None = strawberry.field(description="What it is.")
+    metadata: Metadata = strawberry.field(description="Your own notes.")
+    status: PlanStatus = strawberry.field(
+        description="Whether it is in use; an archived plan keeps its subscriptions."
+    )
+    created_at: datetime = strawberry.field(description="When it was created.")
+    updated_at: datetime = strawberry.field(description="When it last changed.")
+    archived_at: datetime | None = strawberry.field(
+        description="When it was taken out of use; null while it is in use."
+    )
+
+    @strawberry.field(
+        description="The prices in force at an instant, the oldest first.",
+        extensions=[requires("price:read")],
+    )
+    async def prices(
+        self,
+        info: Info,
+        at: Annotated[
+            datetime | None, strawberry.argument(description="In force then; null: now.")
+        ] = None,
+    ) -> list[Annotated["Price", strawberry.lazy("app.graphql.catalog.prices")]]:
+        instant = at or info.context.now()
+        rows = await info.context.load.prices_of_plan.load(self.id)
+        return [prices.Price.of(row) for row in rows if row.in_force(instant)]
+
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        return cls(
+            id=strawberry.ID(row.id),
+            name=row.name,
+            lookup_key=row.lookup_key,
+            description=row.description,
+            metadata=Metadata(row.metadata),
+            status=row.status,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+            archived_at=row.archived_at,
+        )
+
+
+@strawberry.input(description="Which plans to list; all conditions given must hold.")
+class PlanFilter:
+    id: IdFilter | None = strawberry.field(description="By id.", default=UNSET)
+    name: StringFilter | None = strawberry.field(description="By name.", default=UNSET)
+    lookup_key: StringFilter | None = strawberry.field(
+        description="By the name that programs use.", default=UNSET
+    )
+    status: EnumFilter[PlanStatus] | None = strawberry.field(
+        description="By whether they are in use.", default=UNSET
+    )
+    metadata: MetadataFilter | None = strawberry.field(
+        description="By an entry of their metadata.", default=UNSET
+    )
+    created_at: DateTimeFilter | None = strawberry.field(
+        description="By when they were created.", default=UNSET
+    )
+    updated_at: DateTimeFilter | None = strawberry.field(
+        description="By when they last changed.", default=UNSET
+    )
+    and_: list["PlanFilter"] | None = and_filters()
+    or_: list["PlanFilter"] | None = or_filters()
+    not_: "PlanFilter | None" = not_filter()
+
+
+@strawberry.enum(description="What plans can be ordered by.")
+class PlanOrderField(Enum):
+    CREATED_AT = strawberry.enum_value("created_at", description="When they were created.")
+    UPDATED_AT = strawberry.enum_value("updated_at", description="When they last changed.")
+    NAME = strawberry.enum_value("name", description="Their name.")
+    LOOKUP_KEY = strawberry.enum_value("lookup_key", description="The name that programs use.")
+    ID = strawberry.enum_value("id", description="Their id.")
+
+
+@strawberry.input(description="One key of the order of plans.")
+class PlanOrder:
+    field: PlanOrderField = strawberry.field(description="What to order by.")
+    direction: Direction = strawberry.field(description="Which way.", default=Direction.ASC)
+
+
+@strawberry.input(description="A new plan, without prices.")
+class PlanCreateInput:
+    name: str = strawberry.field(description="As people will read it.")
+    lookup_key: str = strawberry.field(
+        description="As programs will name it: letters, digits and _ . : -; it never changes."
+    )
+    description: str | None = strawberry.field(description="What it is.", default=None)
+    metadata: Metadata | None = strawberry.field(description="Your own notes.", default=None)
+
+    def command(self) -> CreatePlan:
+        return CreatePlan(**vars(self) | {"metadata": self.metadata or {}})
+
+
+@strawberry.input(
+    description="Changes to a plan. A field that is absent stays as it is; null clears."
+)
+class PlanUpdateInput:
+    id: strawberry.ID = strawberry.field(description="Which plan.")
+    name: strawberry.Maybe[str] = strawberry.field(description="As people will read it.")
+    description: strawberry.Maybe[str | None] = strawberry.field(description="What it is.")
+    metadata: strawberry.Maybe[Metadata | None] = strawberry.field(
+        description="Your own notes; replaces all of them."
+    )
+
+    def patch(self) -> dict[str, Any]:
+        return present(self, without=("id",))
+
+
+@strawberry.input(description="The plan to take out of use.")
+class PlanArchiveInput:
+    id: strawberry.ID = strawberry.field(description="Which plan.")
+
+
+@strawberry.input(description="The archived plan to put back into use.")
+class PlanRestoreInput:
+    id: strawberry.ID = strawberry.field(description="Which plan.")
+
+
+PlanResult = Annotated[
+    Plan | AlreadyExists | Rejected,
+    strawberry.union(
+        "PlanResult", description="The plan as it is now, or why nothing was changed."
+    ),
+]
+
+
+@strawberry.type
+class PlanQuery:
+    @strawberry.field(
+        description="A plan by id; null when the environment has none with it.",
+        extensions=[requires("plan:read")],
+    )
+    async def plan(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The plan's id.")],
+    ) -> Plan | None:
+        return await _load(info.context, id)
+
+    @strawberry.field(
+        description="A plan that is not archived, by the name that programs use; null when "
+        "there is none.",
+        extensions=[requires("plan:read")],
+    )
+    async def plan_by_lookup_key(
+        self,
+        info: Info,
+        lookup_key: Annotated[str, strawberry.argument(description="As programs name it.")],
+    ) -> Plan | None:
+        row = await info.context.load.plan_by_lookup_key.load(lookup_key)
+        return None if row is None else Plan.of(row)
+
+    @strawberry.field(
+        description="Plans, archived ones included unless the filter says otherwise. "
+        "The newest first unless ordered.",
+        extensions=[requires("plan:read")],
+    )
+    async def plans(
+        self,
+        info: Info,
+        filter: Annotated[
+            PlanFilter | None, strawberry.argument(description="Which ones; null: all.")
+        ] = None,
+        search: Search = None,
+        order_by: Annotated[
+            list[PlanOrder] | None,
+            strawberry.argument(description="Keys of the order, the weightiest first."),
+        ] = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Plan]:
+        request = page_request(
+            info,
+            filter=filter,
+            search=search,
+            order_by=order_by,
+            first=first,
+            after=after,
+            last=last,
+            before=before,
+        )
+        return Connection.of(await reads.page(info.context.scope, request), Plan.of)
+
+
+@strawberry.type
+class PlanMutation:
+    @strawberry.mutation(description="Create a plan.", extensions=[requires("plan:write")])
+    async def plan_create(
+        self,
+        info: Info,
+        input: Annotated[PlanCreateInput, strawberry.argument(description="The plan.")],
+    ) -> PlanResult:
+        ctx = info.context
+        return Plan.of(await actions.create(ctx.scope, input.command(), by=ctx.actor, at=ctx.now()))
+
+    @strawberry.mutation(
+        description="Change a plan that is not archived.", extensions=[requires("plan:write")]
+    )
+    async def plan_update(
+        self,
+        info: Info,
+        input: Annotated[PlanUpdateInput, strawberry.argument(description="The changes.")],
+    ) -> PlanResult:
+        ctx = info.context
+        row = await actions.update(ctx.scope, input.id, input.patch(), by=ctx.actor, at=ctx.now())
+        return Plan.of(row)
+
+    @strawberry.mutation(
+        description="Take a plan out of use: no new subscriptions and prices; those there are "
+        "stay. Its lookup key becomes free for another.",
+        extensions=[requires("plan:write")],
+    )
+    async def plan_archive(
+        self,
+        info: Info,
+        input: Annotated[PlanArchiveInput, strawberry.argument(description="Which one.")],
+    ) -> PlanResult:
+        ctx = info.context
+        return Plan.of(await actions.archive(ctx.scope, input.id, by=ctx.actor, at=ctx.now()))
+
+    @strawberry.mutation(
+        description="Put an archived plan back into use.", extensions=[requires("plan:write")]
+    )
+    async def plan_restore(
+        self,
+        info: Info,
+        input: Annotated[PlanRestoreInput, strawberry.argument(description="Which one.")],
+    ) -> PlanResult:
+        ctx = info.context
+        return Plan.of(await actions.restore(ctx.scope, input.id, by=ctx.actor, at=ctx.now()))
+
+
+async def _load(context: Context, plan_id: str) -> Plan | None:
+    row = await context.load.plan.load(plan_id)
+    return None if row is None else Plan.of(row)
+
+
+KINDS = (Kind("plan", "plan:read", _load),)

@@ -1,0 +1,191 @@
+"""What queries and mutations of prices take."""
+
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+import strawberry
+from strawberry import UNSET
+
+from app.catalog.price import ChargeKind, CreatePrice, InvoiceTiming, PriceStatus
+from app.graphql.cadences import CadenceInput, CadenceUnit
+from app.graphql.catalog.price_models import PriceModelInput, PriceModelKind
+from app.graphql.filters import (
+    DateTimeFilter,
+    EnumFilter,
+    IdFilter,
+    MetadataFilter,
+    StringFilter,
+    and_filters,
+    not_filter,
+    or_filters,
+)
+from app.graphql.paging import Direction
+from app.graphql.patch import present
+from app.graphql.scalars import Metadata
+from app.kernel.period import Cadence
+
+strawberry.enum(ChargeKind, description="What the quantity is: held, or counted by a meter.")
+strawberry.enum(InvoiceTiming, description="On the invoice of the period's start, or of its end.")
+strawberry.enum(PriceStatus, description="Whether a price is without an end.")
+
+
+@strawberry.input(description="Which prices to list; all conditions given must hold.")
+class PriceFilter:
+    id: IdFilter | None = strawberry.field(description="By id.", default=UNSET)
+    plan_id: IdFilter | None = strawberry.field(description="By plan.", default=UNSET)
+    feature_id: IdFilter | None = strawberry.field(
+        description="By the feature they charge for.", default=UNSET
+    )
+    meter_id: IdFilter | None = strawberry.field(
+        description="By the meter that counts them.", default=UNSET
+    )
+    lookup_key: StringFilter | None = strawberry.field(
+        description="By the name that programs use.", default=UNSET
+    )
+    display_name: StringFilter | None = strawberry.field(
+        description="By the name on invoices.", default=UNSET
+    )
+    charge: EnumFilter[ChargeKind] | None = strawberry.field(
+        description="By what the quantity is.", default=UNSET
+    )
+    model: EnumFilter[PriceModelKind] | None = strawberry.field(
+        description="By price model.", default=UNSET
+    )
+    currency: StringFilter | None = strawberry.field(description="By currency.", default=UNSET)
+    timing: EnumFilter[InvoiceTiming] | None = strawberry.field(
+        description="By invoice.", default=UNSET
+    )
+    cadence_unit: EnumFilter[CadenceUnit] | None = strawberry.field(
+        description="By the unit of their cadence.", default=UNSET
+    )
+    content_hash: StringFilter | None = strawberry.field(
+        description="By their substance.", default=UNSET
+    )
+    status: EnumFilter[PriceStatus] | None = strawberry.field(
+        description="By whether they are without an end.", default=UNSET
+    )
+    metadata: MetadataFilter | None = strawberry.field(
+        description="By an entry of their metadata.", default=UNSET
+    )
+    effective_from: DateTimeFilter | None = strawberry.field(
+        description="By when they begin.", default=UNSET
+    )
+    effective_until: DateTimeFilter | None = strawberry.field(
+        description="By when they end.", default=UNSET
+    )
+    created_at: DateTimeFilter | None = strawberry.field(
+        description="By when they were created.", default=UNSET
+    )
+    updated_at: DateTimeFilter | None = strawberry.field(
+        description="By when they last changed.", default=UNSET
+    )
+    and_: list["PriceFilter"] | None = and_filters()
+    or_: list["PriceFilter"] | None = or_filters()
+    not_: "PriceFilter | None" = not_filter()
+
+
+@strawberry.enum(description="What prices can be ordered by.")
+class PriceOrderField(Enum):
+    CREATED_AT = strawberry.enum_value("created_at", description="When they were created.")
+    UPDATED_AT = strawberry.enum_value("updated_at", description="When they last changed.")
+    DISPLAY_NAME = strawberry.enum_value("display_name", description="Their name on invoices.")
+    EFFECTIVE_FROM = strawberry.enum_value("effective_from", description="When they begin.")
+    ID = strawberry.enum_value("id", description="Their id.")
+
+
+@strawberry.input(description="One key of the order of prices.")
+class PriceOrder:
+    field: PriceOrderField = strawberry.field(description="What to order by.")
+    direction: Direction = strawberry.field(description="Which way.", default=Direction.ASC)
+
+
+@strawberry.input(description="A new price of a plan.")
+class PriceCreateInput:
+    plan_id: strawberry.ID = strawberry.field(description="The plan to add it to.")
+    display_name: str = strawberry.field(description="As invoices will show it.")
+    charge: ChargeKind = strawberry.field(description="What the quantity is.")
+    model: PriceModelInput = strawberry.field(description="How the quantity becomes an amount.")
+    currency: str = strawberry.field(description="ISO 4217 code.")
+    cadence: CadenceInput | None = strawberry.field(
+        description="How often it is charged; null: monthly.", default=None
+    )
+    timing: InvoiceTiming = strawberry.field(
+        description="On which invoice it is charged; usage always in arrears.",
+        default=InvoiceTiming.ARREARS,
+    )
+    feature_id: strawberry.ID | None = strawberry.field(
+        description="The metered feature that a usage charge measures.", default=None
+    )
+    group_by: str | None = strawberry.field(
+        description="A dimension of the feature's meter, for a line per value.", default=None
+    )
+    lookup_key: str | None = strawberry.field(description="As programs will name it.", default=None)
+    metadata: Metadata | None = strawberry.field(description="Your own notes.", default=None)
+    effective_from: datetime | None = strawberry.field(
+        description="New subscriptions take it from then; null: from now.", default=None
+    )
+
+    def command(self) -> CreatePrice:
+        """Raises: Invalid."""
+        return CreatePrice(
+            plan_id=self.plan_id,
+            display_name=self.display_name,
+            charge=self.charge,
+            model=self.model.row(),
+            currency=self.currency,
+            cadence=Cadence("month") if self.cadence is None else self.cadence.row(),
+            timing=self.timing,
+            feature_id=self.feature_id,
+            group_by=self.group_by,
+            lookup_key=self.lookup_key,
+            metadata=self.metadata or {},
+            effective_from=self.effective_from,
+        )
+
+
+@strawberry.input(
+    description="Changes to a price. A field that is absent stays as it is; null clears."
+)
+class PriceUpdateInput:
+    id: strawberry.ID = strawberry.field(description="Which price.")
+    display_name: strawberry.Maybe[str] = strawberry.field(description="As invoices will show it.")
+    lookup_key: strawberry.Maybe[str | None] = strawberry.field(
+        description="As programs will name it."
+    )
+    metadata: strawberry.Maybe[Metadata | None] = strawberry.field(
+        description="Your own notes; replaces all of them."
+    )
+    model: strawberry.Maybe[PriceModelInput] = strawberry.field(
+        description="How the quantity becomes an amount."
+    )
+    timing: strawberry.Maybe[InvoiceTiming] = strawberry.field(
+        description="On which invoice it is charged."
+    )
+    group_by: strawberry.Maybe[str | None] = strawberry.field(
+        description="A dimension of the feature's meter, for a line per value."
+    )
+    effective_from: strawberry.Maybe[datetime | None] = strawberry.field(
+        description="When a change of model, timing or grouping takes effect; not in the past. "
+        "Absent or null: now."
+    )
+
+    def patch(self) -> dict[str, Any]:
+        """Raises: Invalid."""
+        changes = present(self, without=("id",))
+        if isinstance(changes.get("model"), PriceModelInput):
+            changes["model"] = changes["model"].row()
+        return changes
+
+
+@strawberry.input(description="The price to end.")
+class PriceArchiveInput:
+    id: strawberry.ID = strawberry.field(description="Which price.")
+    effective_until: datetime | None = strawberry.field(
+        description="When it ends; not in the past. Null: now.", default=None
+    )
+
+
+@strawberry.input(description="The price to take the end off.")
+class PriceRestoreInput:
+    id: strawberry.ID = strawberry.field(description="Which price.")

@@ -1,0 +1,254 @@
+"""Prices in the graph. What they take is in `price_inputs`."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Self
+
+import strawberry
+
+from app.catalog.actions import prices as actions
+from app.catalog.price import ChargeKind, InvoiceTiming, PriceStatus
+from app.catalog.price import Price as Row
+from app.catalog.reads import prices as reads
+from app.graphql.cadences import Cadence
+from app.graphql.catalog import plans
+from app.graphql.catalog.features import Feature
+from app.graphql.catalog.price_inputs import (
+    PriceArchiveInput,
+    PriceCreateInput,
+    PriceFilter,
+    PriceOrder,
+    PriceRestoreInput,
+    PriceUpdateInput,
+)
+from app.graphql.catalog.price_models import PriceModel, shown
+from app.graphql.context import Context, Info
+from app.graphql.errors import AlreadyExists, Rejected
+from app.graphql.node import Kind, Node
+from app.graphql.paging import After, Before, Connection, First, Last, Search, page_request
+from app.graphql.permissions import requires
+from app.graphql.scalars import Metadata
+
+if TYPE_CHECKING:
+    from app.graphql.catalog.plans import Plan
+
+
+@strawberry.type(description="What one charge of a plan costs, in one currency and cadence.")
+class Price(Node):
+    plan_id: strawberry.ID = strawberry.field(description="The plan it belongs to.")
+    feature_id: strawberry.ID | None = strawberry.field(
+        description="The feature that a usage charge measures; null for a fixed charge."
+    )
+    meter_id: strawberry.ID | None = strawberry.field(
+        description="The meter that counts a usage charge; null for a fixed charge."
+    )
+    lookup_key: str | None = strawberry.field(
+        description="As programs name it; unique among the prices without an end."
+    )
+    display_name: str = strawberry.field(description="As invoices show it.")
+    charge: ChargeKind = strawberry.field(description="What the quantity is.")
+    model: PriceModel = strawberry.field(description="How the quantity becomes an amount.")
+    currency: str = strawberry.field(description="ISO 4217 code.")
+    cadence: Cadence = strawberry.field(description="How often it is charged.")
+    timing: InvoiceTiming = strawberry.field(description="On which invoice it is charged.")
+    group_by: str | None = strawberry.field(
+        description="A dimension of the meter: each of its values is priced on its own, on a "
+        "line of its own."
+    )
+    metadata: Metadata = strawberry.field(description="Your own notes.")
+    content_hash: str = strawberry.field(
+        description="SHA-256 of the substance: equal for prices with equal terms."
+    )
+    replaces_id: strawberry.ID | None = strawberry.field(
+        description="The price that this one took over from."
+    )
+    effective_from: datetime = strawberry.field(description="New subscriptions take it from then.")
+    effective_until: datetime | None = strawberry.field(
+        description="New subscriptions no longer take it from then; null: no end."
+    )
+    status: PriceStatus = strawberry.field(description="Whether it is without an end.")
+    created_at: datetime = strawberry.field(description="When it was created.")
+    updated_at: datetime = strawberry.field(description="When it last changed.")
+
+    @strawberry.field(description="The plan it belongs to.", extensions=[requires("plan:read")])
+    async def plan(
+        self, info: Info
+    ) -> Annotated["Plan", strawberry.lazy("app.graphql.catalog.plans")] | None:
+        row = await info.context.load.plan.load(self.plan_id)
+        return None if row is None else plans.Plan.of(row)
+
+    @strawberry.field(
+        description="The feature that a usage charge measures; null for a fixed charge.",
+        extensions=[requires("feature:read")],
+    )
+    async def feature(self, info: Info) -> Feature | None:
+        if self.feature_id is None:
+            return None
+        row = await info.context.load.feature.load(self.feature_id)
+        return None if row is None else Feature.of(row)
+
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        return cls(
+            id=strawberry.ID(row.id),
+            plan_id=strawberry.ID(row.plan_id),
+            feature_id=_id(row.feature_id),
+            meter_id=_id(row.meter_id),
+            lookup_key=row.lookup_key,
+            display_name=row.display_name,
+            charge=row.charge,
+            model=shown(row.model),
+            currency=row.currency,
+            cadence=Cadence.of(row.cadence),
+            timing=row.timing,
+            group_by=row.group_by,
+            metadata=Metadata(row.metadata),
+            content_hash=row.content_hash,
+            replaces_id=_id(row.replaces_id),
+            effective_from=row.effective_from,
+            effective_until=row.effective_until,
+            status=row.status,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+        )
+
+
+PriceResult = Annotated[
+    Price | AlreadyExists | Rejected,
+    strawberry.union(
+        "PriceResult", description="The price as it is now, or why nothing was changed."
+    ),
+]
+
+
+@strawberry.type
+class PriceQuery:
+    @strawberry.field(
+        description="A price by id; null when the environment has none with it.",
+        extensions=[requires("price:read")],
+    )
+    async def price(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The price's id.")],
+    ) -> Price | None:
+        return await _load(info.context, id)
+
+    @strawberry.field(
+        description="A price without an end, by the name that programs use; null when there is "
+        "none.",
+        extensions=[requires("price:read")],
+    )
+    async def price_by_lookup_key(
+        self,
+        info: Info,
+        lookup_key: Annotated[str, strawberry.argument(description="As programs name it.")],
+    ) -> Price | None:
+        row = await info.context.load.price_by_lookup_key.load(lookup_key)
+        return None if row is None else Price.of(row)
+
+    @strawberry.field(
+        description="Prices, those with an end included unless the filter says otherwise. "
+        "The newest first unless ordered.",
+        extensions=[requires("price:read")],
+    )
+    async def prices(
+        self,
+        info: Info,
+        filter: Annotated[
+            PriceFilter | None, strawberry.argument(description="Which ones; null: all.")
+        ] = None,
+        search: Search = None,
+        order_by: Annotated[
+            list[PriceOrder] | None,
+            strawberry.argument(description="Keys of the order, the weightiest first."),
+        ] = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Price]:
+        request = page_request(
+            info,
+            filter=filter,
+            search=search,
+            order_by=order_by,
+            first=first,
+            after=after,
+            last=last,
+            before=before,
+        )
+        return Connection.of(await reads.page(info.context.scope, request), Price.of)
+
+
+@strawberry.type
+class PriceMutation:
+    @strawberry.mutation(
+        description="Add a price to a plan that is not archived.",
+        extensions=[requires("price:write")],
+    )
+    async def price_create(
+        self,
+        info: Info,
+        input: Annotated[PriceCreateInput, strawberry.argument(description="The price.")],
+    ) -> PriceResult:
+        ctx = info.context
+        row = await actions.create(ctx.scope, input.command(), by=ctx.actor, at=ctx.now())
+        return Price.of(row)
+
+    @strawberry.mutation(
+        description="Change a price without an end. Names and notes change in place. A change "
+        "of model, timing or grouping ends it and returns the price that takes over; "
+        "subscriptions stay on the one they bought.",
+        extensions=[requires("price:write")],
+    )
+    async def price_update(
+        self,
+        info: Info,
+        input: Annotated[PriceUpdateInput, strawberry.argument(description="The changes.")],
+    ) -> PriceResult:
+        ctx = info.context
+        row = await actions.update(ctx.scope, input.id, input.patch(), by=ctx.actor, at=ctx.now())
+        return Price.of(row)
+
+    @strawberry.mutation(
+        description="Give a price an end. Subscriptions that bought it stay on it.",
+        extensions=[requires("price:write")],
+    )
+    async def price_archive(
+        self,
+        info: Info,
+        input: Annotated[PriceArchiveInput, strawberry.argument(description="Which one.")],
+    ) -> PriceResult:
+        ctx = info.context
+        row = await actions.archive(
+            ctx.scope,
+            input.id,
+            by=ctx.actor,
+            at=ctx.now(),
+            effective_until=input.effective_until,
+        )
+        return Price.of(row)
+
+    @strawberry.mutation(
+        description="Take the end off a price that none has taken over from.",
+        extensions=[requires("price:write")],
+    )
+    async def price_restore(
+        self,
+        info: Info,
+        input: Annotated[PriceRestoreInput, strawberry.argument(description="Which one.")],
+    ) -> PriceResult:
+        ctx = info.context
+        return Price.of(await actions.restore(ctx.scope, input.id, by=ctx.actor, at=ctx.now()))
+
+
+def _id(value: str | None) -> strawberry.ID | None:
+    return None if value is None else strawberry.ID(value)
+
+
+async def _load(context: Context, price_id: str) -> Price | None:
+    row = await context.load.price.load(price_id)
+    return None if row is None else Price.of(row)
+
+
+KINDS = (Kind("pri", "price:read", _load),)

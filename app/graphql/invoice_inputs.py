@@ -1,0 +1,108 @@
+"""What queries and mutations of invoices take."""
+
+from enum import Enum
+
+import strawberry
+from strawberry import UNSET
+
+from app.graphql.filters import (
+    DateTimeFilter,
+    DecimalFilter,
+    EnumFilter,
+    IdFilter,
+    MetadataFilter,
+    StringFilter,
+    and_filters,
+    not_filter,
+    or_filters,
+)
+from app.graphql.paging import Direction
+from app.invoicing.invoice import BillingReason, InvoiceStatus
+
+strawberry.enum(InvoiceStatus, description="Where an invoice is in its life.")
+strawberry.enum(BillingReason, description="Why there is an invoice.")
+
+
+@strawberry.input(description="Which invoices to list; all conditions given must hold.")
+class InvoiceFilter:
+    id: IdFilter | None = strawberry.field(description="By id.", default=UNSET)
+    number: StringFilter | None = strawberry.field(description="By number.", default=UNSET)
+    customer_id: IdFilter | None = strawberry.field(description="By customer.", default=UNSET)
+    subscription_id: IdFilter | None = strawberry.field(
+        description="By subscription.", default=UNSET
+    )
+    status: EnumFilter[InvoiceStatus] | None = strawberry.field(
+        description="By where they are in their life.", default=UNSET
+    )
+    reason: EnumFilter[BillingReason] | None = strawberry.field(
+        description="By why they were made.", default=UNSET
+    )
+    currency: StringFilter | None = strawberry.field(description="By currency.", default=UNSET)
+    total: DecimalFilter | None = strawberry.field(
+        description="By what they come to, whatever the currency.", default=UNSET
+    )
+    amount_due: DecimalFilter | None = strawberry.field(
+        description="By what has to be paid, whatever the currency.", default=UNSET
+    )
+    period_start: DateTimeFilter | None = strawberry.field(
+        description="By the start of the period billed.", default=UNSET
+    )
+    period_end: DateTimeFilter | None = strawberry.field(
+        description="By the end of the period billed.", default=UNSET
+    )
+    issued_at: DateTimeFilter | None = strawberry.field(
+        description="By when they were issued.", default=UNSET
+    )
+    due_at: DateTimeFilter | None = strawberry.field(
+        description="By when they have to be paid.", default=UNSET
+    )
+    metadata: MetadataFilter | None = strawberry.field(
+        description="By an entry of their metadata.", default=UNSET
+    )
+    created_at: DateTimeFilter | None = strawberry.field(
+        description="By when they were drafted.", default=UNSET
+    )
+    updated_at: DateTimeFilter | None = strawberry.field(
+        description="By when they last changed.", default=UNSET
+    )
+    and_: list["InvoiceFilter"] | None = and_filters()
+    or_: list["InvoiceFilter"] | None = or_filters()
+    not_: "InvoiceFilter | None" = not_filter()
+
+
+@strawberry.enum(description="What invoices can be ordered by.")
+class InvoiceOrderField(Enum):
+    CREATED_AT = strawberry.enum_value("created_at", description="When they were drafted.")
+    UPDATED_AT = strawberry.enum_value("updated_at", description="When they last changed.")
+    ISSUED_AT = strawberry.enum_value("issued_at", description="When they were issued.")
+    DUE_AT = strawberry.enum_value("due_at", description="When they have to be paid.")
+    PERIOD_START = strawberry.enum_value("period_start", description="Start of the period billed.")
+    PERIOD_END = strawberry.enum_value("period_end", description="End of the period billed.")
+    NUMBER = strawberry.enum_value("number", description="Their number.")
+    TOTAL = strawberry.enum_value("total", description="What they come to.")
+    AMOUNT_DUE = strawberry.enum_value("amount_due", description="What has to be paid.")
+    ID = strawberry.enum_value("id", description="Their id.")
+
+
+@strawberry.input(description="One key of the order of invoices.")
+class InvoiceOrder:
+    field: InvoiceOrderField = strawberry.field(description="What to order by.")
+    direction: Direction = strawberry.field(description="Which way.", default=Direction.ASC)
+
+
+@strawberry.input(description="The draft to issue.")
+class InvoiceFinalizeInput:
+    id: strawberry.ID = strawberry.field(description="Which invoice.")
+
+
+@strawberry.input(description="The draft to work out again.")
+class InvoiceComputeInput:
+    id: strawberry.ID = strawberry.field(description="Which invoice.")
+
+
+@strawberry.input(description="The invoice to take back.")
+class InvoiceVoidInput:
+    id: strawberry.ID = strawberry.field(description="Which invoice.")
+    reason: str = strawberry.field(
+        description="Why, as will be printed on it; 1 to 500 characters."
+    )

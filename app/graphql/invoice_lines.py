@@ -1,0 +1,130 @@
+"""The lines of invoices in the graph, and how each amount came about."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Self
+
+import strawberry
+
+from app.catalog.prices import Step
+from app.graphql.node import Node
+from app.graphql.scalars import JSON, Money
+from app.graphql.usage import DimensionValue
+from app.invoicing import explanation
+from app.invoicing.invoice import InvoiceLine as Row
+from app.invoicing.invoice import LineKind
+
+strawberry.enum(LineKind, name="InvoiceLineKind", description="What a line asks money for.")
+
+
+@strawberry.type(
+    description="A step on the way to an amount: its rule, applied to its inputs and to the "
+    "results of the steps below it, gives its result exactly."
+)
+class ExplanationStep:
+    index: int = strawberry.field(description="Its place in the list, from 0.")
+    parent: int | None = strawberry.field(
+        description="The index of the step that builds on this one; null: this is the amount."
+    )
+    rule: str = strawberry.field(description="Which rule, such as `tier`.")
+    formula: str = strawberry.field(description="The rule in words.")
+    inputs: JSON = strawberry.field(
+        description="What the rule starts from, by name; numbers exactly, as text."
+    )
+    result: str = strawberry.field(
+        description="What comes out, exactly: a decimal, or a fraction such as `2/3`."
+    )
+
+
+def steps_of(tree: Step) -> list[ExplanationStep]:
+    """The tree as a list, every step after the one that builds on it."""
+    found: list[ExplanationStep] = []
+    waiting: list[tuple[Step, int | None]] = [(tree, None)]
+    while waiting:
+        step, parent = waiting.pop()
+        index, rule = len(found), explanation.RULES.get(step.rule)
+        found.append(
+            ExplanationStep(
+                index=index,
+                parent=parent,
+                rule=step.rule,
+                formula="" if rule is None else rule.formula,
+                inputs=JSON(step.inputs),
+                result=step.result,
+            )
+        )
+        waiting.extend((part, index) for part in reversed(step.parts))
+    return found
+
+
+@strawberry.interface(description="What is asked for one line item, or one group of its usage.")
+class BilledLine:
+    position: int = strawberry.field(description="Its place on the invoice, from 1.")
+    kind: LineKind = strawberry.field(description="Whether it is for usage or a fixed charge.")
+    subscription_line_item_id: strawberry.ID | None = strawberry.field(
+        description="What the subscription bought."
+    )
+    price_id: strawberry.ID | None = strawberry.field(description="By which price.")
+    meter_id: strawberry.ID | None = strawberry.field(
+        description="What counted the usage; null for a fixed charge."
+    )
+    description: str = strawberry.field(description="As printed.")
+    group: list[DimensionValue] = strawberry.field(
+        description="Which events of a grouped price; empty: all of them."
+    )
+    quantity: Decimal = strawberry.field(description="How much was charged.")
+    amount: Money = strawberry.field(
+        description="What it comes to, rounded once to the currency's minor unit."
+    )
+    service_start: datetime = strawberry.field(description="Charged from then.")
+    service_end: datetime = strawberry.field(description="Charged until before then.")
+    price_snapshot: JSON = strawberry.field(description="The price as it was when billed.")
+    stored: strawberry.Private[Mapping[str, Any]]
+
+    @strawberry.field(
+        description="How the amount came about, down to what was counted: a tree as a list, "
+        "every step after the one that builds on it. The first step's result is the amount."
+    )
+    def explanation(self) -> list[ExplanationStep]:
+        return steps_of(explanation.from_json(self.stored))
+
+
+@strawberry.type(description="A line of an invoice; it never changes once the invoice is issued.")
+class InvoiceLine(Node, BilledLine):
+    invoice_id: strawberry.ID = strawberry.field(description="The invoice it is on.")
+
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        return cls(
+            id=strawberry.ID(row.id), invoice_id=strawberry.ID(row.invoice_id), **_facts(row)
+        )
+
+
+@strawberry.type(description="A line as it would be billed.")
+class InvoicePreviewLine(BilledLine):
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        return cls(**_facts(row))
+
+
+def _id(value: str | None) -> strawberry.ID | None:
+    return None if value is None else strawberry.ID(value)
+
+
+def _facts(row: Row) -> dict[str, Any]:
+    return {
+        "position": row.position,
+        "kind": row.kind,
+        "subscription_line_item_id": _id(row.subscription_line_item_id),
+        "price_id": _id(row.price_id),
+        "meter_id": _id(row.meter_id),
+        "description": row.description,
+        "group": [DimensionValue(name=name, value=v or None) for name, v in row.group.items()],
+        "quantity": row.quantity,
+        "amount": Money(amount=row.amount, currency=row.currency),
+        "service_start": row.service.start,
+        "service_end": row.service.end,
+        "price_snapshot": JSON(row.price),
+        "stored": row.explanation,
+    }

@@ -1,0 +1,176 @@
+"""What the graph shows of invoices. Their lines are in `invoice_lines`."""
+
+from datetime import datetime
+from typing import Self
+
+import strawberry
+
+from app.graphql.context import Info
+from app.graphql.customers import Customer
+from app.graphql.invoice_lines import InvoiceLine, InvoicePreviewLine
+from app.graphql.node import Node
+from app.graphql.permissions import requires
+from app.graphql.scalars import Metadata, Money
+from app.graphql.subscriptions import Subscription
+from app.invoicing import actions
+from app.invoicing.bills import Drafted
+from app.invoicing.invoice import BillingReason, InvoiceStatus
+from app.invoicing.invoice import Invoice as Row
+from app.invoicing.invoice import Party as PartyRow
+
+
+@strawberry.type(description="Who an invoice is from or to, as printed on it.")
+class InvoiceParty:
+    name: str = strawberry.field(description="The company or person.")
+    lines: list[str] = strawberry.field(description="The postal address, from top to bottom.")
+    email: str | None = strawberry.field(description="Their e-mail address.")
+    reference: str | None = strawberry.field(
+        description="Your own name for the customer; null for the seller."
+    )
+
+    @classmethod
+    def of(cls, row: PartyRow) -> Self:
+        return cls(name=row.name, lines=list(row.lines), email=row.email, reference=row.reference)
+
+
+@strawberry.type(
+    description="What the next invoice of a subscription would be, by the code that bills. "
+    "Nothing of it is stored."
+)
+class InvoicePreview:
+    subscription_id: strawberry.ID = strawberry.field(description="Of which subscription.")
+    customer_id: strawberry.ID = strawberry.field(description="Who would be billed.")
+    reason: BillingReason = strawberry.field(description="Why there would be an invoice.")
+    period_start: datetime = strawberry.field(description="Start of the period billed.")
+    period_end: datetime = strawberry.field(description="When it falls due to be billed.")
+    subtotal: Money = strawberry.field(description="The sum of the lines.")
+    total: Money = strawberry.field(description="What it would come to.")
+    amount_due: Money = strawberry.field(description="What would have to be paid.")
+    lines: list[InvoicePreviewLine] = strawberry.field(description="What it would ask for.")
+
+    @classmethod
+    def of(cls, drafted: Drafted) -> Self:
+        row = drafted.invoice
+        return cls(
+            subscription_id=strawberry.ID(row.subscription_id or ""),
+            customer_id=strawberry.ID(row.customer_id),
+            reason=row.reason,
+            period_start=row.period.start,
+            period_end=row.period.end,
+            lines=[InvoicePreviewLine.of(line) for line in drafted.lines],
+            **_amounts(row),
+        )
+
+
+@strawberry.type(description="What a customer is asked to pay for a period.")
+class Invoice(Node):
+    number: str | None = strawberry.field(
+        description="Without gaps in its environment; null until it is issued."
+    )
+    customer_id: strawberry.ID = strawberry.field(description="Who is billed.")
+    subscription_id: strawberry.ID | None = strawberry.field(description="For which subscription.")
+    status: InvoiceStatus = strawberry.field(description="Where it is in its life.")
+    reason: BillingReason = strawberry.field(description="Why it was made.")
+    period_start: datetime = strawberry.field(description="Start of the period billed.")
+    period_end: datetime = strawberry.field(
+        description="End of the period billed. Fees in advance carry their own on the line."
+    )
+    timezone: str = strawberry.field(description="IANA zone whose days are printed on it.")
+    subtotal: Money = strawberry.field(description="The sum of its lines.")
+    total: Money = strawberry.field(description="What it comes to.")
+    amount_due: Money = strawberry.field(description="What has to be paid.")
+    issued_at: datetime | None = strawberry.field(description="When it was issued.")
+    due_at: datetime | None = strawberry.field(description="When it has to be paid.")
+    finalize_at: datetime | None = strawberry.field(
+        description="When a draft's wait for late events ends, and it is issued."
+    )
+    finalized_at: datetime | None = strawberry.field(
+        description="When it was finalized; from then on it does not change."
+    )
+    voided_at: datetime | None = strawberry.field(description="When it was taken back.")
+    void_reason: str | None = strawberry.field(description="Why it was taken back.")
+    seller: InvoiceParty | None = strawberry.field(
+        description="Who it is from, as it was then; null until it is issued."
+    )
+    bill_to: InvoiceParty | None = strawberry.field(
+        description="Who it is to, as it was then; null until it is issued."
+    )
+    engine_version: str = strawberry.field(description="Of the rules that rated it.")
+    catalog_hash: str = strawberry.field(description="Of the prices that rated it.")
+    usage_watermark: datetime | None = strawberry.field(
+        description="Every event accepted before then was counted; null where that is unknown."
+    )
+    metadata: Metadata = strawberry.field(description="Your own notes.")
+    created_at: datetime = strawberry.field(description="When it was drafted.")
+    updated_at: datetime = strawberry.field(description="When it last changed.")
+    row: strawberry.Private[Row]
+
+    @strawberry.field(description="Who is billed.", extensions=[requires("customer:read")])
+    async def customer(self, info: Info) -> Customer | None:
+        row = await info.context.load.customer.load(self.customer_id)
+        return None if row is None else Customer.of(row)
+
+    @strawberry.field(
+        description="For which subscription.", extensions=[requires("subscription:read")]
+    )
+    async def subscription(self, info: Info) -> Subscription | None:
+        if self.subscription_id is None:
+            return None
+        row = await info.context.load.subscription.load(self.subscription_id)
+        return None if row is None else Subscription.of(row)
+
+    @strawberry.field(description="What it asks for, in the order printed.")
+    async def lines(self, info: Info) -> list[InvoiceLine]:
+        rows = await info.context.load.lines_of_invoice.load(self.id)
+        return [InvoiceLine.of(row) for row in rows]
+
+    @strawberry.field(
+        description="A link to its PDF that anyone can open for a while; null unless it is "
+        "issued and in force. Drafts and void invoices: GET /v1/invoices/{id}/pdf."
+    )
+    async def pdf_url(self, info: Info) -> str | None:
+        ctx = info.context
+        return await actions.pdf_url(ctx.scope, self.row, ctx.runtime.storage, at=ctx.now())
+
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        return cls(
+            id=strawberry.ID(row.id),
+            number=row.number,
+            customer_id=strawberry.ID(row.customer_id),
+            subscription_id=_id(row.subscription_id),
+            status=row.status,
+            reason=row.reason,
+            period_start=row.period.start,
+            period_end=row.period.end,
+            timezone=row.timezone,
+            issued_at=row.issued_at,
+            due_at=row.due_at,
+            finalize_at=row.finalize_at,
+            finalized_at=row.finalized_at,
+            voided_at=row.voided_at,
+            void_reason=row.void_reason,
+            seller=None if row.seller is None else InvoiceParty.of(row.seller),
+            bill_to=None if row.bill_to is None else InvoiceParty.of(row.bill_to),
+            engine_version=row.engine_version,
+            catalog_hash=row.catalog_hash,
+            usage_watermark=row.usage_watermark,
+            metadata=Metadata(row.metadata),
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+            row=row,
+            **_amounts(row),
+        )
+
+
+def _id(value: str | None) -> strawberry.ID | None:
+    return None if value is None else strawberry.ID(value)
+
+
+def _amounts(row: Row) -> dict[str, Money]:
+    totals, currency = row.totals, row.currency
+    return {
+        "subtotal": Money(amount=totals.subtotal, currency=currency),
+        "total": Money(amount=totals.total, currency=currency),
+        "amount_due": Money(amount=totals.amount_due, currency=currency),
+    }

@@ -1,0 +1,193 @@
+"""Invoices in the graph. What they look like is in `invoice_types`, what they take in
+`invoice_inputs`."""
+
+from typing import Annotated
+
+import strawberry
+
+from app.graphql.context import Context, Info
+from app.graphql.errors import Rejected
+from app.graphql.invoice_inputs import (
+    InvoiceComputeInput,
+    InvoiceFilter,
+    InvoiceFinalizeInput,
+    InvoiceOrder,
+    InvoiceVoidInput,
+)
+from app.graphql.invoice_lines import InvoiceLine
+from app.graphql.invoice_types import Invoice, InvoicePreview
+from app.graphql.node import Kind
+from app.graphql.paging import After, Before, Connection, First, Last, Search, page_request
+from app.graphql.permissions import requires
+from app.invoicing import actions, reads
+from app.invoicing.bills import Moment
+from app.invoicing.schedules import start_billing_run
+
+
+@strawberry.type(description="A billing run of the environment, under way.")
+class BillingRun:
+    workflow_id: str = strawberry.field(description="The id of its workflow in Temporal.")
+    run_id: str = strawberry.field(description="The id of this run of the workflow.")
+
+
+InvoiceResult = Annotated[
+    Invoice | Rejected,
+    strawberry.union(
+        "InvoiceResult", description="The invoice as it is now, or why nothing was changed."
+    ),
+]
+InvoicePreviewResult = Annotated[
+    InvoicePreview | Rejected,
+    strawberry.union(
+        "InvoicePreviewResult", description="What would be billed, or why nothing would."
+    ),
+]
+BillingRunResult = Annotated[
+    BillingRun | Rejected,
+    strawberry.union("BillingRunResult", description="The run, or why none was started."),
+]
+
+
+@strawberry.type
+class InvoiceQuery:
+    @strawberry.field(
+        description="An invoice by id; null when the environment has none with it.",
+        extensions=[requires("invoice:read")],
+    )
+    async def invoice(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The invoice's id.")],
+    ) -> Invoice | None:
+        return await _load(info.context, id)
+
+    @strawberry.field(
+        description="Invoices, drafts and void ones included unless the filter says otherwise. "
+        "The newest first unless ordered. `search` looks through numbers.",
+        extensions=[requires("invoice:read")],
+    )
+    async def invoices(
+        self,
+        info: Info,
+        *,
+        filter: Annotated[
+            InvoiceFilter | None, strawberry.argument(description="Which ones; null: all.")
+        ] = None,
+        search: Search = None,
+        order_by: Annotated[
+            list[InvoiceOrder] | None,
+            strawberry.argument(description="Keys of the order, the weightiest first."),
+        ] = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Invoice]:
+        request = page_request(
+            info,
+            filter=filter,
+            search=search,
+            order_by=order_by,
+            first=first,
+            after=after,
+            last=last,
+            before=before,
+        )
+        return Connection.of(await reads.page(info.context.scope, request), Invoice.of)
+
+    @strawberry.field(
+        description="The next invoice of a subscription, due or not, if its period had the "
+        "usage it has now.",
+        extensions=[requires("invoice:read")],
+    )
+    async def invoice_preview(
+        self,
+        info: Info,
+        subscription_id: Annotated[
+            strawberry.ID, strawberry.argument(description="Of which subscription.")
+        ],
+    ) -> InvoicePreviewResult:
+        ctx = info.context
+        clickhouse, moment = ctx.runtime.clickhouse, Moment(ctx.now(), None)
+        drafted = await actions.preview(ctx.scope, subscription_id, clickhouse, moment=moment)
+        return InvoicePreview.of(drafted)
+
+
+@strawberry.type
+class InvoiceMutation:
+    @strawberry.mutation(
+        description="Issue a draft now: it gets its number and due date, and does not change "
+        "from then on. One that comes to nothing is skipped instead.",
+        extensions=[requires("invoice:write")],
+    )
+    async def invoice_finalize(
+        self,
+        info: Info,
+        input: Annotated[InvoiceFinalizeInput, strawberry.argument(description="Which one.")],
+    ) -> InvoiceResult:
+        ctx = info.context
+        row = await actions.finalize(ctx.scope, input.id, by=ctx.actor, at=ctx.now())
+        return Invoice.of(row)
+
+    @strawberry.mutation(
+        description="Work a draft out again, from the usage that its period has now.",
+        extensions=[requires("invoice:write")],
+    )
+    async def invoice_compute(
+        self,
+        info: Info,
+        input: Annotated[InvoiceComputeInput, strawberry.argument(description="Which one.")],
+    ) -> InvoiceResult:
+        ctx = info.context
+        row = await actions.compute(
+            ctx.scope,
+            input.id,
+            ctx.runtime.clickhouse,
+            by=ctx.actor,
+            moment=Moment(ctx.now(), None),
+        )
+        return Invoice.of(row)
+
+    @strawberry.mutation(
+        description="Take an invoice back: it keeps its number and its lines, and asks for "
+        "nothing any more.",
+        extensions=[requires("invoice:write")],
+    )
+    async def invoice_void(
+        self,
+        info: Info,
+        input: Annotated[InvoiceVoidInput, strawberry.argument(description="Which one, and why.")],
+    ) -> InvoiceResult:
+        ctx = info.context
+        row = await actions.void(
+            ctx.scope, input.id, reason=input.reason, by=ctx.actor, at=ctx.now()
+        )
+        return Invoice.of(row)
+
+    @strawberry.mutation(
+        description="Bill what is due in the environment now, without waiting for the schedule. "
+        "A run that is under way already is joined.",
+        extensions=[requires("billing:write")],
+    )
+    async def billing_run_start(self, info: Info) -> BillingRunResult:
+        runtime = info.context.runtime
+        queue = runtime.settings.temporal.task_queue
+        handle = await start_billing_run(runtime.temporal, info.context.scope, task_queue=queue)
+        return BillingRun(workflow_id=handle.id, run_id=handle.result_run_id or "")
+
+
+async def _load(context: Context, invoice_id: str) -> Invoice | None:
+    row = await context.load.invoice.load(invoice_id)
+    return None if row is None else Invoice.of(row)
+
+
+async def _load_line(context: Context, line_id: str) -> InvoiceLine | None:
+    row = await context.load.invoice_line.load(line_id)
+    return None if row is None else InvoiceLine.of(row)
+
+
+KINDS = (
+    Kind("inv", "invoice:read", _load),
+    Kind("invl", "invoice:read", _load_line),
+)
+TYPES = (Invoice, InvoiceLine)

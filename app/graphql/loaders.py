@@ -1,0 +1,171 @@
+"""Batches reads within a request, remembers them, and pins them to the caller's scope.
+
+A loader wraps a batch read of a domain, `(scope, keys) -> {key: row}`. A new one is one
+property of `Loaders`.
+"""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from functools import cached_property
+from typing import TypeVar
+
+from strawberry.dataloader import DataLoader
+
+from app.catalog.feature import Feature
+from app.catalog.plan import Plan
+from app.catalog.price import Price
+from app.catalog.reads import features, plans, prices
+from app.customers import reads as customers
+from app.customers.customer import Customer
+from app.invoicing import reads as invoices
+from app.invoicing.invoice import Invoice, InvoiceLine
+from app.kernel.errors import NotFound
+from app.kernel.scope import Scope
+from app.metering import reads as meters
+from app.metering.meter import Meter
+from app.subscriptions import reads as subscriptions
+from app.subscriptions.subscription import LineItem, Subscription
+from app.tenants.api_key import ApiKey
+from app.tenants.reads import (
+    api_keys,
+    audit_entries,
+    environments,
+    roles,
+    service_accounts,
+    users,
+)
+from app.tenants.reads.audit_entries import AuditEntry
+from app.tenants.role import Role
+from app.tenants.tenant import Environment
+from app.tenants.user import ServiceAccount, User
+
+K = TypeVar("K")
+V = TypeVar("V")
+Read = Callable[[Scope, Collection[K]], Awaitable[Mapping[K, V]]]
+
+
+def one(read: Read[K, V], scope: Scope) -> DataLoader[K, V | None]:
+    """The row of a key, or None."""
+
+    async def load(keys: list[K]) -> list[V | None]:
+        found = await read(scope, keys)
+        return [found.get(key) for key in keys]
+
+    return DataLoader(load_fn=load)
+
+
+def required(read: Read[K, V], scope: Scope, kind: str) -> DataLoader[K, V]:
+    """The row of a key that some other row names. Raises: NotFound."""
+
+    async def load(keys: list[K]) -> list[V | BaseException]:
+        found = await read(scope, keys)
+        return [found[key] if key in found else NotFound(kind, key) for key in keys]
+
+    return DataLoader[K, V](load_fn=load)
+
+
+def many(read: Read[K, list[V]], scope: Scope) -> DataLoader[K, list[V]]:
+    """The rows that belong to a key; none is an empty list."""
+
+    async def load(keys: list[K]) -> list[list[V]]:
+        found = await read(scope, keys)
+        return [found.get(key, []) for key in keys]
+
+    return DataLoader(load_fn=load)
+
+
+class Loaders:
+    """One per request; each loader is made when a resolver first asks for it."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+
+    @cached_property
+    def customer(self) -> DataLoader[str, Customer | None]:
+        return one(customers.by_ids, self.scope)
+
+    @cached_property
+    def customer_by_external_id(self) -> DataLoader[str, Customer | None]:
+        return one(customers.by_external_ids, self.scope)
+
+    @cached_property
+    def meter(self) -> DataLoader[str, Meter | None]:
+        return one(meters.by_ids, self.scope)
+
+    @cached_property
+    def feature(self) -> DataLoader[str, Feature | None]:
+        return one(features.by_ids, self.scope)
+
+    @cached_property
+    def feature_by_lookup_key(self) -> DataLoader[str, Feature | None]:
+        return one(features.by_lookup_keys, self.scope)
+
+    @cached_property
+    def plan(self) -> DataLoader[str, Plan | None]:
+        return one(plans.by_ids, self.scope)
+
+    @cached_property
+    def plan_by_lookup_key(self) -> DataLoader[str, Plan | None]:
+        return one(plans.by_lookup_keys, self.scope)
+
+    @cached_property
+    def price(self) -> DataLoader[str, Price | None]:
+        return one(prices.by_ids, self.scope)
+
+    @cached_property
+    def price_by_lookup_key(self) -> DataLoader[str, Price | None]:
+        return one(prices.by_lookup_keys, self.scope)
+
+    @cached_property
+    def prices_of_plan(self) -> DataLoader[str, list[Price]]:
+        return many(prices.all_of_plans, self.scope)
+
+    @cached_property
+    def subscription(self) -> DataLoader[str, Subscription | None]:
+        return one(subscriptions.by_ids, self.scope)
+
+    @cached_property
+    def line_item(self) -> DataLoader[str, LineItem | None]:
+        return one(subscriptions.line_items_by_ids, self.scope)
+
+    @cached_property
+    def line_items_of_subscription(self) -> DataLoader[str, list[LineItem]]:
+        return many(subscriptions.line_items, self.scope)
+
+    @cached_property
+    def invoice(self) -> DataLoader[str, Invoice | None]:
+        return one(invoices.by_ids, self.scope)
+
+    @cached_property
+    def invoice_line(self) -> DataLoader[str, InvoiceLine | None]:
+        return one(invoices.lines_by_ids, self.scope)
+
+    @cached_property
+    def lines_of_invoice(self) -> DataLoader[str, list[InvoiceLine]]:
+        return many(invoices.lines_of_invoices, self.scope)
+
+    @cached_property
+    def environment(self) -> DataLoader[str, Environment | None]:
+        return one(environments.by_ids, self.scope)
+
+    @cached_property
+    def user(self) -> DataLoader[str, User | None]:
+        return one(users.by_ids, self.scope)
+
+    @cached_property
+    def service_account(self) -> DataLoader[str, ServiceAccount | None]:
+        return one(service_accounts.by_ids, self.scope)
+
+    @cached_property
+    def role(self) -> DataLoader[str, Role | None]:
+        return one(roles.by_ids, self.scope)
+
+    @cached_property
+    def api_key(self) -> DataLoader[str, ApiKey | None]:
+        return one(api_keys.by_ids, self.scope)
+
+    @cached_property
+    def audit_entry(self) -> DataLoader[str, AuditEntry | None]:
+        return one(audit_entries.by_ids_in_both, self.scope)
+
+
+__all__ = ["Loaders", "many", "one", "required"]

@@ -1,0 +1,92 @@
+"""The graph: one schema out of the domains' parts."""
+
+from typing import Any
+
+import strawberry
+from strawberry.schema.config import StrawberryConfig
+from strawberry.tools import merge_types
+from strawberry.types import get_object_definition
+
+from app.graphql import (
+    catalog,
+    customers,
+    events,
+    invoicing,
+    metering,
+    subscriptions,
+    tenants,
+    usage,
+    usage_updates,
+)
+from app.graphql.errors import HANDLERS
+from app.graphql.node import node_query
+from app.graphql.permissions import ShownOnce
+from app.graphql.scalars import SCALARS
+
+KINDS = (
+    *tenants.KINDS,
+    *customers.KINDS,
+    *metering.KINDS,
+    *catalog.KINDS,
+    *subscriptions.KINDS,
+    *invoicing.KINDS,
+)
+QUERIES = (
+    node_query(KINDS),
+    *tenants.QUERIES,
+    customers.CustomerQuery,
+    metering.MeterQuery,
+    usage.UsageQuery,
+    events.EventQuery,
+    *catalog.QUERIES,
+    subscriptions.SubscriptionQuery,
+    invoicing.InvoiceQuery,
+)
+MUTATIONS = (
+    *tenants.MUTATIONS,
+    customers.CustomerMutation,
+    metering.MeterMutation,
+    *catalog.MUTATIONS,
+    subscriptions.SubscriptionMutation,
+    invoicing.InvoiceMutation,
+)
+SUBSCRIPTIONS = (usage_updates.UsageSubscription,)
+# Types that implement an interface and are reached through nothing else.
+TYPES: tuple[type, ...] = (
+    *tenants.TYPES,
+    customers.Customer,
+    metering.Meter,
+    *catalog.TYPES,
+    subscriptions.Subscription,
+    subscriptions.SubscriptionLineItem,
+    *invoicing.TYPES,
+)
+
+
+class Schema(strawberry.Schema):
+    def process_errors(self, errors: Any, execution_context: Any = None) -> None:
+        """Log nothing here: `public_errors` logs what is a bug, and only that."""
+
+
+schema = Schema(
+    query=merge_types("Query", QUERIES),
+    mutation=merge_types("Mutation", MUTATIONS),
+    # `Subscription` is what customers have.
+    subscription=merge_types("SubscriptionRoot", SUBSCRIPTIONS),
+    types=TYPES,
+    config=StrawberryConfig(scalar_map=SCALARS),
+    exception_handlers=HANDLERS,
+)
+
+# Mutations whose answers must not be kept for repetitions of a request.
+SHOWN_ONCE = frozenset(
+    schema.config.name_converter.get_graphql_name(field)
+    for part in MUTATIONS
+    for field in get_object_definition(part, strict=True).fields
+    if any(isinstance(extension, ShownOnce) for extension in field.extensions)
+)
+
+
+def sdl() -> str:
+    """The schema as schema.graphql holds it."""
+    return schema.as_str() + "\n"

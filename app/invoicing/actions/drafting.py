@@ -1,0 +1,56 @@
+"""Billing subscriptions: one invoice for every point of theirs that has come."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.infra.clickhouse import ClickHouse
+from app.infra.crash import point
+from app.infra.postgres import writing
+from app.invoicing.actions.saving import save
+from app.invoicing.bills import Drafted, Moment, draft, due
+from app.invoicing.usage import count
+from app.kernel.scope import Actor, Scope
+from app.subscriptions.actions import Billed, advance
+from app.subscriptions.subscription import BillableSubscription
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was drafted, skipped invoices included, and which subscriptions moved on."""
+
+    drafted: list[Drafted]
+    moved: set[str]
+
+
+async def bill(
+    scope: Scope,
+    subjects: Sequence[BillableSubscription],
+    clickhouse: ClickHouse,
+    *,
+    moment: Moment,
+    most: int,
+    by: Actor,
+) -> Outcome:
+    """Draft the invoices of up to `most` due points of each subscription, oldest first.
+
+    Everything is read and rated before the transaction, which then takes only the
+    subscriptions that nobody else has billed or changed meanwhile.
+    Raises: NotFound (a meter is gone), Invalid (a price that cannot be applied), Unavailable.
+    """
+    bills = {s.subscription.id: due(s, moment.at, limit=most) for s in subjects}
+    asked = [each for found in bills.values() for each in found if each.needs_invoice]
+    counted = await count(scope, clickhouse, asked)
+    drafts = [draft(each, counted, moment) for each in asked]
+    reached = [
+        Billed(subject.subscription, bills[subject.subscription.id][-1].point.at)
+        for subject in subjects
+        if bills[subject.subscription.id]
+    ]
+    point("invoicing.rated")
+    async with writing(scope) as connection:
+        moved = await advance(scope, reached, at=moment.at)
+        taken = [drafted for drafted in drafts if drafted.invoice.subscription_id in moved]
+        saved = await save(connection, scope, taken, by=by, at=moment.at)
+        point("invoicing.drafted")
+    point("invoicing.drafted_committed")
+    return Outcome(saved, moved)

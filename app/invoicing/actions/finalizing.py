@@ -1,0 +1,213 @@
+"""From draft to issued: a number, a due date, and who it is from and to, for good."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
+
+import asyncpg
+import orjson
+from asyncpg import UniqueViolationError
+
+from app.customers import reads as customers
+from app.infra import due, outbox
+from app.infra.crash import point
+from app.infra.postgres import writing
+from app.invoicing import numbering, parties
+from app.invoicing.actions import locks
+from app.invoicing.errors import InvoiceNotDraft, NumberTaken
+from app.invoicing.events import InvoiceFinalized, InvoiceSkipped
+from app.invoicing.invoice import Invoice, InvoiceStatus, Party
+from app.invoicing.work import FINALIZE, PRINT
+from app.kernel.scope import Actor, Scope
+from app.tenants import audit
+from app.tenants.reads import environments, tenants
+from app.tenants.settings import InvoiceSettings
+
+_NUMBERS = (
+    "INSERT INTO invoice_number_counters AS c "
+    "(tenant_id, environment_id, key, issued) VALUES ($1, $2, $3, $4::bigint - 1 + $5) "
+    "ON CONFLICT (tenant_id, environment_id, key) "
+    "DO UPDATE SET issued = c.issued + $5 RETURNING issued"
+)
+_ISSUE = (
+    "UPDATE invoices SET status = 'finalized', number = row.number, issued_at = $3, "
+    "finalized_at = $3, due_at = $4, seller = $5::jsonb, bill_to = row.bill_to::jsonb, "
+    "updated_at = $3 "
+    "FROM unnest($6::text[], $7::text[], $8::text[]) AS row(id, number, bill_to) "
+    "WHERE invoices.tenant_id = $1 AND invoices.environment_id = $2 AND invoices.id = row.id"
+)
+_SKIP = (
+    "UPDATE invoices SET status = 'skipped', updated_at = $3 "
+    "WHERE tenant_id = $1 AND environment_id = $2 AND id = ANY($4)"
+)
+
+
+async def finalize(scope: Scope, invoice_id: str, *, by: Actor, at: datetime) -> Invoice:
+    """Issue one draft now, whether or not its wait for late events is over.
+
+    A draft that comes to nothing becomes skipped instead.
+    Raises: NotFound, InvoiceNotDraft, NumberTaken.
+    """
+    async with writing(scope) as connection:
+        before = await locks.invoice(connection, scope, invoice_id)
+        if before.status is not InvoiceStatus.DRAFT:
+            raise InvoiceNotDraft(invoice_id, before.status)
+        await finalize_many(scope, [invoice_id], by=by, at=at)
+        return await locks.invoice(connection, scope, invoice_id)
+
+
+async def finalize_many(
+    scope: Scope, invoice_ids: Collection[str], *, by: Actor, at: datetime
+) -> list[Invoice]:
+    """Issue the drafts among these invoices, numbered in the order of their periods.
+
+    What is not a draft is left alone, so a second call changes nothing. Returns what was
+    issued. Raises: NumberTaken.
+    """
+    settings = (await environments.settings(scope)).invoice
+    seller = parties.seller(await tenants.get(scope), settings)
+    async with writing(scope) as connection:
+        found = await locks.invoices(connection, scope, invoice_ids)
+        drafts = [invoice for invoice in found if invoice.status is InvoiceStatus.DRAFT]
+        empty = [draft for draft in drafts if not draft.totals.total]
+        asked = sorted(
+            (draft for draft in drafts if draft.totals.total), key=lambda d: (d.period.end, d.id)
+        )
+        if empty:
+            await _skip(connection, scope, empty, by=by, at=at)
+        issued = await _numbered(connection, scope, asked, settings=settings, at=at)
+        issued = await _issue(connection, scope, issued, seller, by=by)
+        await due.cancel(scope, FINALIZE, [invoice.id for invoice in found])
+        await due.schedule_many(scope, PRINT, [(invoice.id, at) for invoice in issued])
+        point("invoicing.finalized")
+    point("invoicing.finalized_committed")
+    return issued
+
+
+async def _numbered(
+    connection: asyncpg.Connection,
+    scope: Scope,
+    drafts: Sequence[Invoice],
+    *,
+    settings: InvoiceSettings,
+    at: datetime,
+) -> list[Invoice]:
+    """The drafts as they will be issued. The counter's row stays locked until the commit."""
+    if not drafts:
+        return []
+    ended = await connection.fetchval(
+        _NUMBERS,
+        scope.tenant_id,
+        scope.environment_id,
+        numbering.counter(settings, at),
+        settings.number_start,
+        len(drafts),
+    )
+    first = ended - len(drafts) + 1
+    return [
+        replace(
+            draft,
+            status=InvoiceStatus.FINALIZED,
+            number=numbering.number(settings, at, first + index),
+            issued_at=at,
+            finalized_at=at,
+            due_at=at + timedelta(days=settings.due_days),
+            updated_at=at,
+        )
+        for index, draft in enumerate(drafts)
+    ]
+
+
+async def _issue(
+    connection: asyncpg.Connection,
+    scope: Scope,
+    numbered: Sequence[Invoice],
+    seller: Party,
+    *,
+    by: Actor,
+) -> list[Invoice]:
+    if not numbered:
+        return []
+    buyers = await customers.by_ids(scope, {invoice.customer_id for invoice in numbered})
+    bill_to = {key: parties.buyer(customer) for key, customer in buyers.items()}
+    issued = [
+        replace(invoice, seller=seller, bill_to=bill_to[invoice.customer_id])
+        for invoice in numbered
+    ]
+    await _write(connection, scope, issued, {key: _json(p) for key, p in bill_to.items()})
+    await audit.record_many(
+        scope, by, [_issued(invoice) for invoice in issued], at=issued[0].updated_at
+    )
+    await outbox.put_many(scope, [_finalized(invoice) for invoice in issued])
+    return issued
+
+
+async def _write(
+    connection: asyncpg.Connection,
+    scope: Scope,
+    issued: Sequence[Invoice],
+    bill_to: Mapping[str, str],
+) -> None:
+    numbers = [invoice.number for invoice in issued]
+    try:
+        await connection.execute(
+            _ISSUE,
+            scope.tenant_id,
+            scope.environment_id,
+            issued[0].issued_at,
+            issued[0].due_at,
+            None if issued[0].seller is None else _json(issued[0].seller),
+            [invoice.id for invoice in issued],
+            numbers,
+            [bill_to[invoice.customer_id] for invoice in issued],
+        )
+    except UniqueViolationError as error:
+        raise NumberTaken(f"between {numbers[0]} and {numbers[-1]}") from error
+
+
+async def _skip(
+    connection: asyncpg.Connection,
+    scope: Scope,
+    empty: Sequence[Invoice],
+    *,
+    by: Actor,
+    at: datetime,
+) -> None:
+    ids = [invoice.id for invoice in empty]
+    await connection.execute(_SKIP, scope.tenant_id, scope.environment_id, at, ids)
+    facts = {"status": InvoiceStatus.SKIPPED}
+    entries = [audit.Entry("invoice.skip", invoice_id, after=facts) for invoice_id in ids]
+    await audit.record_many(scope, by, entries, at=at)
+    await outbox.put_many(scope, [_skipped(invoice, at) for invoice in empty])
+
+
+def _issued(invoice: Invoice) -> audit.Entry:
+    facts = {"status": invoice.status, "number": invoice.number, "due_at": invoice.due_at}
+    return audit.Entry("invoice.finalize", invoice.id, after=facts)
+
+
+def _finalized(invoice: Invoice) -> InvoiceFinalized:
+    return InvoiceFinalized(
+        entity_id=invoice.id,
+        occurred_at=invoice.updated_at,
+        customer_id=invoice.customer_id,
+        subscription_id=invoice.subscription_id,
+        currency=invoice.currency,
+        total=invoice.totals.total,
+        number=invoice.number or "",
+    )
+
+
+def _skipped(invoice: Invoice, at: datetime) -> InvoiceSkipped:
+    return InvoiceSkipped(
+        entity_id=invoice.id,
+        occurred_at=at,
+        customer_id=invoice.customer_id,
+        subscription_id=invoice.subscription_id,
+        currency=invoice.currency,
+        total=invoice.totals.total,
+    )
+
+
+def _json(party: Party) -> str:
+    return orjson.dumps(asdict(party)).decode()

@@ -1,0 +1,120 @@
+"""The steps of a billing run as Temporal calls them: each names its input and asks billing.py.
+
+Every step is safe to repeat: Temporal may run one again after it has succeeded.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime
+from typing import Any
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from app.infra.due import scopes_with_work
+from app.invoicing import billing
+from app.invoicing.billing import Billing, Page
+from app.invoicing.commands import (
+    AwaitUsage,
+    Begun,
+    EnvironmentIds,
+    EnvironmentsDue,
+    PageDone,
+    SweepBilling,
+    WorkPage,
+)
+from app.invoicing.work import KINDS
+from app.kernel.errors import DomainError
+from app.kernel.scope import Scope
+
+# Runs started by one sweep before it continues as new.
+_ENVIRONMENTS = 100
+_BEAT_SECONDS = 3
+
+
+class BillingActivities:
+    """Bound to the servers and the clock of the process that runs them."""
+
+    def __init__(self, services: Billing) -> None:
+        self._services = services
+
+    @property
+    def all(self) -> list[Callable[..., Any]]:
+        """What a worker registers."""
+        return [
+            self.environments_due,
+            self.begin,
+            self.await_usage,
+            self.bill,
+            self.finalize,
+            self.print_pdfs,
+        ]
+
+    @activity.defn(name="invoicing.environments_due")
+    async def environments_due(self, command: SweepBilling) -> EnvironmentsDue:
+        at = self._services.clock.now()
+        found = {scope for kind in KINDS for scope in await scopes_with_work(kind, at=at)}
+        keyed = sorted((scope.environment_id, scope.tenant_id) for scope in found)
+        following = [pair for pair in keyed if pair[0] > command.after]
+        chosen = following[:_ENVIRONMENTS]
+        return EnvironmentsDue(
+            [EnvironmentIds(tenant_id, environment_id) for environment_id, tenant_id in chosen],
+            chosen[-1][0] if len(following) > len(chosen) else None,
+        )
+
+    @activity.defn(name="invoicing.begin")
+    async def begin(self, command: EnvironmentIds) -> Begun:
+        clock = self._services.clock
+        scope = Scope(command.tenant_id, command.environment_id)
+        return Begun(at=clock.now(scope).isoformat(), watermark=clock.now().isoformat())
+
+    @activity.defn(name="invoicing.await_usage")
+    async def await_usage(self, command: AwaitUsage) -> None:
+        watermark = datetime.fromisoformat(command.watermark)
+        async with _step():
+            await billing.await_usage(self._services, watermark)
+
+    @activity.defn(name="invoicing.bill")
+    async def bill(self, command: WorkPage) -> PageDone:
+        async with _step():
+            return await billing.bill_page(self._services, _page(command))
+
+    @activity.defn(name="invoicing.finalize")
+    async def finalize(self, command: WorkPage) -> PageDone:
+        async with _step():
+            return await billing.finalize_page(self._services, _page(command))
+
+    @activity.defn(name="invoicing.print")
+    async def print_pdfs(self, command: WorkPage) -> PageDone:
+        async with _step():
+            return await billing.print_page(self._services, _page(command))
+
+
+def _page(command: WorkPage) -> Page:
+    return Page(
+        scope=Scope(command.tenant_id, command.environment_id),
+        at=datetime.fromisoformat(command.at),
+        watermark=datetime.fromisoformat(command.watermark),
+        after=command.after,
+    )
+
+
+@asynccontextmanager
+async def _step() -> AsyncIterator[None]:
+    """Tell Temporal that the work goes on, and not to retry what is refused by a rule."""
+    beating = asyncio.create_task(_beat())
+    try:
+        yield
+    except DomainError as refusal:
+        raise ApplicationError(refusal.message, type=refusal.code, non_retryable=True) from refusal
+    finally:
+        beating.cancel()
+        with suppress(asyncio.CancelledError):
+            await beating
+
+
+async def _beat() -> None:
+    while True:
+        activity.heartbeat()
+        await asyncio.sleep(_BEAT_SECONDS)

@@ -1,0 +1,180 @@
+"""What is to be billed at a point of a subscription, and the invoice that comes of it. Pure.
+
+The billing run, the preview and the recomputation of a draft all go through here.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from app.catalog.price import ChargeKind, Price
+from app.catalog.prices import content_hash
+from app.invoicing import explanation
+from app.invoicing.invoice import (
+    BillingReason,
+    Invoice,
+    InvoiceLine,
+    InvoiceStatus,
+    LineKind,
+    totals_of,
+)
+from app.invoicing.rating import ENGINE_VERSION, Counted, Fact, RatedLine, rate
+from app.kernel.ids import new_id
+from app.kernel.money import Money
+from app.kernel.period import Period
+from app.subscriptions.periods import BillingPoint, Service, due_points, points, service_of
+from app.subscriptions.subscription import BillableSubscription, LineItem, Subscription
+
+# Identity of a billed line: the line item and its service period, never its price.
+Billed = tuple[str, Period]
+_ORDER = {LineKind.FIXED: 0, LineKind.USAGE: 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line item that is billed at the point, for `service`."""
+
+    item: LineItem
+    price: Price
+    service: Service
+
+    @property
+    def identity(self) -> Billed:
+        return self.item.id, self.service.period
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """One invoice to be: a point of a subscription and what falls due there."""
+
+    subscription: Subscription
+    point: BillingPoint
+    entries: tuple[Entry, ...]
+
+    @property
+    def reason(self) -> BillingReason:
+        first = self.point.arrears is None
+        return BillingReason.SUBSCRIPTION_CREATE if first else BillingReason.SUBSCRIPTION_CYCLE
+
+    @property
+    def needs_invoice(self) -> bool:
+        """A start without fees in advance needs none; a period that ended always has one."""
+        return bool(self.entries) or self.point.arrears is not None
+
+    @property
+    def usage(self) -> Iterator[Entry]:
+        """What has to be counted."""
+        return (entry for entry in self.entries if entry.price.charge is ChargeKind.USAGE)
+
+
+@dataclass(frozen=True, slots=True)
+class Drafted:
+    """An invoice with its lines, saved or not."""
+
+    invoice: Invoice
+    lines: tuple[InvoiceLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When a draft is made, how fresh its usage is, and when its wait for late events ends.
+
+    `watermark`: every event accepted before it has been counted; None where nobody looked.
+    """
+
+    at: datetime
+    watermark: datetime | None
+    wait: timedelta = timedelta(0)
+
+
+def due(subject: BillableSubscription, at: datetime, *, limit: int) -> list[Bill]:
+    """The first `limit` bills that have fallen due by `at`, in order."""
+    return [_bill(subject, point) for point in due_points(subject.subscription, at, limit=limit)]
+
+
+def upcoming(subject: BillableSubscription) -> Bill | None:
+    """The next bill that becomes an invoice, due or not; None when all is billed to the end."""
+    bills = (_bill(subject, point) for point in points(subject.subscription))
+    return next((bill for bill in bills if bill.needs_invoice), None)
+
+
+def again(subject: BillableSubscription, reason: BillingReason, period: Period) -> Bill | None:
+    """The bill that led to an invoice; None if the subscription no longer has that period."""
+    first = reason is BillingReason.SUBSCRIPTION_CREATE
+    before = replace(subject.subscription, billed_until=None if first else period.start)
+    point = next(points(before), None)
+    if point is None or point.period != period:
+        return None
+    return _bill(subject, point)
+
+
+def draft(bill: Bill, counted: Mapping[Billed, Sequence[Counted]], moment: Moment) -> Drafted:
+    """The invoice of `bill`. One that comes to nothing is skipped once its wait is over."""
+    facts = [
+        Fact(entry.item, entry.price, entry.service, counted.get(entry.identity, ()))
+        for entry in bill.entries
+    ]
+    rated = sorted((line for fact in facts for line in rate(fact)), key=lambda r: _ORDER[r.kind])
+    invoice_id = new_id("inv")
+    lines = tuple(_line(invoice_id, position, line) for position, line in enumerate(rated, start=1))
+    return Drafted(_invoice(invoice_id, bill, lines, moment), lines)
+
+
+def _bill(subject: BillableSubscription, point: BillingPoint) -> Bill:
+    found = ((item, price, service_of(item, price, point)) for item, price in subject.lines)
+    entries = tuple(Entry(item, price, service) for item, price, service in found if service)
+    return Bill(subject.subscription, point, entries)
+
+
+def _invoice(invoice_id: str, bill: Bill, lines: Sequence[InvoiceLine], moment: Moment) -> Invoice:
+    amounts = (Money(line.amount, line.currency) for line in lines)
+    totals = totals_of(amounts, bill.subscription.currency)
+    over = moment.wait <= timedelta(0)
+    hashes = sorted({entry.price.content_hash for entry in bill.entries})
+    return Invoice(
+        id=invoice_id,
+        customer_id=bill.subscription.customer_id,
+        subscription_id=bill.subscription.id,
+        status=InvoiceStatus.SKIPPED if over and not totals.total else InvoiceStatus.DRAFT,
+        reason=bill.reason,
+        period=bill.point.period,
+        timezone=bill.subscription.timezone,
+        currency=bill.subscription.currency,
+        totals=totals,
+        number=None,
+        issued_at=None,
+        due_at=None,
+        finalize_at=moment.at + moment.wait,
+        finalized_at=None,
+        voided_at=None,
+        void_reason=None,
+        seller=None,
+        bill_to=None,
+        pdf_key=None,
+        engine_version=ENGINE_VERSION,
+        catalog_hash=content_hash(hashes),
+        usage_watermark=moment.watermark,
+        metadata={},
+        created_at=moment.at,
+        updated_at=moment.at,
+    )
+
+
+def _line(invoice_id: str, position: int, rated: RatedLine) -> InvoiceLine:
+    return InvoiceLine(
+        id=new_id("invl"),
+        invoice_id=invoice_id,
+        position=position,
+        kind=rated.kind,
+        subscription_line_item_id=rated.item_id,
+        price_id=rated.price_id,
+        meter_id=rated.meter_id,
+        description=rated.description,
+        group=rated.group,
+        quantity=rated.quantity,
+        amount=rated.amount,
+        currency=rated.currency,
+        service=rated.service,
+        price=rated.price,
+        explanation=explanation.to_json(rated.explanation),
+    )

@@ -1,0 +1,61 @@
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from app.kernel.events import Event
+from app.kernel.quantity import plain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceEvent(Event):
+    """What every event of an invoice tells besides its id."""
+
+    customer_id: str
+    subscription_id: str | None
+    currency: str
+    total: Decimal
+
+    def payload(self) -> dict[str, Any]:
+        return {
+            "customer_id": self.customer_id,
+            "subscription_id": self.subscription_id,
+            "currency": self.currency,
+            "total": plain(self.total),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceDrafted(InvoiceEvent):
+    name: ClassVar[str] = "invoice.drafted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceComputed(InvoiceEvent):
+    """A draft was computed again, from the usage of that moment."""
+
+    name: ClassVar[str] = "invoice.computed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceSkipped(InvoiceEvent):
+    """The period came to nothing."""
+
+    name: ClassVar[str] = "invoice.skipped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceFinalized(InvoiceEvent):
+    name: ClassVar[str] = "invoice.finalized"
+    number: str
+
+    def payload(self) -> dict[str, Any]:
+        return {**InvoiceEvent.payload(self), "number": self.number}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceVoided(InvoiceEvent):
+    name: ClassVar[str] = "invoice.voided"
+    number: str | None
+
+    def payload(self) -> dict[str, Any]:
+        return {**InvoiceEvent.payload(self), "number": self.number}

@@ -1,0 +1,75 @@
+"""Why a line costs what it costs: the trace of its price, with the count below and the rounding
+on top, stored with the line.
+
+`evaluate` works a stored tree out again without a database and must arrive at what was billed.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import msgspec
+
+from app.catalog import prices
+from app.catalog.prices import Rule, Step
+from app.catalog.prices.explanation import evaluate as evaluate_tree
+from app.catalog.prices.explanation import holds, number, step
+from app.kernel.quantity import fraction_rounded
+from app.subscriptions import proration
+
+# What the steps of a line mean, besides those of its price.
+LINE_RULES: dict[str, Rule] = {
+    "counted": Rule(
+        "what the meter counted for the customer in the period", lambda i, _: number(i, "quantity")
+    ),
+    "held": Rule("what the subscription held", lambda i, _: number(i, "quantity")),
+    "line": Rule(
+        "the charge, the first part, rounded once to `decimals` places, halves away from zero",
+        lambda i, parts: Fraction(fraction_rounded(parts[0], int(number(i, "decimals")))),
+    ),
+}
+RULES: dict[str, Rule] = prices.RULES | proration.RULES | LINE_RULES
+
+
+class Unexplained(ValueError):
+    """A stored tree is not one of ours, or does not lead from its inputs to its results."""
+
+
+def line(charge: Step, counted: Step, *, decimals: int) -> Step:
+    """The tree of a whole line: its result is the amount billed."""
+    exact = Fraction(charge.result)
+    return step(
+        "line", {"decimals": str(decimals)}, fraction_rounded(exact, decimals), (charge, counted)
+    )
+
+
+def to_json(tree: Step) -> dict[str, Any]:
+    """As stored on the line: rule, inputs and result of every step, and parts where it has any."""
+    # By way of text, so that it is in every detail what the database will give back.
+    stored: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(tree))
+    return stored
+
+
+def from_json(stored: Mapping[str, Any]) -> Step:
+    """Raises: Unexplained."""
+    try:
+        return msgspec.convert(stored, Step)
+    except msgspec.ValidationError as error:
+        raise Unexplained(f"not an explanation: {error}") from error
+
+
+def evaluate(stored: Mapping[str, Any]) -> Decimal:
+    """The amount that follows from the tree's inputs.
+
+    Raises: Unexplained where a stored result, at any depth, is not what its rule gives.
+    """
+    tree = from_json(stored)
+    try:
+        sound = holds(tree, RULES)
+        amount = evaluate_tree(tree, RULES)
+    except (KeyError, IndexError, ValueError, ZeroDivisionError) as error:
+        raise Unexplained(f"the tree cannot be evaluated: {error!r}") from error
+    if not sound:
+        raise Unexplained(f"{tree.result} is stored, {amount} follows from the inputs")
+    return fraction_rounded(amount, int(tree.inputs.get("decimals") or 0))

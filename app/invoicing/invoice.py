@@ -1,0 +1,127 @@
+"""An invoice and its lines, as everyone above the tables sees them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from app.kernel.money import Money, total
+from app.kernel.period import Period
+
+
+class InvoiceStatus(StrEnum):
+    """`skipped`: the period was billed and came to nothing, so nobody is sent anything."""
+
+    DRAFT = "draft"
+    FINALIZED = "finalized"
+    VOID = "void"
+    SKIPPED = "skipped"
+
+
+class BillingReason(StrEnum):
+    """Why there is an invoice; part of its identity besides subscription and period.
+
+    `subscription_create` asks for the first period's advance fees; `subscription_cycle` for
+    what a period that ended owes in arrears and for the next period's advance fees.
+    """
+
+    SUBSCRIPTION_CREATE = "subscription_create"
+    SUBSCRIPTION_CYCLE = "subscription_cycle"
+
+
+class LineKind(StrEnum):
+    FIXED = "fixed"
+    USAGE = "usage"
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """The seller or the customer as printed, kept as they were when the invoice was finalized."""
+
+    name: str
+    lines: tuple[str, ...] = ()  # the postal address, top to bottom
+    email: str | None = None
+    reference: str | None = None  # the seller's own name for the customer
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Amounts in major units of one currency, each a whole number of minor units."""
+
+    subtotal: Decimal
+    total: Decimal
+    amount_due: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Invoice:
+    """A row as everyone above the table sees it.
+
+    `number`, `issued_at`, `due_at`, `seller` and `bill_to` are None until it is finalized.
+    `period` is what was billed in arrears; fees in advance carry their own period on the line.
+    `usage_watermark` is an instant: every event accepted before it had been counted.
+    `finalize_at` is when the wait for late events is over.
+    """
+
+    id: str
+    customer_id: str
+    subscription_id: str | None
+    status: InvoiceStatus
+    reason: BillingReason
+    period: Period
+    timezone: str
+    currency: str
+    totals: Totals
+    number: str | None
+    issued_at: datetime | None
+    due_at: datetime | None
+    finalize_at: datetime | None
+    finalized_at: datetime | None
+    voided_at: datetime | None
+    void_reason: str | None
+    seller: Party | None
+    bill_to: Party | None
+    pdf_key: str | None
+    engine_version: str
+    catalog_hash: str
+    usage_watermark: datetime | None
+    metadata: Mapping[str, str]
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceLine:
+    """What is asked for one line item (or one group of it) over its own service period.
+
+    `amount` is rounded to the minor unit, once. `price` is the price as it was, content and
+    id; `explanation` is the tree that evaluates to `amount` (see explanation.py).
+    `group` names the property values that a usage line stands for; {} where it is not grouped.
+    """
+
+    id: str
+    invoice_id: str
+    position: int
+    kind: LineKind
+    subscription_line_item_id: str | None
+    price_id: str | None
+    meter_id: str | None
+    description: str
+    group: Mapping[str, str]
+    quantity: Decimal
+    amount: Decimal
+    currency: str
+    service: Period
+    price: Mapping[str, Any] = field(repr=False)
+    explanation: Mapping[str, Any] = field(repr=False)
+
+
+def totals_of(amounts: Iterable[Money], currency: str) -> Totals:
+    """What the lines come to. A subtotal is the sum of rounded lines, never rounded again.
+
+    Raises ValueError for a line of another currency.
+    """
+    subtotal = total(amounts, currency).amount
+    return Totals(subtotal=subtotal, total=subtotal, amount_due=max(subtotal, Decimal(0)))

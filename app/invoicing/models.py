@@ -1,0 +1,170 @@
+"""Tables. The database itself keeps what was issued from being changed.
+
+`guards` are statements that the migration which creates a table also runs.
+"""
+
+from typing import Any, ClassVar
+
+from tortoise import fields
+from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
+from tortoise.models import Model
+
+from app.infra.tables import ScopedTable, amount_field, id_field, quantity_field
+
+# What may still be written on an invoice that is no longer a draft.
+_OPEN = "ARRAY['status', 'voided_at', 'void_reason', 'pdf_key', 'metadata', 'updated_at']"
+
+_KEEP_INVOICES = f"""
+CREATE OR REPLACE FUNCTION tariff_keep_invoice() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF OLD.status = 'draft' THEN
+    RETURN CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END;
+  END IF;
+  IF TG_OP = 'DELETE' THEN
+    RAISE EXCEPTION 'invoice % is % and cannot be deleted', OLD.id, OLD.status
+      USING ERRCODE = 'restrict_violation';
+  END IF;
+  IF to_jsonb(OLD) - {_OPEN} IS DISTINCT FROM to_jsonb(NEW) - {_OPEN}
+     OR NOT (NEW.status = OLD.status
+             OR NEW.status = 'void' AND OLD.status IN ('finalized', 'skipped')) THEN
+    RAISE EXCEPTION 'invoice % is % and cannot be changed', OLD.id, OLD.status
+      USING ERRCODE = 'restrict_violation';
+  END IF;
+  RETURN NEW;
+END $$"""
+
+_KEEP_LINES = """
+CREATE OR REPLACE FUNCTION tariff_keep_invoice_lines() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  kept text;
+BEGIN
+  SELECT i.id INTO kept FROM touched t JOIN invoices i ON i.id = t.invoice_id
+   WHERE i.status <> 'draft' LIMIT 1;
+  IF kept IS NOT NULL THEN
+    RAISE EXCEPTION 'the lines of invoice % can no longer be changed', kept
+      USING ERRCODE = 'restrict_violation';
+  END IF;
+  RETURN NULL;
+END $$"""
+
+_NO_UPDATE = """
+CREATE OR REPLACE FUNCTION tariff_refuse_update() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'rows of % are only added', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
+END $$"""
+
+
+class InvoiceTable(ScopedTable):
+    customer_id = id_field()
+    subscription_id = id_field(null=True)
+    status = fields.CharField(max_length=20)
+    reason = fields.CharField(max_length=40)
+    period_start = fields.DatetimeField()
+    period_end = fields.DatetimeField()
+    timezone = fields.CharField(max_length=64)
+    currency = fields.CharField(max_length=3)
+    subtotal = amount_field()
+    total = amount_field()
+    amount_due = amount_field()
+    number = fields.CharField(max_length=64, null=True)
+    issued_at = fields.DatetimeField(null=True)
+    due_at = fields.DatetimeField(null=True)
+    finalize_at = fields.DatetimeField(null=True)
+    finalized_at = fields.DatetimeField(null=True)
+    voided_at = fields.DatetimeField(null=True)
+    void_reason = fields.CharField(max_length=500, null=True)
+    seller = fields.JSONField[dict[str, Any]](null=True)
+    bill_to = fields.JSONField[dict[str, Any]](null=True)
+    pdf_key = fields.CharField(max_length=200, null=True)
+    engine_version = fields.CharField(max_length=20)
+    catalog_hash = fields.CharField(max_length=64)
+    usage_watermark = fields.DatetimeField(null=True)
+    metadata = fields.JSONField[dict[str, str]]()
+
+    guards: ClassVar[tuple[str, ...]] = (
+        _KEEP_INVOICES,
+        "CREATE TRIGGER keep_issued BEFORE UPDATE OR DELETE ON invoices "
+        "FOR EACH ROW EXECUTE FUNCTION tariff_keep_invoice()",
+    )
+
+    class Meta:
+        table = "invoices"
+        constraints = (
+            UniqueConstraint(
+                fields=(
+                    "tenant_id",
+                    "environment_id",
+                    "subscription_id",
+                    "period_start",
+                    "period_end",
+                    "reason",
+                ),
+                name="invoices_once_per_period",
+                condition="status <> 'void'",
+            ),
+            UniqueConstraint(
+                fields=("tenant_id", "environment_id", "number"), name="invoices_number"
+            ),
+            CheckConstraint(
+                check="(number IS NULL) = (finalized_at IS NULL) AND "
+                "(status <> 'finalized' OR number IS NOT NULL)",
+                name="invoices_numbered_when_finalized",
+            ),
+            CheckConstraint(check="period_start <= period_end", name="invoices_period"),
+        )
+        indexes = (
+            ("tenant_id", "environment_id", "created_at", "id"),
+            ("tenant_id", "environment_id", "customer_id", "period_start"),
+            ("tenant_id", "environment_id", "status", "period_end"),
+        )
+
+
+class InvoiceLineTable(ScopedTable):
+    """Append-only; a draft that is computed again gets other rows."""
+
+    invoice_id = id_field()
+    position = fields.IntField()
+    kind = fields.CharField(max_length=20)
+    subscription_line_item_id = id_field(null=True)
+    price_id = id_field(null=True)
+    meter_id = id_field(null=True)
+    description = fields.CharField(max_length=500)
+    group = fields.JSONField[dict[str, str]](source_field="group_values")
+    quantity = quantity_field()
+    amount = amount_field()
+    currency = fields.CharField(max_length=3)
+    service_start = fields.DatetimeField()
+    service_end = fields.DatetimeField()
+    price = fields.JSONField[dict[str, Any]]()
+    explanation = fields.JSONField[dict[str, Any]]()
+
+    guards: ClassVar[tuple[str, ...]] = (
+        _KEEP_LINES,
+        _NO_UPDATE,
+        "CREATE TRIGGER keep_added AFTER INSERT ON invoice_lines "
+        "REFERENCING NEW TABLE AS touched "
+        "FOR EACH STATEMENT EXECUTE FUNCTION tariff_keep_invoice_lines()",
+        "CREATE TRIGGER keep_deleted AFTER DELETE ON invoice_lines "
+        "REFERENCING OLD TABLE AS touched "
+        "FOR EACH STATEMENT EXECUTE FUNCTION tariff_keep_invoice_lines()",
+        "CREATE TRIGGER keep_unchanged BEFORE UPDATE ON invoice_lines "
+        "FOR EACH STATEMENT EXECUTE FUNCTION tariff_refuse_update()",
+    )
+
+    class Meta:
+        table = "invoice_lines"
+        unique_together = (("invoice_id", "position"),)
+
+
+class InvoiceNumberCounterTable(Model):
+    """The last number given out, per formatted date."""
+
+    id = fields.BigIntField(primary_key=True, generated=True)
+    tenant_id = id_field()
+    environment_id = id_field()
+    key = fields.CharField(max_length=64)
+    issued = fields.BigIntField()
+
+    class Meta:
+        table = "invoice_number_counters"
+        unique_together = (("tenant_id", "environment_id", "key"),)

@@ -1,0 +1,10 @@
+"""The kinds of due work of this domain: rows of the table of due items, one per subject.
+
+`subscription.bill` is scheduled where subscriptions are made and moved where they are billed.
+"""
+
+BILL = "subscription.bill"  # a subscription: its next point is reached
+FINALIZE = "invoice.finalize"  # a draft: its wait for late events is over
+PRINT = "invoice.print"  # an issued invoice: its PDF is to be stored
+
+KINDS = (BILL, FINALIZE, PRINT)

@@ -1,0 +1,163 @@
+"""Queries. Every one takes the scope first and finds nothing outside it."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+import asyncpg
+import orjson
+
+from app.catalog.reads import prices
+from app.infra import listing
+from app.infra.listing import Column, Listing, Order, Page, PageRequest
+from app.infra.postgres import fetch
+from app.kernel.errors import NotFound
+from app.kernel.period import Cadence, Period
+from app.kernel.scope import Scope
+from app.subscriptions.periods import due_points
+from app.subscriptions.subscription import (
+    BillableSubscription,
+    LineItem,
+    Subscription,
+    SubscriptionStatus,
+)
+
+LISTING = Listing(
+    table="subscriptions",
+    columns=(
+        Column("id", "id", sortable=True),
+        Column("customer_id", "id"),
+        Column("plan_id", "id"),
+        Column("status", "enum"),
+        Column("currency", "string"),
+        Column("alignment", "enum"),
+        Column("cadence_unit", "enum"),
+        Column("starts_at", "datetime", sortable=True),
+        Column("ends_at", "datetime", nullable=True),
+        Column("current_period_start", "datetime", sortable=True),
+        Column("current_period_end", "datetime", sortable=True),
+        Column("metadata", "json"),
+        Column("created_at", "datetime", sortable=True),
+        Column("updated_at", "datetime", sortable=True),
+    ),
+    default_order=(Order("created_at", descending=True),),
+)
+_SELECT = "SELECT * FROM subscriptions WHERE tenant_id = $1 AND environment_id = $2 AND "
+_LINES = "SELECT * FROM subscription_line_items WHERE tenant_id = $1 AND environment_id = $2 AND "
+
+
+async def page(scope: Scope, request: PageRequest) -> Page[Subscription]:
+    return (await listing.page(scope, LISTING, request)).map(row_of)
+
+
+async def by_ids(scope: Scope, ids: Collection[str]) -> dict[str, Subscription]:
+    """The subscriptions with these ids; absent ids are absent from the result."""
+    rows = await fetch(
+        scope, _SELECT + "id = ANY($3)", scope.tenant_id, scope.environment_id, list(ids)
+    )
+    return {row["id"]: row_of(row) for row in rows}
+
+
+async def by_customers(
+    scope: Scope, customer_ids: Collection[str]
+) -> dict[str, list[Subscription]]:
+    """Each customer's subscriptions, over or not, the oldest first; every customer is a key."""
+    rows = await fetch(
+        scope,
+        _SELECT + "customer_id = ANY($3) ORDER BY id",
+        scope.tenant_id,
+        scope.environment_id,
+        list(customer_ids),
+    )
+    found: dict[str, list[Subscription]] = {customer_id: [] for customer_id in customer_ids}
+    for row in rows:
+        found[row["customer_id"]].append(row_of(row))
+    return found
+
+
+async def get(scope: Scope, subscription_id: str) -> Subscription:
+    """Raises: NotFound."""
+    found = await by_ids(scope, [subscription_id])
+    if subscription_id not in found:
+        raise NotFound("subscription", subscription_id, field="id")
+    return found[subscription_id]
+
+
+async def line_items(scope: Scope, subscription_ids: Collection[str]) -> dict[str, list[LineItem]]:
+    """Each subscription's lines in the order they were bought; every subscription is a key."""
+    rows = await fetch(
+        scope,
+        _LINES + "subscription_id = ANY($3) ORDER BY id",
+        scope.tenant_id,
+        scope.environment_id,
+        list(subscription_ids),
+    )
+    found: dict[str, list[LineItem]] = {key: [] for key in subscription_ids}
+    for row in rows:
+        found[row["subscription_id"]].append(line_item_of(row))
+    return found
+
+
+async def line_items_by_ids(scope: Scope, ids: Collection[str]) -> dict[str, LineItem]:
+    """The lines with these ids; absent ids are absent from the result."""
+    rows = await fetch(
+        scope, _LINES + "id = ANY($3)", scope.tenant_id, scope.environment_id, list(ids)
+    )
+    return {row["id"]: line_item_of(row) for row in rows}
+
+
+async def billable(scope: Scope, ids: Collection[str]) -> list[BillableSubscription]:
+    """The subscriptions by id, with their lines and prices: three statements however many."""
+    subscriptions = await by_ids(scope, ids)
+    lines = await line_items(scope, list(subscriptions))
+    price_ids = {line.price_id for held in lines.values() for line in held}
+    priced = await prices.by_ids(scope, price_ids)
+    return [
+        BillableSubscription(
+            subscription, tuple((line, priced[line.price_id]) for line in lines[subscription.id])
+        )
+        for _, subscription in sorted(subscriptions.items())
+    ]
+
+
+async def due_for_billing(
+    scope: Scope, ids: Collection[str], at: datetime
+) -> list[BillableSubscription]:
+    """Those of the subscriptions that have something to bill at `at`; see `billable`."""
+    found = await billable(scope, ids)
+    return [each for each in found if due_points(each.subscription, at, limit=1)]
+
+
+def row_of(record: asyncpg.Record) -> Subscription:
+    return Subscription(
+        id=record["id"],
+        customer_id=record["customer_id"],
+        plan_id=record["plan_id"],
+        status=SubscriptionStatus(record["status"]),
+        currency=record["currency"],
+        timezone=record["timezone"],
+        alignment=record["alignment"],
+        anchor=record["anchor"],
+        cadence=Cadence(record["cadence_unit"], record["cadence_count"]),
+        starts_at=record["starts_at"],
+        ends_at=record["ends_at"],
+        current_period=Period(record["current_period_start"], record["current_period_end"]),
+        billed_until=record["billed_until"],
+        cancel_requested_at=record["cancel_requested_at"],
+        metadata=orjson.loads(record["metadata"]),
+        created_at=record["created_at"],
+        updated_at=record["updated_at"],
+    )
+
+
+def line_item_of(record: asyncpg.Record) -> LineItem:
+    return LineItem(
+        id=record["id"],
+        subscription_id=record["subscription_id"],
+        price_id=record["price_id"],
+        price_hash=record["price_hash"],
+        quantity=record["quantity"],
+        starts_at=record["starts_at"],
+        ends_at=record["ends_at"],
+        created_at=record["created_at"],
+        updated_at=record["updated_at"],
+    )

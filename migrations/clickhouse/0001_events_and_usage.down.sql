@@ -1,0 +1,5 @@
+DROP TABLE IF EXISTS processed_events SYNC;
+
+DROP TABLE IF EXISTS event_ids SYNC;
+
+DROP TABLE IF EXISTS events SYNC;

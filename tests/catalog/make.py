@@ -1,0 +1,69 @@
+"""Things of the catalogue with defaults, made by the real actions."""
+
+from decimal import Decimal
+
+from app.catalog.actions import features, plans, prices
+from app.catalog.feature import CreateFeature, FeatureType
+from app.catalog.plan import CreatePlan
+from app.catalog.price import ChargeKind, CreatePrice
+from app.catalog.prices import Flat, PerUnit
+from app.kernel.ids import new_id
+from app.kernel.scope import SYSTEM
+from app.metering import actions as meters
+from app.metering.aggregations import Sum
+from app.metering.meter import CreateMeter
+
+
+async def meter(scope, clock, **fields):
+    defaults = {
+        "name": "Calls",
+        "event_name": "call",
+        "aggregation": Sum(property="seconds"),
+        "dimensions": ("region",),
+    }
+    command = CreateMeter(**defaults | fields)
+    return await meters.create(scope, command, by=SYSTEM, at=clock.now())
+
+
+async def feature(scope, clock, **fields):
+    """Metered by a new meter, unless told otherwise."""
+    defaults = {
+        "name": "Call seconds",
+        "lookup_key": new_id("feat"),
+        "type": FeatureType.METERED,
+    }
+    wanted = defaults | fields
+    if wanted["type"] is FeatureType.METERED and "meter_id" not in wanted:
+        wanted["meter_id"] = (await meter(scope, clock)).id
+    return await features.create(scope, CreateFeature(**wanted), by=SYSTEM, at=clock.now())
+
+
+async def plan(scope, clock, **fields):
+    command = CreatePlan(**{"name": "Pro", "lookup_key": new_id("plan")} | fields)
+    return await plans.create(scope, command, by=SYSTEM, at=clock.now())
+
+
+async def price(scope, clock, plan_id, **fields):
+    """A fixed 99 USD a month, unless told otherwise."""
+    defaults = {
+        "plan_id": plan_id,
+        "display_name": "Platform fee",
+        "charge": ChargeKind.FIXED,
+        "model": Flat(Decimal(99)),
+        "currency": "USD",
+    }
+    command = CreatePrice(**defaults | fields)
+    return await prices.create(scope, command, by=SYSTEM, at=clock.now())
+
+
+async def usage_price(scope, clock, plan_id, **fields):
+    """0.5 USD for every unit of a new metered feature, unless told otherwise."""
+    defaults = {
+        "display_name": "Calls",
+        "charge": ChargeKind.USAGE,
+        "model": PerUnit(Decimal("0.5")),
+    }
+    wanted = defaults | fields
+    if "feature_id" not in wanted:
+        wanted["feature_id"] = (await feature(scope, clock)).id
+    return await price(scope, clock, plan_id, **wanted)

@@ -1,0 +1,355 @@
+"""Makes a request for every root field of the schema, and finds where identities go in.
+
+An identity is an id, or a text by which something is found or that must be unique. Each place
+for one is a slot; a request is built around what the caller knows, with one slot attacked.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from graphql import (
+    GraphQLEnumType,
+    GraphQLField,
+    GraphQLInputObjectType,
+    GraphQLInputType,
+    GraphQLInterfaceType,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLOutputType,
+    GraphQLScalarType,
+    GraphQLSchema,
+    GraphQLUnionType,
+    get_named_type,
+    is_composite_type,
+    is_required_argument,
+    is_required_input_field,
+)
+
+TEACH: Final = "; teach tests/e2e/walk.py about it"
+
+# Inputs of type ID whose name does not say what they identify.
+ID_NAMES: Final[Mapping[str, str]] = {
+    "after": "tenant",  # of `tenants`
+    "principalId": "user",
+    "actorId": "actor",
+    "createdBy": "actor",
+    "entityId": "customer",
+    "requestId": "request",
+}
+# Texts that identify: by the name of the input, what of a world it is.
+TEXT_NAMES: Final[Mapping[str, str]] = {
+    "externalId": "externalId",
+    "externalCustomerId": "externalId",
+    "externalCustomerIds": "externalId",
+    "eventId": "eventId",
+    "eventName": "eventName",
+    "lookupKey": "lookupKey",
+    "number": "number",
+    "email": "email",
+    "name": "name",
+    "displayName": "name",
+    "prefix": "prefix",
+    "role": "name",
+    "roles": "name",
+    "search": "name",
+    "invoices.search": "number",
+}
+# Texts of a mutation that something is found by; the others only claim a name for themselves.
+LOOKED_UP: Final = {"role", "roles"}
+# Optional arguments of a root field that have to be there, beside the one in question.
+BESIDE: Final[Mapping[str, tuple[str, ...]]] = {
+    "usageUpdated(meterId)": ("externalCustomerId", "start"),
+    "usageUpdated(externalCustomerId)": ("start",),
+    "usageUpdated(customerId)": ("start",),
+}
+# What to give where an input asks for more than its type says.
+VALUES: Final[Mapping[str, Any]] = {
+    "currency": "USD",
+    "timezone": "UTC",
+    "password": "correct horse battery",
+    "permissions": ["customer:read"],
+    "reason": "mistaken",
+    "start": "2024-01-01T00:00:00Z",
+    "end": "2024-02-01T00:00:00Z",
+    "charge": "USAGE",
+    "model": {"perUnit": {"unitAmount": "1"}},
+}
+# Stands in texts that must be new each time; `Question.asking` puts something new in its place.
+FRESH: Final = "fresh~"
+SCALARS: Final[Mapping[str, Any]] = {
+    "Boolean": True,
+    "Int": 1,
+    "Decimal": "1",
+    "DateTime": "2024-01-15T00:00:00Z",
+    "JSON": {},
+    "Metadata": {"colour": "red"},
+}
+
+
+class Unknown(Exception):
+    """The walk cannot make a request for something new in the schema."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Where an identity goes: the path of the variable, and which one, as worlds name it."""
+
+    path: tuple[str | int, ...]
+    what: str
+    is_id: bool
+
+    def __str__(self) -> str:
+        return ".".join(map(str, self.path))
+
+
+@dataclass(frozen=True)
+class Question:
+    """A document about one root field, its variables, and one of its slots (None: it has none)."""
+
+    root: str
+    name: str
+    document: str
+    variables: Mapping[str, Any]
+    slot: Slot | None
+
+    def __str__(self) -> str:
+        return f"{self.root} {self.name}" + (f"({self.slot})" if self.slot else "")
+
+    @property
+    def claims(self) -> bool:
+        """Whether the slot names something new rather than looking something up."""
+        slot = self.slot
+        return (
+            self.root == "mutation"
+            and slot is not None
+            and not slot.is_id
+            and not any(part in LOOKED_UP for part in slot.path)
+        )
+
+    def asking(self, value: str, *, fresh: str) -> dict[str, Any]:
+        """The variables with `value` in the slot, and `fresh` in what must be new."""
+        filled = _refreshed(self.variables, fresh)
+        return dict(_replaced(filled, self.slot.path, value) if self.slot else filled)
+
+
+@dataclass
+class _Made:
+    """A value, with the slots inside it."""
+
+    value: Any
+    slots: list[Slot] = field(default_factory=list)
+
+
+class Walk:
+    """Over a schema, for a caller who knows `own`: identities by what they are."""
+
+    def __init__(self, schema: GraphQLSchema, own: Mapping[str, str]) -> None:
+        self._schema, self._own = schema, own
+
+    def questions(self, root: str) -> Iterator[Question]:
+        """For `query`, `mutation` or `subscription`: every field, once for each of its slots.
+
+        Raises: Unknown, naming what it cannot make an input for.
+        """
+        kind = getattr(self._schema, f"{root}_type")
+        for name, definition in kind.fields.items():
+            yield from self._about(root, name, definition)
+
+    def _about(self, root: str, name: str, definition: GraphQLField) -> Iterator[Question]:
+        try:
+            made = {
+                argument: self._value(given.type, argument, owner=name, path=(argument,))
+                for argument, given in definition.args.items()
+                if self._wanted(argument, given.type, required=is_required_argument(given))
+                or any(argument in beside for beside in BESIDE.values())
+            }
+        except Unknown as unknown:
+            raise Unknown(f"{root} {name}: {unknown}{TEACH}") from None
+        needed = {each for each in made if is_required_argument(definition.args[each])}
+        slots: list[Slot | None] = [slot for part in made.values() for slot in part.slots]
+        if not needed:
+            slots.append(None)
+        for slot in slots:
+            beside = BESIDE.get(f"{name}({slot})", ())
+            variables = {
+                each: made[each].value for each in made if each in needed or each in beside
+            }
+            if slot is not None:
+                head = str(slot.path[0])
+                whole = made[head].value
+                # One condition of a filter at a time, or the others would hide it.
+                variables[head] = _only(whole, slot.path[1:]) if head == "filter" else whole
+            yield self._question(root, name, definition, variables, slot=slot)
+
+    def _question(
+        self,
+        root: str,
+        name: str,
+        definition: GraphQLField,
+        variables: Mapping[str, Any],
+        *,
+        slot: Slot | None,
+    ) -> Question:
+        head = ", ".join(f"${each}: {definition.args[each].type}" for each in variables)
+        passed = ", ".join(f"{each}: ${each}" for each in variables)
+        call = f"{name}({passed})" if passed else name
+        asked = selection(self._schema, definition.type)
+        text = f"{root} {f'({head}) ' if head else ''}{{ {call} {asked} }}"
+        return Question(root, name, text, variables, slot)
+
+    def _wanted(self, name: str, kind: GraphQLInputType, *, required: bool) -> bool:
+        """Optional inputs are given where they identify something."""
+        named = get_named_type(kind)
+        if name in ("and", "or", "not", "orderBy"):
+            return False
+        if required or name in TEXT_NAMES or name == "filter" or named.name == "ID":
+            return name not in ("after", "before") or named.name == "ID"
+        return isinstance(named, GraphQLInputObjectType) and self._identifies(named, set())
+
+    def _identifies(self, kind: GraphQLInputObjectType, seen: set[str]) -> bool:
+        """Whether an id can be given somewhere inside."""
+        if kind.name in seen:
+            return False
+        seen.add(kind.name)
+        inner = [get_named_type(part.type) for part in kind.fields.values()]
+        return any(
+            part.name in ("ID", "IdFilter")
+            or (isinstance(part, GraphQLInputObjectType) and self._identifies(part, seen))
+            for part in inner
+        )
+
+    def _value(
+        self, kind: GraphQLInputType, name: str, *, owner: str, path: tuple[str | int, ...]
+    ) -> _Made:
+        if isinstance(kind, GraphQLNonNull):
+            return self._value(kind.of_type, name, owner=owner, path=path)
+        if isinstance(kind, GraphQLList):
+            if name in VALUES:
+                return _Made(VALUES[name])
+            inner = self._value(kind.of_type, name, owner=owner, path=(*path, 0))
+            return _Made([inner.value], inner.slots)
+        if isinstance(kind, GraphQLInputObjectType):
+            return self._object(kind, name, owner=owner, path=path)
+        if isinstance(kind, GraphQLEnumType):
+            return _Made(VALUES.get(name, next(iter(kind.values))))
+        return self._scalar(kind, name, owner=owner, path=path)
+
+    def _object(
+        self, kind: GraphQLInputObjectType, name: str, *, owner: str, path: tuple[str | int, ...]
+    ) -> _Made:
+        if kind.name in ("IdFilter", "StringFilter"):
+            inner = self._scalar(kind.fields["eq"].type, name, owner=owner, path=(*path, "eq"))
+            return _Made({"eq": inner.value}, inner.slots)
+        if name in VALUES:
+            return _Made(VALUES[name])
+        noun = re.sub(r"(Input|Filter)$", "", kind.name)
+        noun = noun[0].lower() + noun[1:]
+        found = _Made({})
+        if kind.name.endswith("Input") and "id" not in kind.fields:
+            noun = f"new {noun}"
+        for part, given in kind.fields.items():
+            if self._wanted(part, given.type, required=is_required_input_field(given)):
+                inner = self._value(given.type, part, owner=noun, path=(*path, part))
+                found.value[part] = inner.value
+                found.slots += inner.slots
+        return found
+
+    def _scalar(
+        self, kind: GraphQLInputType, name: str, *, owner: str, path: tuple[str | int, ...]
+    ) -> _Made:
+        assert isinstance(kind, GraphQLScalarType), kind
+        if kind.name == "ID":
+            what = self._identified(name, owner)
+            return _Made(self._known(what), [Slot(path, what, is_id=True)])
+        if kind.name == "String" and name in TEXT_NAMES:
+            what = TEXT_NAMES.get(f"{owner}.{name}", TEXT_NAMES[name])
+            value = self._known(what)
+            if owner.startswith("new ") and name not in LOOKED_UP:
+                value = f"{FRESH}@example.com" if what == "email" else FRESH
+            return _Made(value, [Slot(path, what, is_id=False)])
+        if name in VALUES:
+            return _Made(VALUES[name])
+        if kind.name in SCALARS:
+            return _Made(SCALARS[kind.name])
+        raise Unknown(f"no value for {name}: {kind.name} of {owner}")
+
+    def _identified(self, name: str, owner: str) -> str:
+        """What an input of type ID identifies, as worlds name it."""
+        if name in ID_NAMES:
+            return ID_NAMES[name]
+        if name in ("id", "ids"):
+            nouns = [noun for noun in self._own if owner.startswith(noun)]
+            if owner in ("node", "nodes"):
+                return "node"
+        else:
+            wanted = re.sub(r"Ids?$", "", name)
+            nouns = [noun for noun in self._own if wanted == noun]
+        if not nouns:
+            raise Unknown(f"it is not known what {name}: ID of {owner} identifies")
+        return max(nouns, key=len)
+
+    def _known(self, what: str) -> str:
+        if what not in self._own:
+            raise Unknown(f"the world has no {what}")
+        return self._own[what]
+
+
+def selection(schema: GraphQLSchema, kind: GraphQLOutputType, depth: int = 3) -> str:
+    """Everything of a type that can be asked for without arguments, `depth` objects deep."""
+    named = get_named_type(kind)
+    if not is_composite_type(named):
+        return ""
+    if isinstance(named, GraphQLUnionType):
+        parts = [f"... on {each.name} {_fields(schema, each, depth)}" for each in named.types]
+        return "{ __typename " + " ".join(parts) + " }"
+    if isinstance(named, GraphQLInterfaceType) and named.name == "Node":
+        # What kinds call the same has not the same type; the id is enough to leak.
+        return "{ __typename id }"
+    assert isinstance(named, GraphQLObjectType | GraphQLInterfaceType)
+    return _fields(schema, named, depth)
+
+
+def _fields(
+    schema: GraphQLSchema, kind: GraphQLObjectType | GraphQLInterfaceType, depth: int
+) -> str:
+    parts = ["__typename"]
+    for name, definition in kind.fields.items():
+        if any(is_required_argument(argument) for argument in definition.args.values()):
+            continue
+        if not is_composite_type(get_named_type(definition.type)):
+            parts.append(name)
+        elif depth > 1 and name != "edges":
+            parts.append(f"{name} {selection(schema, definition.type, depth - 1)}")
+    return "{ " + " ".join(parts) + " }"
+
+
+def _refreshed(value: Any, fresh: str) -> Any:
+    if isinstance(value, str):
+        return value.replace(FRESH, fresh)
+    if isinstance(value, list):
+        return [_refreshed(part, fresh) for part in value]
+    if isinstance(value, Mapping):
+        return {key: _refreshed(part, fresh) for key, part in value.items()}
+    return value
+
+
+def _replaced(value: Any, path: tuple[str | int, ...], new: str) -> Any:
+    if not path:
+        return new
+    head, rest = path[0], path[1:]
+    if isinstance(value, list):
+        return [_replaced(part, rest, new) if at == head else part for at, part in enumerate(value)]
+    return {key: _replaced(part, rest, new) if key == head else part for key, part in value.items()}
+
+
+def _only(value: Any, path: tuple[str | int, ...]) -> Any:
+    """`value` with nothing beside what `path` leads to."""
+    if not path:
+        return value
+    inner = value[path[0]]
+    return (
+        [_only(inner, path[1:])] if isinstance(value, list) else {path[0]: _only(inner, path[1:])}
+    )

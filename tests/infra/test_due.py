@@ -1,0 +1,56 @@
+from datetime import timedelta
+
+from app.infra import due
+from app.infra.postgres import fetch, writing
+from app.kernel.scope import Scope
+
+KIND = "subscription.bill"
+
+
+async def schedule(scope, *items):
+    async with writing(scope):
+        await due.schedule_many(scope, KIND, items)
+
+
+async def test_work_waits_from_its_instant_on(database, scope, clock):
+    now = clock.now()
+    await schedule(scope, ("sub_a", now), ("sub_b", now + timedelta(seconds=1)))
+    assert [d.subject_id for d in await due.waiting(scope, KIND, at=now, limit=10)] == ["sub_a"]
+    later = now + timedelta(seconds=1)
+    waiting = await due.waiting(scope, KIND, at=later, limit=10)
+    assert [d.subject_id for d in waiting] == ["sub_a", "sub_b"]
+    assert scope in await due.scopes_with_work(KIND, at=now)
+    assert scope not in await due.scopes_with_work(KIND, at=now - timedelta(seconds=1))
+
+
+async def test_scheduling_again_moves_the_work(database, scope, clock):
+    now = clock.now()
+    await schedule(scope, ("sub_a", now))
+    async with writing(scope):
+        await due.failed(scope, KIND, ["sub_a"], "no")
+    assert (await due.waiting(scope, KIND, at=now, limit=1))[0].attempts == 1
+    await schedule(scope, ("sub_a", now + timedelta(days=1)))
+    assert await due.waiting(scope, KIND, at=now, limit=10) == []
+    rows = await fetch(scope, "SELECT attempts, last_error FROM due_items")
+    assert [tuple(row) for row in rows] == [(0, None)]
+
+
+async def test_pages_follow_one_another(database, scope, clock):
+    await schedule(scope, *((f"sub_{n}", clock.now()) for n in range(5)))
+    seen, after = [], ""
+    while page := await due.waiting(scope, KIND, at=clock.now(), limit=2, after=after):
+        seen += [d.subject_id for d in page]
+        after = seen[-1]
+    assert seen == [f"sub_{n}" for n in range(5)]
+
+
+async def test_cancelled_work_and_other_scopes_are_not_seen(database, scope, clock):
+    await schedule(scope, ("sub_a", clock.now()))
+    stranger = Scope(scope.tenant_id, "env_other")
+    assert await due.waiting(stranger, KIND, at=clock.now(), limit=10) == []
+    async with writing(stranger):
+        await due.cancel(stranger, KIND, ["sub_a"])
+    assert len(await due.waiting(scope, KIND, at=clock.now(), limit=10)) == 1
+    async with writing(scope):
+        await due.cancel(scope, KIND, ["sub_a"])
+    assert await due.waiting(scope, KIND, at=clock.now(), limit=10) == []

@@ -1,0 +1,89 @@
+"""PDFs in real S3: stored once, under a key cut from their content, and made again when lost."""
+
+import hashlib
+
+import pytest
+
+from app.customers import actions as customers
+from app.infra.postgres import fetch
+from app.invoicing import actions, billing, reads
+from app.invoicing.invoice import InvoiceStatus
+from app.kernel.errors import NotFound
+from app.kernel.scope import SYSTEM
+from tests.invoicing.test_billing import FEB, MAR, bill, everything, invoices
+from tests.invoicing.test_lifecycle import draft, finalize, finalize_one
+from tests.invoicing.test_pdf import text_of
+from tests.invoicing.world import JAN
+
+
+async def print_all(world):
+    return (await billing.print_page(world.services, world.page())).tally
+
+
+async def test_every_issued_invoice_gets_its_pdf(world):
+    for name in ("acme", "beta"):
+        await world.subscribe(name)
+    await bill(world, MAR)
+    await finalize(world, MAR)
+    assert (await print_all(world)).printed == 6
+    storage = world.services.storage
+    for invoice in await invoices(world):
+        body = await storage.get(invoice.pdf_key)
+        digest = hashlib.sha256(body).hexdigest()
+        folder = f"{world.scope.tenant_id}/{world.scope.environment_id}/invoices"
+        assert invoice.pdf_key == f"{folder}/{invoice.id}/{digest}.pdf"
+        assert invoice.number in text_of(body)
+    assert await fetch(world.scope, "SELECT 1 FROM due_items WHERE kind = 'invoice.print'") == []
+    before = await everything(world)
+    assert (await print_all(world)).printed == 0
+    assert await everything(world) == before
+
+
+async def test_a_pdf_that_was_lost_is_made_again_to_the_byte(world):
+    issued = await finalize_one(world, await draft(world))
+    await print_all(world)
+    stored = await reads.get(world.scope, issued.id)
+    storage = world.services.storage
+    body = await actions.pdf(world.scope, issued.id, storage)
+    await storage.delete(stored.pdf_key)
+    assert await actions.pdf(world.scope, issued.id, storage) == body
+
+
+async def test_a_later_change_of_the_customer_does_not_change_what_was_issued(world):
+    issued = await finalize_one(world, await draft(world))
+    body = await actions.pdf(world.scope, issued.id, world.services.storage)
+    await customers.update(world.scope, issued.customer_id, {"name": "Renamed"}, by=SYSTEM, at=FEB)
+    assert await actions.pdf(world.scope, issued.id, world.services.storage) == body
+
+
+async def test_a_draft_is_printed_as_one_and_not_stored(world):
+    made = await draft(world)
+    before = await everything(world)
+    text = text_of(await actions.pdf(world.scope, made.id, world.services.storage))
+    assert "DRAFT" in text
+    assert "Acme" in text
+    assert "assigned when issued" in text
+    assert await actions.pdf_url(world.scope, made, world.services.storage, at=JAN) is None
+    assert await everything(world) == before
+
+
+async def test_a_link_is_made_for_what_is_issued_even_before_the_run_has_printed_it(world):
+    issued = await finalize_one(world, await draft(world))
+    url = await actions.pdf_url(world.scope, issued, world.services.storage, at=JAN)
+    assert (await reads.get(world.scope, issued.id)).pdf_key.split("/")[-1] in url
+
+
+async def test_a_void_invoice_is_printed_as_void(world):
+    issued = await finalize_one(world, await draft(world))
+    await print_all(world)
+    gone = await actions.void(world.scope, issued.id, reason="a mistake", by=SYSTEM, at=FEB)
+    assert (gone.status, gone.pdf_key) == (InvoiceStatus.VOID, None)
+    text = text_of(await actions.pdf(world.scope, issued.id, world.services.storage))
+    assert "VOID" in text
+    assert "a mistake" in text
+    assert (await print_all(world)).printed == 0
+
+
+async def test_the_pdf_of_an_unknown_invoice_is_not_found(world):
+    with pytest.raises(NotFound):
+        await actions.pdf(world.scope, "inv_01HZZZZZZZZZZZZZZZZZZZZZZZ", world.services.storage)

@@ -1,0 +1,193 @@
+"""Rating: exact until one rounding per line, explained, and the same in any order."""
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from fractions import Fraction
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.catalog.price import ChargeKind, InvoiceTiming
+from app.catalog.prices import Flat, Graduated, Package, PerUnit, Tier, Volume
+from app.invoicing import explanation
+from app.invoicing.explanation import Unexplained
+from app.invoicing.invoice import LineKind
+from app.invoicing.rating import Counted, rate
+from app.kernel.period import Period
+from tests.invoicing.make import FEB, JAN, JANUARY, fact, price
+
+TIERS = (Tier(Decimal(1000), Decimal("1.25")), Tier(None, Decimal("0.75"), Decimal(100)))
+MODELS = [
+    Flat(Decimal("19.99")),
+    PerUnit(Decimal("0.00045")),
+    Package(Decimal(25), Decimal(10)),
+    Graduated(TIERS),
+    Graduated(TIERS, "first_tier_flat"),
+    Volume(TIERS),
+]
+quantities = st.decimals(0, 10**9, places=6, allow_nan=False, allow_infinity=False)
+
+
+def rated(sold, *counted, **fields):
+    return list(rate(fact(sold, *counted, **fields)))
+
+
+def test_usage_is_rated_by_its_price_and_rounded_once():
+    (line,) = rated(price(PerUnit(Decimal("0.00045"))), Counted(Decimal("4123456.5"), 900))
+    assert line.kind is LineKind.USAGE
+    assert line.quantity == Decimal("4123456.5")
+    assert line.amount == Decimal("1855.56")  # 1855.555425
+    assert line.service == JANUARY
+
+
+@pytest.mark.parametrize(
+    ("currency", "exact", "rounded"),
+    [("USD", "0.005", "0.01"), ("USD", "1.0049999", "1.00"), ("JPY", "0.5", "1"),
+     ("KWD", "0.0005", "0.001"), ("KWD", "0.00049", "0.000")],
+)  # fmt: skip
+def test_halves_are_rounded_away_from_zero_at_the_minor_unit(currency, exact, rounded):
+    (line,) = rated(price(PerUnit(Decimal(exact)), currency=currency), Counted(Decimal(1)))
+    assert line.amount == Decimal(rounded)
+
+
+def test_a_grouped_price_makes_a_line_per_group_each_through_its_own_tiers():
+    sold = price(Graduated(TIERS), group_by="origin")
+    lines = rated(
+        sold, Counted(Decimal(2000), 3, "LGA"), Counted(Decimal(10), 1, "EWR"),
+        Counted(Decimal(1), 1, None),
+    )  # fmt: skip
+    assert [(line.group, line.amount) for line in lines] == [
+        ({"origin": ""}, Decimal("1.25")),
+        ({"origin": "EWR"}, Decimal("12.50")),
+        ({"origin": "LGA"}, Decimal("2100.00")),
+    ]
+
+
+def test_a_grouped_price_without_usage_makes_no_line():
+    assert rated(price(group_by="origin")) == []
+
+
+def test_usage_below_zero_is_charged_as_nothing_and_explained_as_it_was_counted():
+    (line,) = rated(price(), Counted(Decimal(-3), 2))
+    assert (line.quantity, line.amount) == (0, 0)
+    counted = line.explanation.parts[1]
+    assert (counted.rule, counted.result, counted.inputs["events"]) == ("counted", "-3", "2")
+
+
+def test_a_fixed_charge_for_part_of_a_period_costs_its_share_by_the_second():
+    sold = price(
+        Flat(Decimal(100)), charge=ChargeKind.FIXED, timing=InvoiceTiming.ADVANCE, name="Fee"
+    )
+    (line,) = rated(sold, period=Period(JAN + timedelta(days=20), FEB))
+    assert line.kind is LineKind.FIXED
+    assert line.amount == Decimal("35.48")  # 11/31 of 100
+    assert line.explanation.parts[0].result == "1100/31"
+
+
+def test_a_fixed_charge_counts_what_is_held():
+    sold = price(PerUnit(Decimal("12.5")), charge=ChargeKind.FIXED)
+    (line,) = rated(sold, quantity=Decimal(7))
+    assert (line.quantity, line.amount) == (7, Decimal("87.50"))
+
+
+def test_the_price_is_kept_as_it_was():
+    sold = price(Graduated(TIERS), group_by="origin", name="Departures")
+    (line,) = rated(sold, Counted(Decimal(1), 1, "EWR"))
+    assert line.price == {
+        "id": sold.id,
+        "display_name": "Departures",
+        "charge": "usage",
+        "timing": "arrears",
+        "currency": "USD",
+        "cadence": {"unit": "month", "count": 1},
+        "model": {
+            "model": "graduated",
+            "tiers": [
+                {"up_to": "1000", "unit_amount": "1.25", "flat_amount": "0"},
+                {"up_to": None, "unit_amount": "0.75", "flat_amount": "100"},
+            ],
+            "zero_usage": "zero",
+        },
+        "feature_id": sold.feature_id,
+        "meter_id": sold.meter_id,
+        "group_by": "origin",
+        "content_hash": sold.content_hash,
+    }
+
+
+@settings(deadline=None)
+@given(st.sampled_from(MODELS), quantities, st.sampled_from(["USD", "JPY", "KWD"]))
+def test_the_explanation_of_usage_evaluates_to_the_amount(model, quantity, currency):
+    (line,) = rated(price(model, currency=currency), Counted(quantity, 1))
+    stored = explanation.to_json(line.explanation)
+    assert explanation.evaluate(stored) == line.amount
+    assert explanation.from_json(stored) == line.explanation
+
+
+@settings(deadline=None)
+@given(st.sampled_from(MODELS), st.integers(0, 1000), st.integers(0, 31 * 86_400 - 1))
+def test_the_explanation_of_a_share_evaluates_to_the_amount(model, quantity, seconds):
+    sold = price(model, charge=ChargeKind.FIXED)
+    period = Period(JAN + timedelta(seconds=seconds), FEB)
+    (line,) = rated(sold, quantity=Decimal(quantity), period=period)
+    assert explanation.evaluate(explanation.to_json(line.explanation)) == line.amount
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 31 * 86_400 - 1), max_size=8, unique=True), st.integers(0, 10**6))
+def test_the_unrounded_shares_of_a_partition_sum_to_the_whole(cuts, cents):
+    sold = price(Flat(Decimal(cents).scaleb(-2)), charge=ChargeKind.FIXED)
+    edges = [JAN, *(JAN + timedelta(seconds=cut) for cut in sorted(cuts)), FEB]
+    shares = [
+        Fraction(rated(sold, period=Period(start, end))[0].explanation.parts[0].result)
+        for start, end in pairwise(edges)
+    ]
+    assert sum(shares) == Fraction(cents, 100)
+
+
+@pytest.mark.parametrize("path", [(), (0,), (0, 0), (1,)])
+def test_an_explanation_that_was_tampered_with_is_refused(path):
+    (line,) = rated(price(Graduated(TIERS)), Counted(Decimal(1500), 9))
+
+    def tampered(tree, path):
+        if not path:
+            return replace_step(tree, result="7")
+        parts = list(tree.parts)
+        parts[path[0]] = tampered(parts[path[0]], path[1:])
+        return replace_step(tree, parts=tuple(parts))
+
+    def replace_step(tree, **fields):
+        values = {"rule": tree.rule, "inputs": tree.inputs, "result": tree.result}
+        return type(tree)(**{**values, "parts": tree.parts, **fields})
+
+    with pytest.raises(Unexplained):
+        explanation.evaluate(explanation.to_json(tampered(line.explanation, path)))
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        {},
+        {"rule": "line", "inputs": {"decimals": "2"}, "result": "1", "parts": []},
+        {"rule": "none of ours", "inputs": {}, "result": "1", "parts": []},
+    ],
+)
+def test_what_is_no_explanation_is_refused(stored):
+    with pytest.raises(Unexplained):
+        explanation.evaluate(stored)
+
+
+def test_every_step_of_a_line_has_a_rule_with_a_formula():
+    for rule in explanation.RULES.values():
+        assert rule.formula
+
+
+def test_the_rates_of_a_fact_do_not_depend_on_the_order_of_its_groups():
+    sold = price(group_by="origin")
+    groups = [Counted(Decimal(n), n, name) for n, name in enumerate(["c", "a", "b"], start=1)]
+    one = fact(sold, *groups)
+    other = replace(one, counted=tuple(reversed(groups)))
+    assert [line.amount for line in rate(one)] == [line.amount for line in rate(other)]

@@ -1,0 +1,27 @@
+import pytest
+
+from app.kernel.ids import PREFIXES, is_id, new_id, prefix_of, ulid
+
+
+def test_ids_made_one_after_another_sort_one_after_another():
+    made = [ulid() for _ in range(10_000)]
+    assert made == sorted(made)
+    assert len(set(made)) == len(made)
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_an_id_tells_its_kind(prefix):
+    assert is_id(new_id(prefix), prefix)
+
+
+def test_an_unregistered_prefix_is_refused():
+    with pytest.raises(ValueError, match="prefix"):
+        new_id("nope")
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "cus_", "cus_01", "CUS_01M83HGF6PMD9Q8ND5QDM3E1M8", "cus_81M83HGF6PMD9Q8ND5QDM3E1M8"],
+)
+def test_what_is_not_an_id_has_no_prefix(value):
+    assert prefix_of(value) is None
