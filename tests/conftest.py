@@ -5,6 +5,7 @@ TARIFF_POSTGRES_URL and its like name. Either way it works in a database, a topi
 bucket of its own, and drops them at the end. Tests keep apart by fresh scopes, not by rollback.
 """
 
+import asyncio
 import os
 import secrets
 from collections.abc import AsyncIterator
@@ -22,6 +23,7 @@ from temporalio.service import RPCError
 from app.config import Settings, addresses, load
 from app.embedded.stack import running_stack
 from app.infra.clickhouse import ClickHouse, open_clickhouse
+from app.infra.kafka import consumer
 from app.infra.migrations import migrate
 from app.infra.postgres import postgres
 from app.infra.s3 import open_storage
@@ -37,6 +39,14 @@ NOW = datetime(2024, 6, 15, 12, 0, tzinfo=UTC)
 
 def session_fixture(function):
     return pytest_asyncio.fixture(scope="session", loop_scope="session")(function)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session", autouse=True)
+async def groups_left() -> AsyncIterator[None]:
+    """Consumers that were told to stop while their group formed leave it in their own time."""
+    yield
+    if consumer._LEAVING:
+        await asyncio.wait(consumer._LEAVING, timeout=30)
 
 
 @session_fixture

@@ -238,6 +238,7 @@ def test_a_short_secret_is_refused_without_showing_it() -> None:
         ({"TARIFF_INGEST_OLDEST_TIMESTAMP": "2000-01-01"}, "an instant with a zone"),
         ({"TARIFF_POSTGRES_POOL_MIN": "30"}, "postgres.pool_min (30) is above postgres.pool_max"),
         ({"TARIFF_KAFKA_SECURITY": "SASL_SSL"}, "needs kafka.sasl_user"),
+        ({"TARIFF_INGEST_MAX_EVENT_BYTES": "1000000"}, "would never be acknowledged"),
         ({"TARIFF_S3_ACCESS_KEY": "hunter2"}, "s3.access_key and s3.secret_key go together"),
         ({"TARIFF_EVENT_PROCESSING_LAZY_TOPIC": "events"}, "must read different topics"),
     ],

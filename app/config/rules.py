@@ -96,6 +96,13 @@ def _pairs(settings: Settings) -> Iterator[str]:
             "s3.access_key and s3.secret_key go together: set both (TARIFF_S3_ACCESS_KEY, "
             "TARIFF_S3_SECRET_KEY), or neither to use the machine's own role."
         )
+    if settings.ingest.max_event_bytes > settings.kafka.max_batch_bytes // 2:
+        yield (
+            f"ingest.max_event_bytes ({settings.ingest.max_event_bytes}) must be at most half of "
+            f"kafka.max_batch_bytes ({settings.kafka.max_batch_bytes}), or the largest events "
+            "would never be acknowledged; lower TARIFF_INGEST_MAX_EVENT_BYTES or raise "
+            "TARIFF_KAFKA_MAX_BATCH_BYTES."
+        )
     one, two = settings.event_processing, settings.event_processing_lazy
     if one.topic == two.topic or one.group == two.group:
         yield (

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import Enum
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import strawberry
 from strawberry import UNSET
@@ -11,6 +11,7 @@ from app.customers import actions, reads
 from app.customers.customer import Address as AddressRow
 from app.customers.customer import CreateCustomer, CustomerStatus
 from app.customers.customer import Customer as Row
+from app.graphql import invoice_types, subscriptions
 from app.graphql.context import Context, Info
 from app.graphql.errors import AlreadyExists, Rejected
 from app.graphql.filters import (
@@ -23,6 +24,7 @@ from app.graphql.filters import (
     not_filter,
     or_filters,
 )
+from app.graphql.lists import listed
 from app.graphql.node import Kind, Node
 from app.graphql.paging import (
     After,
@@ -31,12 +33,15 @@ from app.graphql.paging import (
     Direction,
     First,
     Last,
-    Search,
     page_request,
 )
 from app.graphql.patch import present
 from app.graphql.permissions import requires
 from app.graphql.scalars import Metadata
+
+if TYPE_CHECKING:
+    from app.graphql.invoice_types import Invoice
+    from app.graphql.subscriptions import Subscription
 
 strawberry.enum(CustomerStatus, description="Whether a customer is in use.")
 
@@ -84,6 +89,38 @@ class Customer(Node):
     archived_at: datetime | None = strawberry.field(
         description="When it was taken out of use; null while it is in use."
     )
+
+    @strawberry.field(
+        description="Its subscriptions, those that are over included, the newest first.",
+        extensions=[requires("subscription:read")],
+    )
+    async def subscriptions(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Annotated["Subscription", strawberry.lazy("app.graphql.subscriptions")]]:
+        request = page_request(info, first=first, after=after, last=last, before=before)
+        page = await info.context.load.subscriptions_of_customer.load((self.id, request))
+        return Connection.of(page, subscriptions.Subscription.of)
+
+    @strawberry.field(
+        description="Its invoices, drafts and void ones included, the newest first.",
+        extensions=[requires("invoice:read")],
+    )
+    async def invoices(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Annotated["Invoice", strawberry.lazy("app.graphql.invoice_types")]]:
+        request = page_request(info, first=first, after=after, last=last, before=before)
+        page = await info.context.load.invoices_of_customer.load((self.id, request))
+        return Connection.of(page, invoice_types.Invoice.of)
 
     @classmethod
     def of(cls, row: Row) -> Self:
@@ -259,39 +296,15 @@ class CustomerQuery:
         row = await info.context.load.customer_by_external_id.load(external_id)
         return None if row is None else Customer.of(row)
 
-    @strawberry.field(
+    customers = listed(
+        Customer,
+        reads.page,
+        filter=CustomerFilter,
+        order=CustomerOrder,
+        permission="customer:read",
         description="Customers, archived ones included unless the filter says otherwise. "
         "The newest first unless ordered.",
-        extensions=[requires("customer:read")],
     )
-    async def customers(
-        self,
-        info: Info,
-        *,
-        filter: Annotated[
-            CustomerFilter | None, strawberry.argument(description="Which ones; null: all.")
-        ] = None,
-        search: Search = None,
-        order_by: Annotated[
-            list[CustomerOrder] | None,
-            strawberry.argument(description="Keys of the order, the weightiest first."),
-        ] = None,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[Customer]:
-        request = page_request(
-            info,
-            filter=filter,
-            search=search,
-            order_by=order_by,
-            first=first,
-            after=after,
-            last=last,
-            before=before,
-        )
-        return Connection.of(await reads.page(info.context.scope, request), Customer.of)
 
 
 @strawberry.type

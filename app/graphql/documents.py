@@ -29,9 +29,15 @@ from app.graphql.limits import (
     measure,
     plan_cost,
 )
+from app.graphql.texts import StorableTextsRule
 
 # Built once: the rules are part of no cache key here, and none is made per request.
-RULES: Final = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
+RULES: Final = (
+    *specified_rules,
+    MaybeNullValidationRule,
+    OneOfInputValidationRule,
+    StorableTextsRule,
+)
 _CONSTANT: Final = {*INTROSPECTION, "__typename"}
 CACHED_CHARACTERS: Final = 2_097_152  # of document text; its parsed form is some 50 times larger
 

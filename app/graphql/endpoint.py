@@ -51,8 +51,8 @@ class Endpoint:
     async def http(self, request: Request) -> Response:
         """Any HTTP request to the endpoint."""
         accept = request.headers.get("accept")
-        looks = request.method == "GET" and "query" not in request.query_params
-        if looks and self._server.graphiql and wire.wants_page(accept):
+        # A link with a query in it opens the page with that query, ready to be run.
+        if request.method == "GET" and self._server.graphiql and wire.wants_page(accept):
             return ide.page()
         media: wire.Media = wire.JSON
         request_id = getattr(request.state, "request_id", None) or accepted_request_id(None)

@@ -96,6 +96,7 @@ class EventFilter:
 class EventOrderField(Enum):
     TIMESTAMP = strawberry.enum_value("timestamp", description="When they happened.")
     INGESTED_AT = strawberry.enum_value("ingested_at", description="When they were accepted.")
+    EVENT_NAME = strawberry.enum_value("event_name", description="Their name.")
     EVENT_ID = strawberry.enum_value("id", description="Their id.")
 
 

@@ -24,6 +24,7 @@ from app.graphql.documents import Documents, Operation
 from app.graphql.errors import RequestRefused, public_errors, refusal, request_errors
 from app.graphql.limits import Limits, check_variables, total
 from app.graphql.schema import Schema
+from app.graphql.texts import check_texts
 
 MAX_CONSTANTS: Final = 20  # answers about the schema that are kept
 Body = dict[str, Any]  # a response: `data` unless the request was refused, `errors` where some
@@ -65,6 +66,7 @@ class Graph:
         operation = self._documents.operation(text, operation_name)
         given = variables or {}
         check_variables(given, self.limits)
+        check_texts(given)
         cost = total(operation.costs, given)
         if cost > self.limits.cost:
             raise refusal(

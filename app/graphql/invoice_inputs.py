@@ -17,7 +17,8 @@ from app.graphql.filters import (
     or_filters,
 )
 from app.graphql.paging import Direction
-from app.invoicing.invoice import BillingReason, InvoiceStatus
+from app.invoicing.invoice import BillingReason as BillingReason
+from app.invoicing.invoice import InvoiceStatus as InvoiceStatus
 
 strawberry.enum(InvoiceStatus, description="Where an invoice is in its life.")
 strawberry.enum(BillingReason, description="Why there is an invoice.")

@@ -1,22 +1,25 @@
 """What the graph shows of invoices. Their lines are in `invoice_lines`."""
 
 from datetime import datetime
-from typing import Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 import strawberry
 
+from app.graphql import customers, subscriptions
 from app.graphql.context import Info
-from app.graphql.customers import Customer
+from app.graphql.invoice_inputs import BillingReason, InvoiceStatus
 from app.graphql.invoice_lines import InvoiceLine, InvoicePreviewLine
 from app.graphql.node import Node
 from app.graphql.permissions import requires
 from app.graphql.scalars import Metadata, Money
-from app.graphql.subscriptions import Subscription
 from app.invoicing import actions
 from app.invoicing.bills import Drafted
-from app.invoicing.invoice import BillingReason, InvoiceStatus
 from app.invoicing.invoice import Invoice as Row
 from app.invoicing.invoice import Party as PartyRow
+
+if TYPE_CHECKING:
+    from app.graphql.customers import Customer
+    from app.graphql.subscriptions import Subscription
 
 
 @strawberry.type(description="Who an invoice is from or to, as printed on it.")
@@ -106,18 +109,22 @@ class Invoice(Node):
     row: strawberry.Private[Row]
 
     @strawberry.field(description="Who is billed.", extensions=[requires("customer:read")])
-    async def customer(self, info: Info) -> Customer | None:
+    async def customer(
+        self, info: Info
+    ) -> Annotated["Customer", strawberry.lazy("app.graphql.customers")] | None:
         row = await info.context.load.customer.load(self.customer_id)
-        return None if row is None else Customer.of(row)
+        return None if row is None else customers.Customer.of(row)
 
     @strawberry.field(
         description="For which subscription.", extensions=[requires("subscription:read")]
     )
-    async def subscription(self, info: Info) -> Subscription | None:
+    async def subscription(
+        self, info: Info
+    ) -> Annotated["Subscription", strawberry.lazy("app.graphql.subscriptions")] | None:
         if self.subscription_id is None:
             return None
         row = await info.context.load.subscription.load(self.subscription_id)
-        return None if row is None else Subscription.of(row)
+        return None if row is None else subscriptions.Subscription.of(row)
 
     @strawberry.field(description="What it asks for, in the order printed.")
     async def lines(self, info: Info) -> list[InvoiceLine]:

@@ -16,8 +16,8 @@ from app.graphql.invoice_inputs import (
 )
 from app.graphql.invoice_lines import InvoiceLine
 from app.graphql.invoice_types import Invoice, InvoicePreview
+from app.graphql.lists import listed
 from app.graphql.node import Kind
-from app.graphql.paging import After, Before, Connection, First, Last, Search, page_request
 from app.graphql.permissions import requires
 from app.invoicing import actions, reads
 from app.invoicing.bills import Moment
@@ -61,39 +61,15 @@ class InvoiceQuery:
     ) -> Invoice | None:
         return await _load(info.context, id)
 
-    @strawberry.field(
+    invoices = listed(
+        Invoice,
+        reads.page,
+        filter=InvoiceFilter,
+        order=InvoiceOrder,
+        permission="invoice:read",
         description="Invoices, drafts and void ones included unless the filter says otherwise. "
         "The newest first unless ordered. `search` looks through numbers.",
-        extensions=[requires("invoice:read")],
     )
-    async def invoices(
-        self,
-        info: Info,
-        *,
-        filter: Annotated[
-            InvoiceFilter | None, strawberry.argument(description="Which ones; null: all.")
-        ] = None,
-        search: Search = None,
-        order_by: Annotated[
-            list[InvoiceOrder] | None,
-            strawberry.argument(description="Keys of the order, the weightiest first."),
-        ] = None,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[Invoice]:
-        request = page_request(
-            info,
-            filter=filter,
-            search=search,
-            order_by=order_by,
-            first=first,
-            after=after,
-            last=last,
-            before=before,
-        )
-        return Connection.of(await reads.page(info.context.scope, request), Invoice.of)
 
     @strawberry.field(
         description="The next invoice of a subscription, due or not, if its period had the "

@@ -4,6 +4,7 @@ A loader wraps a batch read of a domain, `(scope, keys) -> {key: row}`. A new on
 property of `Loaders`.
 """
 
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import cached_property
 from typing import TypeVar
@@ -18,7 +19,8 @@ from app.customers import reads as customers
 from app.customers.customer import Customer
 from app.invoicing import reads as invoices
 from app.invoicing.invoice import Invoice, InvoiceLine
-from app.kernel.errors import NotFound
+from app.kernel.errors import NotFound, TariffError
+from app.kernel.listing import Page, PageRequest
 from app.kernel.scope import Scope
 from app.metering import reads as meters
 from app.metering.meter import Meter
@@ -41,6 +43,9 @@ from app.tenants.user import ServiceAccount, User
 K = TypeVar("K")
 V = TypeVar("V")
 Read = Callable[[Scope, Collection[K]], Awaitable[Mapping[K, V]]]
+# A page of what belongs to the thing with this id.
+PageKey = tuple[str, PageRequest]
+PageRead = Callable[[Scope, Collection[str], PageRequest], Awaitable[Mapping[str, Page[V]]]]
 
 
 def one(read: Read[K, V], scope: Scope) -> DataLoader[K, V | None]:
@@ -71,6 +76,26 @@ def many(read: Read[K, list[V]], scope: Scope) -> DataLoader[K, list[V]]:
         return [found.get(key, []) for key in keys]
 
     return DataLoader(load_fn=load)
+
+
+def paged(read: PageRead[V], scope: Scope) -> DataLoader[PageKey, Page[V]]:
+    """The page of what belongs to a key: one read for all keys that are asked alike."""
+
+    async def load(keys: list[PageKey]) -> list[Page[V] | BaseException]:
+        asked: defaultdict[PageRequest, list[str]] = defaultdict(list)
+        for parent, request in keys:
+            asked[request].append(parent)
+        found: dict[PageKey, Page[V] | BaseException] = {}
+        for request, parents in asked.items():
+            try:
+                pages: Mapping[str, Page[V]] = await read(scope, parents, request)
+            except TariffError as error:  # a cursor that is none: whoever asked otherwise is fine
+                found |= {(parent, request): error for parent in parents}
+            else:
+                found |= {(parent, request): pages[parent] for parent in parents}
+        return [found[key] for key in keys]
+
+    return DataLoader[PageKey, Page[V]](load_fn=load)
 
 
 class Loaders:
@@ -124,6 +149,10 @@ class Loaders:
         return one(subscriptions.by_ids, self.scope)
 
     @cached_property
+    def subscriptions_of_customer(self) -> DataLoader[PageKey, Page[Subscription]]:
+        return paged(subscriptions.pages_of_customers, self.scope)
+
+    @cached_property
     def line_item(self) -> DataLoader[str, LineItem | None]:
         return one(subscriptions.line_items_by_ids, self.scope)
 
@@ -134,6 +163,14 @@ class Loaders:
     @cached_property
     def invoice(self) -> DataLoader[str, Invoice | None]:
         return one(invoices.by_ids, self.scope)
+
+    @cached_property
+    def invoices_of_customer(self) -> DataLoader[PageKey, Page[Invoice]]:
+        return paged(invoices.pages_of_customers, self.scope)
+
+    @cached_property
+    def invoices_of_subscription(self) -> DataLoader[PageKey, Page[Invoice]]:
+        return paged(invoices.pages_of_subscriptions, self.scope)
 
     @cached_property
     def invoice_line(self) -> DataLoader[str, InvoiceLine | None]:
@@ -168,4 +205,4 @@ class Loaders:
         return one(audit_entries.by_ids_in_both, self.scope)
 
 
-__all__ = ["Loaders", "many", "one", "required"]
+__all__ = ["Loaders", "many", "one", "paged", "required"]

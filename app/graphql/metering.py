@@ -19,16 +19,10 @@ from app.graphql.filters import (
     not_filter,
     or_filters,
 )
+from app.graphql.lists import listed
 from app.graphql.node import Kind, Node
 from app.graphql.paging import (
-    After,
-    Before,
-    Connection,
     Direction,
-    First,
-    Last,
-    Search,
-    page_request,
 )
 from app.graphql.patch import present
 from app.graphql.permissions import requires
@@ -244,39 +238,15 @@ class MeterQuery:
     ) -> Meter | None:
         return await _load(info.context, id)
 
-    @strawberry.field(
+    meters = listed(
+        Meter,
+        reads.page,
+        filter=MeterFilter,
+        order=MeterOrder,
+        permission="meter:read",
         description="Meters, archived ones included unless the filter says otherwise. The newest "
         "first unless ordered.",
-        extensions=[requires("meter:read")],
     )
-    async def meters(
-        self,
-        info: Info,
-        *,
-        filter: Annotated[
-            MeterFilter | None, strawberry.argument(description="Which ones; null: all.")
-        ] = None,
-        search: Search = None,
-        order_by: Annotated[
-            list[MeterOrder] | None,
-            strawberry.argument(description="Keys of the order, the weightiest first."),
-        ] = None,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[Meter]:
-        request = page_request(
-            info,
-            filter=filter,
-            search=search,
-            order_by=order_by,
-            first=first,
-            after=after,
-            last=last,
-            before=before,
-        )
-        return Connection.of(await reads.page(info.context.scope, request), Meter.of)
 
 
 @strawberry.type

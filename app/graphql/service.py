@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,6 +10,7 @@ from typing import Any, Final
 import structlog
 from graphql import OperationType
 
+from app.config import Kafka
 from app.graphql import live
 from app.graphql.context import Context
 from app.graphql.errors import RequestRefused, malformed, refused_by_domain
@@ -164,13 +165,17 @@ async def open_service(
     *,
     limits: Limits | None = None,
     persisted: PersistedOperations | None = None,
+    feed: Callable[[Hub, Kafka], Coroutine[Any, Any, None]] = live.feed,
 ) -> AsyncIterator[Service]:
-    """The service, with what it does in the background, for as long as the block lasts."""
+    """The service, with what it does in the background, for as long as the block lasts.
+
+    `feed` brings the hints that wake live operations, until it is cancelled.
+    """
     async with asyncio.TaskGroup() as tasks:
         service = Service(runtime, authenticator, tasks, limits=limits, persisted=persisted)
         background = [
             tasks.create_task(service.watch.run(), name="graphql_watch"),
-            tasks.create_task(live.feed(service.hub, runtime.settings.kafka), name="graphql_hub"),
+            tasks.create_task(feed(service.hub, runtime.settings.kafka), name="graphql_hub"),
         ]
         try:
             yield service

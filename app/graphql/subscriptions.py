@@ -2,16 +2,17 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 import strawberry
 
+from app.graphql import customers, invoice_types
 from app.graphql.cadences import Cadence
 from app.graphql.catalog.plans import Plan
 from app.graphql.catalog.prices import Price
 from app.graphql.context import Context, Info
-from app.graphql.customers import Customer
 from app.graphql.errors import Rejected
+from app.graphql.lists import listed
 from app.graphql.node import Kind, Node
 from app.graphql.paging import After, Before, Connection, First, Last, page_request
 from app.graphql.permissions import requires
@@ -28,6 +29,10 @@ from app.subscriptions import actions, reads
 from app.subscriptions.subscription import LineItem as LineItemRow
 from app.subscriptions.subscription import Subscription as Row
 from app.subscriptions.subscription import SubscriptionStatus
+
+if TYPE_CHECKING:
+    from app.graphql.customers import Customer
+    from app.graphql.invoice_types import Invoice
 
 
 @strawberry.type(description="One price that a subscription bought.")
@@ -97,9 +102,11 @@ class Subscription(Node):
     updated_at: datetime = strawberry.field(description="When it last changed.")
 
     @strawberry.field(description="Who is billed.", extensions=[requires("customer:read")])
-    async def customer(self, info: Info) -> Customer | None:
+    async def customer(
+        self, info: Info
+    ) -> Annotated["Customer", strawberry.lazy("app.graphql.customers")] | None:
         row = await info.context.load.customer.load(self.customer_id)
-        return None if row is None else Customer.of(row)
+        return None if row is None else customers.Customer.of(row)
 
     @strawberry.field(description="What was bought.", extensions=[requires("plan:read")])
     async def plan(self, info: Info) -> Plan | None:
@@ -110,6 +117,22 @@ class Subscription(Node):
     async def line_items(self, info: Info) -> list[SubscriptionLineItem]:
         rows = await info.context.load.line_items_of_subscription.load(self.id)
         return [SubscriptionLineItem.of(row) for row in rows]
+
+    @strawberry.field(
+        description="Its invoices, drafts and void ones included, the newest first.",
+        extensions=[requires("invoice:read")],
+    )
+    async def invoices(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Annotated["Invoice", strawberry.lazy("app.graphql.invoice_types")]]:
+        request = page_request(info, first=first, after=after, last=last, before=before)
+        page = await info.context.load.invoices_of_subscription.load((self.id, request))
+        return Connection.of(page, invoice_types.Invoice.of)
 
     @classmethod
     def of(cls, row: Row) -> Self:
@@ -157,36 +180,16 @@ class SubscriptionQuery:
     ) -> Subscription | None:
         return await _load(info.context, id)
 
-    @strawberry.field(
+    subscriptions = listed(
+        Subscription,
+        reads.page,
+        filter=SubscriptionFilter,
+        order=SubscriptionOrder,
+        permission="subscription:read",
         description="Subscriptions, those that are over included unless the filter says "
         "otherwise. The newest first unless ordered.",
-        extensions=[requires("subscription:read")],
+        search=False,
     )
-    async def subscriptions(
-        self,
-        info: Info,
-        filter: Annotated[
-            SubscriptionFilter | None, strawberry.argument(description="Which ones; null: all.")
-        ] = None,
-        order_by: Annotated[
-            list[SubscriptionOrder] | None,
-            strawberry.argument(description="Keys of the order, the weightiest first."),
-        ] = None,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[Subscription]:
-        request = page_request(
-            info,
-            filter=filter,
-            order_by=order_by,
-            first=first,
-            after=after,
-            last=last,
-            before=before,
-        )
-        return Connection.of(await reads.page(info.context.scope, request), Subscription.of)
 
 
 @strawberry.type

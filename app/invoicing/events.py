@@ -1,7 +1,9 @@
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
+from app.invoicing.invoice import Invoice
 from app.kernel.events import Event
 from app.kernel.quantity import plain
 
@@ -14,6 +16,19 @@ class InvoiceEvent(Event):
     subscription_id: str | None
     currency: str
     total: Decimal
+
+    @classmethod
+    def of(cls, invoice: Invoice, at: datetime, **more: Any) -> Self:
+        """The event of what became of the invoice at `at`; `more` is what it tells besides."""
+        return cls(
+            entity_id=invoice.id,
+            occurred_at=at,
+            customer_id=invoice.customer_id,
+            subscription_id=invoice.subscription_id,
+            currency=invoice.currency,
+            total=invoice.totals.total,
+            **more,
+        )
 
     def payload(self) -> dict[str, Any]:
         return {

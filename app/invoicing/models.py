@@ -114,7 +114,8 @@ class InvoiceTable(ScopedTable):
         )
         indexes = (
             ("tenant_id", "environment_id", "created_at", "id"),
-            ("tenant_id", "environment_id", "customer_id", "period_start"),
+            ("tenant_id", "environment_id", "customer_id", "created_at", "id"),
+            ("tenant_id", "environment_id", "subscription_id", "created_at", "id"),
             ("tenant_id", "environment_id", "status", "period_end"),
         )
 

@@ -5,10 +5,9 @@ from collections.abc import Collection
 
 from app.infra import listing
 from app.infra.listing import Column, Listing, Order, Page, PageRequest
-from app.infra.postgres import fetch
+from app.infra.rows import having, the
 from app.invoicing.invoice import Invoice, InvoiceLine
 from app.invoicing.records import invoice_of, line_of
-from app.kernel.errors import NotFound
 from app.kernel.scope import Scope
 
 LISTING = Listing(
@@ -37,8 +36,6 @@ LISTING = Listing(
     default_order=(Order("created_at", descending=True),),
     searchable=("number",),
 )
-_INVOICES = "SELECT * FROM invoices WHERE tenant_id = $1 AND environment_id = $2 AND "
-_LINES = "SELECT * FROM invoice_lines WHERE tenant_id = $1 AND environment_id = $2 AND "
 
 
 async def page(scope: Scope, request: PageRequest) -> Page[Invoice]:
@@ -47,30 +44,21 @@ async def page(scope: Scope, request: PageRequest) -> Page[Invoice]:
 
 async def by_ids(scope: Scope, ids: Collection[str]) -> dict[str, Invoice]:
     """The invoices with these ids; absent ids are absent from the result."""
-    rows = await fetch(
-        scope, _INVOICES + "id = ANY($3)", scope.tenant_id, scope.environment_id, list(ids)
-    )
+    rows = await having(scope, "invoices", "id", ids)
     return {row["id"]: invoice_of(row) for row in rows}
 
 
 async def get(scope: Scope, invoice_id: str) -> Invoice:
     """Raises: NotFound."""
-    found = await by_ids(scope, [invoice_id])
-    if invoice_id not in found:
-        raise NotFound("invoice", invoice_id, field="id")
-    return found[invoice_id]
+    return the(await by_ids(scope, [invoice_id]), "invoice", invoice_id)
 
 
 async def lines_of_invoices(
     scope: Scope, invoice_ids: Collection[str]
 ) -> dict[str, list[InvoiceLine]]:
     """Each invoice's lines by position; an invoice without lines is absent."""
-    rows = await fetch(
-        scope,
-        _LINES + "invoice_id = ANY($3) ORDER BY invoice_id, position",
-        scope.tenant_id,
-        scope.environment_id,
-        list(invoice_ids),
+    rows = await having(
+        scope, "invoice_lines", "invoice_id", invoice_ids, also="ORDER BY invoice_id, position"
     )
     grouped: defaultdict[str, list[InvoiceLine]] = defaultdict(list)
     for row in rows:
@@ -80,40 +68,26 @@ async def lines_of_invoices(
 
 async def lines_by_ids(scope: Scope, ids: Collection[str]) -> dict[str, InvoiceLine]:
     """The lines with these ids; absent ids are absent from the result."""
-    rows = await fetch(
-        scope, _LINES + "id = ANY($3)", scope.tenant_id, scope.environment_id, list(ids)
-    )
+    rows = await having(scope, "invoice_lines", "id", ids)
     return {row["id"]: line_of(row) for row in rows}
 
 
-async def by_customers(
-    scope: Scope, customer_ids: Collection[str], *, most: int
-) -> dict[str, list[Invoice]]:
-    """Each customer's `most` newest invoices, newest first; none is absent."""
-    return await _newest(scope, "customer_id", customer_ids, most)
+async def pages_of_customers(
+    scope: Scope, customer_ids: Collection[str], request: PageRequest
+) -> dict[str, Page[Invoice]]:
+    """The page of each customer's invoices; every customer is a key."""
+    return await _pages_of(scope, "customer_id", customer_ids, request)
 
 
-async def by_subscriptions(
-    scope: Scope, subscription_ids: Collection[str], *, most: int
-) -> dict[str, list[Invoice]]:
-    """Each subscription's `most` newest invoices, newest first; none is absent."""
-    return await _newest(scope, "subscription_id", subscription_ids, most)
+async def pages_of_subscriptions(
+    scope: Scope, subscription_ids: Collection[str], request: PageRequest
+) -> dict[str, Page[Invoice]]:
+    """The page of each subscription's invoices; every subscription is a key."""
+    return await _pages_of(scope, "subscription_id", subscription_ids, request)
 
 
-async def _newest(
-    scope: Scope, column: str, keys: Collection[str], most: int
-) -> dict[str, list[Invoice]]:
-    rows = await fetch(
-        scope,
-        # `column` is one of two names of ours.
-        f"SELECT found.* FROM unnest($3::text[]) AS key, LATERAL ({_INVOICES} {column} = key "  # noqa: S608
-        "ORDER BY period_start DESC, id DESC LIMIT $4) AS found",
-        scope.tenant_id,
-        scope.environment_id,
-        list(keys),
-        most,
-    )
-    grouped: defaultdict[str, list[Invoice]] = defaultdict(list)
-    for row in rows:
-        grouped[row[column]].append(invoice_of(row))
-    return dict(grouped)
+async def _pages_of(
+    scope: Scope, column: str, parents: Collection[str], request: PageRequest
+) -> dict[str, Page[Invoice]]:
+    found = await listing.pages_of(scope, LISTING, request, column=column, parents=parents)
+    return {parent: rows.map(invoice_of) for parent, rows in found.items()}

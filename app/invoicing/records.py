@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 import orjson
 
+from app.infra.rows import json_of
 from app.invoicing.invoice import (
     BillingReason,
     Invoice,
@@ -50,7 +51,7 @@ def invoice_of(row: asyncpg.Record) -> Invoice:
         engine_version=row["engine_version"],
         catalog_hash=row["catalog_hash"],
         usage_watermark=row["usage_watermark"],
-        metadata=_json(row["metadata"]),
+        metadata=json_of(row["metadata"]),
         created_at=row["created_at"],
         updated_at=row["updated_at"],
     )
@@ -66,13 +67,13 @@ def line_of(row: asyncpg.Record) -> InvoiceLine:
         price_id=row["price_id"],
         meter_id=row["meter_id"],
         description=row["description"],
-        group=_json(row["group_values"]),
+        group=json_of(row["group_values"]),
         quantity=row["quantity"],
         amount=row["amount"],
         currency=row["currency"],
         service=Period(row["service_start"], row["service_end"]),
-        price=_json(row["price"]),
-        explanation=_json(row["explanation"]),
+        price=json_of(row["price"]),
+        explanation=json_of(row["explanation"]),
     )
 
 
@@ -168,10 +169,5 @@ def _written(value: object) -> Any:
 def _party(value: Any) -> Party | None:
     if value is None:
         return None
-    stored = _json(value)
+    stored = json_of(value)
     return Party(**{**stored, "lines": tuple(stored["lines"])})
-
-
-def _json(value: Any) -> Any:
-    # asyncpg hands jsonb over as text unless a codec is set on the connection.
-    return orjson.loads(value) if isinstance(value, str | bytes) else value

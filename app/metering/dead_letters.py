@@ -22,7 +22,7 @@ from app.infra.postgres import writing
 from app.kernel.errors import Conflict, Invalid, NotFound, Unavailable
 from app.kernel.scope import Actor, Scope
 from app.metering.event import SubmittedEvent
-from app.metering.ingest import ingest, milliseconds, partition_of
+from app.metering.ingest import headers_of, ingest, milliseconds, partition_of
 from app.metering.storage import Line
 from app.tenants import audit
 
@@ -179,10 +179,7 @@ class Replays:
         await self._producer.send_envelopes(
             letter.source_topic,
             {partition_of(scope, line.event_id, partitions): letter.bytes + b"\n"},
-            headers=[
-                ("tenant_id", scope.tenant_id.encode()),
-                ("environment_id", scope.environment_id.encode()),
-            ],
+            headers=headers_of(scope),
         )
 
 

@@ -19,7 +19,7 @@ LISTING = Listing(
     columns=(
         Column("id", "id", sql="event_id", sortable=True),
         Column("event_id", "string"),
-        Column("event_name", "string"),
+        Column("event_name", "string", sortable=True),
         Column("external_customer_id", "string"),
         Column("source", "string"),
         Column("timestamp", "datetime", sortable=True),
@@ -28,7 +28,7 @@ LISTING = Listing(
     ),
     default_order=(Order("timestamp", descending=True),),
 )
-_TYPES = {"id": "String", "datetime": "DateTime64(6, 'UTC')"}
+_TYPES = {"id": "String", "string": "String", "datetime": "DateTime64(6, 'UTC')"}
 
 
 class StoredEvent(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):

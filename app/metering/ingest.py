@@ -17,6 +17,7 @@ from prometheus_client import Counter
 from app.config import Settings
 from app.infra import crash
 from app.infra.kafka import Producer
+from app.infra.telemetry.context import traceparent
 from app.kernel.ids import new_id
 from app.kernel.scope import Scope
 from app.metering.event import SubmittedEvent
@@ -71,17 +72,20 @@ async def ingest(
     partitions = await producer.partitions(topic)
     ids, shares = envelopes(scope, events, partitions=partitions, at=at)
     crash.point("ingest.before_produce")
-    await producer.send_envelopes(
-        topic,
-        shares,
-        headers=[
-            ("tenant_id", scope.tenant_id.encode()),
-            ("environment_id", scope.environment_id.encode()),
-        ],
-    )
+    await producer.send_envelopes(topic, shares, headers=headers_of(scope))
     crash.point("ingest.after_produce")
     ACCEPTED.labels(topic).inc(len(ids))
     return Accepted(ids)
+
+
+def headers_of(scope: Scope) -> list[tuple[str, bytes]]:
+    """Whose rows a message carries, also when they cannot be read; and the request's trace."""
+    headers = [
+        ("tenant_id", scope.tenant_id.encode()),
+        ("environment_id", scope.environment_id.encode()),
+    ]
+    trace = traceparent()
+    return headers if trace is None else [*headers, ("traceparent", trace.encode())]
 
 
 def lane(settings: Settings, scope: Scope) -> str:

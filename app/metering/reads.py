@@ -2,15 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from typing import Any
 
 import asyncpg
-import orjson
 
 from app.infra import listing
 from app.infra.listing import Column, Listing, Order, Page, PageRequest
-from app.infra.postgres import fetch, system
-from app.kernel.errors import NotFound
+from app.infra.postgres import system
+from app.infra.rows import ARCHIVABLE_STATUS, having, json_of, the
 from app.kernel.scope import Scope
 from app.metering.documents import aggregation_of, filters_of
 from app.metering.meter import Meter, MeterStatus
@@ -26,7 +24,7 @@ LISTING = Listing(
         Column(
             "status",
             "enum",
-            sql="(CASE WHEN archived_at IS NULL THEN 'active' ELSE 'archived' END)",
+            sql=ARCHIVABLE_STATUS,
         ),
         Column("metadata", "json"),
         Column("created_at", "datetime", sortable=True),
@@ -35,7 +33,6 @@ LISTING = Listing(
     default_order=(Order("created_at", descending=True),),
     searchable=("name", "description", "event_name"),
 )
-_SELECT = "SELECT * FROM meters WHERE tenant_id = $1 AND environment_id = $2 AND "
 _BY_EVENT_NAMES = (
     "SELECT meters.* FROM meters JOIN unnest($1::text[], $2::text[], $3::text[]) "
     "AS wanted(tenant_id, environment_id, event_name) "
@@ -49,18 +46,13 @@ async def page(scope: Scope, request: PageRequest) -> Page[Meter]:
 
 async def by_ids(scope: Scope, ids: Collection[str]) -> dict[str, Meter]:
     """The meters with these ids; absent ids are absent from the result."""
-    rows = await fetch(
-        scope, _SELECT + "id = ANY($3)", scope.tenant_id, scope.environment_id, list(ids)
-    )
+    rows = await having(scope, "meters", "id", ids)
     return {row["id"]: row_of(row) for row in rows}
 
 
 async def get(scope: Scope, meter_id: str) -> Meter:
     """Raises: NotFound."""
-    found = await by_ids(scope, [meter_id])
-    if meter_id not in found:
-        raise NotFound("meter", meter_id, field="id")
-    return found[meter_id]
+    return the(await by_ids(scope, [meter_id]), "meter", meter_id)
 
 
 async def by_event_names(wanted: Mapping[Scope, Collection[str]]) -> dict[Scope, list[Meter]]:
@@ -90,10 +82,10 @@ def row_of(record: asyncpg.Record) -> Meter:
         name=record["name"],
         description=record["description"],
         event_name=record["event_name"],
-        aggregation=aggregation_of(_json(record["aggregation"])),
-        filters=filters_of(_json(record["filters"])),
-        dimensions=tuple(_json(record["dimensions"])),
-        metadata=_json(record["metadata"]),
+        aggregation=aggregation_of(json_of(record["aggregation"])),
+        filters=filters_of(json_of(record["filters"])),
+        dimensions=tuple(json_of(record["dimensions"])),
+        metadata=json_of(record["metadata"]),
         status=MeterStatus.ACTIVE if record["archived_at"] is None else MeterStatus.ARCHIVED,
         version=record["version"],
         backfilled_at=record["backfilled_at"],
@@ -101,8 +93,3 @@ def row_of(record: asyncpg.Record) -> Meter:
         updated_at=record["updated_at"],
         archived_at=record["archived_at"],
     )
-
-
-def _json(value: Any) -> Any:
-    # asyncpg hands jsonb over as text unless a codec is set on the connection.
-    return orjson.loads(value) if isinstance(value, str) else value

@@ -46,7 +46,7 @@ class EventQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     offset: _Offset = 0
     iter_first_key: str | None = None
     iter_last_key: str | None = None
-    sort: Literal["timestamp", "ingested_at"] = "timestamp"
+    sort: Literal["timestamp", "ingested_at", "event_name"] = "timestamp"
     order: Literal["asc", "desc"] = "desc"
     count_total: bool = False
 

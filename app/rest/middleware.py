@@ -68,7 +68,13 @@ def _cors(app: ASGIApp, origins: list[str]) -> ASGIApp:
             "x-request-id",
             "x-tenant-id",
         ],
-        expose_headers=["retry-after", "x-request-id"],
+        expose_headers=[
+            "graphql-cost",
+            "idempotency-key-expires",
+            "idempotency-replayed",
+            "retry-after",
+            "x-request-id",
+        ],
         max_age=600,
     )
 

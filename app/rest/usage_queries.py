@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from app.customers import reads as customers
 from app.kernel import checks
-from app.kernel.errors import Invalid
+from app.kernel.errors import Invalid, NotFound
 from app.kernel.period import Period
 from app.kernel.quantity import plain
 from app.kernel.scope import Scope
@@ -78,7 +78,9 @@ class UsageQueries:
         """200: usage of one customer, as a meter counts it."""
         scope = caller.environment_scope
         wanted = decoded(await read_body(request, MAX_QUERY_BYTES), MeterUsageQuestion)
-        meter = await reads.get(scope, wanted.meter_id)
+        meter = (await reads.by_ids(scope, [wanted.meter_id])).get(wanted.meter_id)
+        if meter is None:
+            raise NotFound("meter", wanted.meter_id, field="meter_id")
         return await self._answered(scope, meter, wanted)
 
     async def _answered(self, scope: Scope, meter: Meter, wanted: _Question) -> Response:
@@ -122,7 +124,10 @@ async def _customer(scope: Scope, wanted: _Question) -> str:
     if wanted.external_customer_id:
         return wanted.external_customer_id
     if wanted.customer_id:
-        return (await customers.get(scope, wanted.customer_id)).external_id
+        found = (await customers.by_ids(scope, [wanted.customer_id])).get(wanted.customer_id)
+        if found is None:
+            raise NotFound("customer", wanted.customer_id, field="customer_id")
+        return found.external_id
     raise Invalid(
         "say whose usage: external_customer_id, or customer_id",
         field="external_customer_id",

@@ -25,7 +25,7 @@ class SubscriptionTable(ScopedTable):
         table = "subscriptions"
         indexes = (
             ("tenant_id", "environment_id", "created_at", "id"),
-            ("tenant_id", "environment_id", "customer_id"),
+            ("tenant_id", "environment_id", "customer_id", "created_at", "id"),
             ("tenant_id", "environment_id", "plan_id"),
         )
 

@@ -4,13 +4,11 @@ from collections.abc import Collection
 from datetime import datetime
 
 import asyncpg
-import orjson
 
 from app.catalog.reads import prices
 from app.infra import listing
 from app.infra.listing import Column, Listing, Order, Page, PageRequest
-from app.infra.postgres import fetch
-from app.kernel.errors import NotFound
+from app.infra.rows import having, json_of, the
 from app.kernel.period import Cadence, Period
 from app.kernel.scope import Scope
 from app.subscriptions.periods import due_points
@@ -41,8 +39,6 @@ LISTING = Listing(
     ),
     default_order=(Order("created_at", descending=True),),
 )
-_SELECT = "SELECT * FROM subscriptions WHERE tenant_id = $1 AND environment_id = $2 AND "
-_LINES = "SELECT * FROM subscription_line_items WHERE tenant_id = $1 AND environment_id = $2 AND "
 
 
 async def page(scope: Scope, request: PageRequest) -> Page[Subscription]:
@@ -51,45 +47,29 @@ async def page(scope: Scope, request: PageRequest) -> Page[Subscription]:
 
 async def by_ids(scope: Scope, ids: Collection[str]) -> dict[str, Subscription]:
     """The subscriptions with these ids; absent ids are absent from the result."""
-    rows = await fetch(
-        scope, _SELECT + "id = ANY($3)", scope.tenant_id, scope.environment_id, list(ids)
-    )
+    rows = await having(scope, "subscriptions", "id", ids)
     return {row["id"]: row_of(row) for row in rows}
 
 
-async def by_customers(
-    scope: Scope, customer_ids: Collection[str]
-) -> dict[str, list[Subscription]]:
-    """Each customer's subscriptions, over or not, the oldest first; every customer is a key."""
-    rows = await fetch(
-        scope,
-        _SELECT + "customer_id = ANY($3) ORDER BY id",
-        scope.tenant_id,
-        scope.environment_id,
-        list(customer_ids),
+async def pages_of_customers(
+    scope: Scope, customer_ids: Collection[str], request: PageRequest
+) -> dict[str, Page[Subscription]]:
+    """The page of each customer's subscriptions, over or not; every customer is a key."""
+    found = await listing.pages_of(
+        scope, LISTING, request, column="customer_id", parents=customer_ids
     )
-    found: dict[str, list[Subscription]] = {customer_id: [] for customer_id in customer_ids}
-    for row in rows:
-        found[row["customer_id"]].append(row_of(row))
-    return found
+    return {customer_id: rows.map(row_of) for customer_id, rows in found.items()}
 
 
 async def get(scope: Scope, subscription_id: str) -> Subscription:
     """Raises: NotFound."""
-    found = await by_ids(scope, [subscription_id])
-    if subscription_id not in found:
-        raise NotFound("subscription", subscription_id, field="id")
-    return found[subscription_id]
+    return the(await by_ids(scope, [subscription_id]), "subscription", subscription_id)
 
 
 async def line_items(scope: Scope, subscription_ids: Collection[str]) -> dict[str, list[LineItem]]:
     """Each subscription's lines in the order they were bought; every subscription is a key."""
-    rows = await fetch(
-        scope,
-        _LINES + "subscription_id = ANY($3) ORDER BY id",
-        scope.tenant_id,
-        scope.environment_id,
-        list(subscription_ids),
+    rows = await having(
+        scope, "subscription_line_items", "subscription_id", subscription_ids, also="ORDER BY id"
     )
     found: dict[str, list[LineItem]] = {key: [] for key in subscription_ids}
     for row in rows:
@@ -99,9 +79,7 @@ async def line_items(scope: Scope, subscription_ids: Collection[str]) -> dict[st
 
 async def line_items_by_ids(scope: Scope, ids: Collection[str]) -> dict[str, LineItem]:
     """The lines with these ids; absent ids are absent from the result."""
-    rows = await fetch(
-        scope, _LINES + "id = ANY($3)", scope.tenant_id, scope.environment_id, list(ids)
-    )
+    rows = await having(scope, "subscription_line_items", "id", ids)
     return {row["id"]: line_item_of(row) for row in rows}
 
 
@@ -143,7 +121,7 @@ def row_of(record: asyncpg.Record) -> Subscription:
         current_period=Period(record["current_period_start"], record["current_period_end"]),
         billed_until=record["billed_until"],
         cancel_requested_at=record["cancel_requested_at"],
-        metadata=orjson.loads(record["metadata"]),
+        metadata=json_of(record["metadata"]),
         created_at=record["created_at"],
         updated_at=record["updated_at"],
     )

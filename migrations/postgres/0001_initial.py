@@ -222,7 +222,7 @@ class Migration(migrations.Migration):
                 ('usage_watermark', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ('metadata', fields.JSONField(encoder=JSON_DUMPS, decoder=loads)),
             ],
-            options={'table': 'invoices', 'app': 'tariff', 'indexes': [Index(fields=['tenant_id', 'environment_id', 'created_at', 'id']), Index(fields=['tenant_id', 'environment_id', 'customer_id', 'period_start']), Index(fields=['tenant_id', 'environment_id', 'status', 'period_end'])], 'pk_attr': 'id'},
+            options={'table': 'invoices', 'app': 'tariff', 'indexes': [Index(fields=['tenant_id', 'environment_id', 'created_at', 'id']), Index(fields=['tenant_id', 'environment_id', 'customer_id', 'created_at', 'id']), Index(fields=['tenant_id', 'environment_id', 'subscription_id', 'created_at', 'id']), Index(fields=['tenant_id', 'environment_id', 'status', 'period_end'])], 'pk_attr': 'id'},
             bases=['ScopedTable'],
         ),
         ops.AddConstraint(
@@ -474,7 +474,7 @@ class Migration(migrations.Migration):
                 ('cancel_requested_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ('metadata', fields.JSONField(encoder=JSON_DUMPS, decoder=loads)),
             ],
-            options={'table': 'subscriptions', 'app': 'tariff', 'indexes': [Index(fields=['tenant_id', 'environment_id', 'created_at', 'id']), Index(fields=['tenant_id', 'environment_id', 'customer_id']), Index(fields=['tenant_id', 'environment_id', 'plan_id'])], 'pk_attr': 'id'},
+            options={'table': 'subscriptions', 'app': 'tariff', 'indexes': [Index(fields=['tenant_id', 'environment_id', 'created_at', 'id']), Index(fields=['tenant_id', 'environment_id', 'customer_id', 'created_at', 'id']), Index(fields=['tenant_id', 'environment_id', 'plan_id'])], 'pk_attr': 'id'},
             bases=['ScopedTable'],
         ),
         ops.CreateModel(

@@ -4,10 +4,10 @@ from collections.abc import Awaitable, Callable
 
 import pytest_asyncio
 
+from app.cli import keys
 from app.config import Settings
 from app.infra.kafka import ensure_topics
-from tests.modes.conftest import Tariff
-from tests.processes import Processes
+from app.kernel.clock import SystemClock
 
 Issue = Callable[..., Awaitable[str]]
 
@@ -20,17 +20,15 @@ async def topics(settings: Settings) -> Settings:
 
 
 @pytest_asyncio.fixture
-async def issue(topics: Settings, processes: Processes) -> Issue:
-    """`await issue("Acme", "event:write")`: a key of the tenant, by the command line.
+async def issue(database: Settings) -> Issue:
+    """`await issue("Acme", "event:write")`: a key of the tenant, which is made if need be.
 
-    Without permissions it may do everything.
+    Without permissions named it may do everything.
     """
-    tariff = Tariff(processes)
 
-    async def run(tenant: str, *permissions: str) -> str:
-        scopes = ("--scopes", *permissions) if permissions else ()
-        made = await tariff("keys", "create", "--tenant", tenant, *scopes)
-        assert made.code == 0, made.stderr
-        return made.stdout.splitlines()[-1]
+    async def run(tenant: str, *permissions: str, environment: str = "Production") -> str:
+        return await keys.create(
+            SystemClock(), tenant=tenant, environment=environment, scopes=permissions
+        )
 
     return run

@@ -78,7 +78,7 @@ async def test_a_service_that_is_killed_loses_nothing_and_doubles_nothing(
 async def _watched(client: Client, count: int, killer: "_Killer") -> None:
     """Tell how many events are stored, until all are."""
     stored = 0
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while stored < count:
             await asyncio.sleep(0.05)
             answer = await client.query("{ events { totalCount } }")
@@ -138,7 +138,7 @@ async def _run_is_over(settings: Settings, client: Client) -> None:
     run = await client.do(_RUN)
     temporal = await connect_temporal(settings.temporal)
     handle = temporal.get_workflow_handle(run["workflowId"], run_id=run["runId"])
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         tally = await handle.result()
     assert tally["failed"] == 0
 

@@ -38,6 +38,7 @@ ID_NAMES: Final[Mapping[str, str]] = {
     "createdBy": "actor",
     "entityId": "customer",
     "requestId": "request",
+    "heldQuantity.priceId": "fixedPrice",
 }
 # Texts that identify: by the name of the input, what of a world it is.
 TEXT_NAMES: Final[Mapping[str, str]] = {
@@ -52,8 +53,8 @@ TEXT_NAMES: Final[Mapping[str, str]] = {
     "name": "name",
     "displayName": "name",
     "prefix": "prefix",
-    "role": "name",
-    "roles": "name",
+    "role": "role",  # by id, or the name of one that all tenants have
+    "roles": "role",
     "search": "name",
     "invoices.search": "number",
 }
@@ -196,7 +197,8 @@ class Walk:
         head = ", ".join(f"${each}: {definition.args[each].type}" for each in variables)
         passed = ", ".join(f"{each}: ${each}" for each in variables)
         call = f"{name}({passed})" if passed else name
-        asked = selection(self._schema, definition.type)
+        # Not as far from what was changed, where lists of what was made before would show.
+        asked = selection(self._schema, definition.type, 2 if root == "mutation" else 3)
         text = f"{root} {f'({head}) ' if head else ''}{{ {call} {asked} }}"
         return Question(root, name, text, variables, slot)
 
@@ -278,8 +280,10 @@ class Walk:
 
     def _identified(self, name: str, owner: str) -> str:
         """What an input of type ID identifies, as worlds name it."""
-        if name in ID_NAMES:
-            return ID_NAMES[name]
+        owner = owner.removeprefix("new ")
+        for known in (f"{owner}.{name}", name):
+            if known in ID_NAMES:
+                return ID_NAMES[known]
         if name in ("id", "ids"):
             nouns = [noun for noun in self._own if owner.startswith(noun)]
             if owner in ("node", "nodes"):
@@ -297,7 +301,7 @@ class Walk:
         return self._own[what]
 
 
-def selection(schema: GraphQLSchema, kind: GraphQLOutputType, depth: int = 3) -> str:
+def selection(schema: GraphQLSchema, kind: GraphQLOutputType, depth: int) -> str:
     """Everything of a type that can be asked for without arguments, `depth` objects deep."""
     named = get_named_type(kind)
     if not is_composite_type(named):

@@ -399,27 +399,18 @@ async def test_loaders_keep_the_order_of_keys_and_read_once(scope: Scope) -> Non
         await strict.load(2)
 
 
-@asynccontextmanager
-async def statements() -> AsyncIterator[list[str]]:
-    """Every statement that any connection runs in the block, transactions' ends left out."""
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every query that asyncpg runs from here on, whatever the connection."""
     seen: list[str] = []
-    real_fetch, real_execute = asyncpg.Connection.fetch, asyncpg.Connection.execute
+    real = asyncpg.Connection._execute
 
-    async def fetch(self: Any, query: str, *args: Any, **kwargs: Any) -> Any:
+    async def execute(self: Any, query: str, *args: Any, **kwargs: Any) -> Any:
         seen.append(query)
-        return await real_fetch(self, query, *args, **kwargs)
+        return await real(self, query, *args, **kwargs)
 
-    async def fetchval(self: Any, query: str, *args: Any, **kwargs: Any) -> Any:
-        seen.append(query)
-        return (await real_fetch(self, query, *args))[0][0]
-
-    asyncpg.Connection.fetch, asyncpg.Connection.fetchval = fetch, fetchval
-    try:
-        yield seen
-    finally:
-        asyncpg.Connection.fetch = real_fetch
-        del asyncpg.Connection.fetchval
-        assert asyncpg.Connection.execute is real_execute
+    monkeypatch.setattr(asyncpg.Connection, "_execute", execute)
+    return seen
 
 
 QUERIES = {
@@ -442,7 +433,7 @@ QUERIES = {
 
 @pytest.mark.parametrize("name", QUERIES)
 async def test_the_number_of_statements_does_not_grow_with_the_rows(
-    ask: Any, scope: Scope, name: str
+    ask: Any, statements: list[str], name: str
 ) -> None:
     text, expected = QUERIES[name]
     counts = {}
@@ -450,10 +441,10 @@ async def test_the_number_of_statements_does_not_grow_with_the_rows(
         ids = []
         for number in range(rows):
             ids.append((await create(ask, f"{rows}-{number}-{new_id('cus')}"))["id"])
-        async with statements() as seen:
-            body = await ask(text, {"ids": ids[:100]} if "$ids" in text else None)
+        statements.clear()
+        body = await ask(text, {"ids": ids[:100]} if "$ids" in text else None)
         assert "errors" not in body, body
-        counts[rows] = len([sql for sql in seen if "customers" in sql])
+        counts[rows] = len([sql for sql in statements if "customers" in sql])
     assert counts == {10: expected, 100: expected}
 
 

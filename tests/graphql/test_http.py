@@ -9,8 +9,9 @@ import msgspec
 import pytest
 from starlette.applications import Starlette
 
-from app.config import Settings
+from app.config import Kafka, Settings
 from app.graphql.endpoint import routes
+from app.graphql.hub import Hub
 from app.graphql.limits import Limits
 from app.graphql.persisted import PersistedOperations, digest
 from app.graphql.service import Service, open_service
@@ -261,6 +262,10 @@ async def test_a_hash_that_does_not_fit_is_refused(
     assert answer.json()["errors"][0]["extensions"]["code"] == code
 
 
+async def silence(_hub: Hub, _kafka: Kafka) -> None:
+    """A feed for services that live too shortly to hear anything."""
+
+
 async def client_of(service: Service) -> httpx.AsyncClient:
     transport = httpx.ASGITransport(Starlette(routes=routes(service)))
     return httpx.AsyncClient(transport=transport, base_url="http://tariff.test")
@@ -272,7 +277,7 @@ async def test_a_deployment_may_run_listed_documents_only(
     listed = "{ __typename }"
     persisted = PersistedOperations({"any": listed}, only_listed=True)
     runtime = make_runtime(database, SystemClock())
-    async with open_service(runtime, authenticator, persisted=persisted) as service:
+    async with open_service(runtime, authenticator, persisted=persisted, feed=silence) as service:
         http = await client_of(service)
         assert (await post(http, {"query": listed})).status_code == 200
         assert (await post(http, {"documentId": digest(listed)})).status_code == 200
@@ -295,7 +300,9 @@ async def test_introspection_can_be_turned_off_with_all_that_gives_names_away(
 ) -> None:
     server = msgspec.structs.replace(database.server, introspection=False, graphiql=False)
     settings = msgspec.structs.replace(database, server=server)
-    async with open_service(make_runtime(settings, SystemClock()), authenticator) as service:
+    async with open_service(
+        make_runtime(settings, SystemClock()), authenticator, feed=silence
+    ) as service:
         http = await client_of(service)
         answer = await post(http, {"query": "{ __schema { types { name } } }"})
         assert answer.json()["errors"][0]["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
@@ -338,7 +345,7 @@ async def test_an_environment_may_spend_so_much_a_minute(
     limits = msgspec.structs.replace(database.rate_limits, graphql_cost_per_minute=60)
     settings = msgspec.structs.replace(database, rate_limits=limits)
     async with open_service(
-        make_runtime(settings, SystemClock()), authenticator, limits=Limits()
+        make_runtime(settings, SystemClock()), authenticator, limits=Limits(), feed=silence
     ) as service:
         http = await client_of(service)
         big = {"query": "{ customers(first: 100) { nodes { id } } }"}

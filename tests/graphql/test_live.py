@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import astuple
 from decimal import Decimal
 from typing import Any
 
@@ -104,7 +105,7 @@ async def test_a_hint_from_kafka_reaches_the_subscriber(
         await calls(clickhouse, place, 4)
         async with asyncio.timeout(30):
             while True:  # the service may still be waiting for the topic to appear
-                await announce(producer, hints([(place, "acme", "call")]))
+                await announce(producer, hints([(*astuple(place), "acme", "call")]))
                 try:
                     message = await client.receive(1.0)
                     break

@@ -21,6 +21,7 @@ from app.invoicing.errors import (
 )
 from app.invoicing.invoice import BillingReason, InvoiceStatus, Party
 from app.kernel.errors import Invalid, NotFound
+from app.kernel.listing import Order, PageRequest
 from app.kernel.scope import SYSTEM, Scope
 from app.subscriptions import actions as subscriptions
 from app.subscriptions import reads as due_subscriptions
@@ -467,8 +468,10 @@ async def test_lists_of_a_customer_and_a_subscription_are_read_in_one_go(world):
     bought = await world.subscribe("acme")
     await bill(world, APR)
     acme = world.customers["acme"].id
-    by_customer = await reads.by_customers(world.scope, [acme, "cus_none"], most=3)
-    by_subscription = await reads.by_subscriptions(world.scope, [bought.id], most=10)
-    assert list(by_customer) == [acme]
-    assert [i.period.start for i in by_customer[acme]] == [MAR, FEB, JAN]
-    assert len(by_subscription[bought.id]) == 4
+    latest = PageRequest(first=3, order=(Order("period_end", descending=True),))
+    by_customer = await reads.pages_of_customers(world.scope, [acme, "cus_none"], latest)
+    every = PageRequest(with_total=True)
+    by_subscription = await reads.pages_of_subscriptions(world.scope, [bought.id], every)
+    assert [i.period.start for i in by_customer[acme].rows] == [MAR, FEB, JAN]
+    assert (by_customer[acme].has_next, by_customer["cus_none"].rows) == (True, [])
+    assert (len(by_subscription[bought.id].rows), by_subscription[bought.id].total) == (4, 4)

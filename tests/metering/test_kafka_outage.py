@@ -30,7 +30,7 @@ BATCHES, SIZE = 60, 25
 @pytest.fixture
 async def stack(settings, tmp_path):
     """A broker of the test's own, kept on disk, which a supervisor starts again."""
-    brokerless = msgspec.structs.replace(settings, kafka=Kafka(ack_seconds=2.0))
+    brokerless = msgspec.structs.replace(settings, kafka=Kafka(ack_seconds=1.0))
     async with running_stack(brokerless, tmp_path) as stack:
         await ensure_topics(stack.settings)
         yield stack
@@ -70,11 +70,15 @@ async def test_a_broker_that_is_killed_loses_nothing_that_was_acknowledged(
 
 
 async def _send_all(stack, producer, scope):
-    """Send every batch until it is acknowledged; how often one was refused."""
-    refused = 0
+    """Send every batch until it is acknowledged; how often one was refused.
+
+    The broker stops answering first, so that one is refused for certain, and is then killed.
+    """
+    refused, frozen = 0, None
     for number in range(BATCHES):
         if number == BATCHES // 3:
-            os.kill(stack.pids["kafka"], signal.SIGKILL)
+            frozen = stack.pids["kafka"]
+            os.kill(frozen, signal.SIGSTOP)
         part = submitted([event(n) for n in range(number * SIZE, (number + 1) * SIZE)])
         while True:
             try:
@@ -82,5 +86,8 @@ async def _send_all(stack, producer, scope):
                 break
             except Unavailable:
                 refused += 1
+                if frozen is not None:
+                    os.kill(frozen, signal.SIGKILL)
+                    frozen = None
                 await asyncio.sleep(0.2)
     return refused

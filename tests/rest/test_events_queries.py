@@ -132,7 +132,7 @@ REFUSED = [
     ("start_time=2024-06-01T00:00:00", "start_time", "INVALID_BODY"),
     ("property_filters=region", "property_filters", "INVALID_FILTER"),
     ("iter_last_key=nonsense", None, "INVALID_CURSOR"),
-    ("sort=event_name", "sort", "INVALID_BODY"),
+    ("sort=source", "sort", "INVALID_BODY"),
 ]
 
 
@@ -227,7 +227,7 @@ async def buried(door, value, *, reason=b"NOT_AN_EVENT"):
 
 
 async def kept(own):
-    group = f"{own.kafka.topic_prefix}{GROUP}"
+    group = f"{own.kafka.topic_prefix}{GROUP}.{own.event_processing.dlq}"
     return not any((await lag(own.kafka, "events_dlq", group)).values())
 
 

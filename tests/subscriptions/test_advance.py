@@ -8,6 +8,7 @@ import pytest
 from app.infra import due
 from app.infra.postgres import writing
 from app.kernel.clock import FixedClock
+from app.kernel.listing import PageRequest
 from app.kernel.period import Period
 from app.kernel.scope import SYSTEM
 from app.subscriptions import actions, reads
@@ -208,7 +209,7 @@ async def test_loaders_read_in_one_statement(database, scope, clock):
     ids, customer_ids = [s.id for s in made], [s.customer_id for s in made]
     for read in (
         lambda: reads.by_ids(scope, ids),
-        lambda: reads.by_customers(scope, customer_ids),
+        lambda: reads.pages_of_customers(scope, customer_ids, PageRequest()),
         lambda: reads.line_items(scope, ids),
     ):
         assert len(await statements(scope, read)) == 1

@@ -136,7 +136,9 @@ async def test_without_postgresql_the_program_says_what_to_set(tmp_path):
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "app", "keys", "create", "--tenant", "Acme"),
-        env=environment | {"PYTHONPATH": str(Path(keys.__file__).parents[2])},
+        # In a home of its own, where no stack that this user runs is noted.
+        env=environment
+        | {"PYTHONPATH": str(Path(keys.__file__).parents[2]), "HOME": str(tmp_path)},
         cwd=tmp_path,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -5,11 +5,9 @@ from collections.abc import Collection
 import asyncpg
 
 from app.catalog.feature import Feature, FeatureStatus, FeatureType
-from app.catalog.reads.records import ARCHIVABLE_STATUS, json_of
 from app.infra import listing
 from app.infra.listing import Column, Listing, Order, Page, PageRequest
-from app.infra.postgres import fetch
-from app.kernel.errors import NotFound
+from app.infra.rows import ARCHIVABLE_STATUS, having, json_of, the
 from app.kernel.scope import Scope
 
 LISTING = Listing(
@@ -28,7 +26,6 @@ LISTING = Listing(
     default_order=(Order("created_at", descending=True),),
     searchable=("name", "lookup_key"),
 )
-_SELECT = "SELECT * FROM features WHERE tenant_id = $1 AND environment_id = $2 AND "
 
 
 async def page(scope: Scope, request: PageRequest) -> Page[Feature]:
@@ -37,30 +34,19 @@ async def page(scope: Scope, request: PageRequest) -> Page[Feature]:
 
 async def by_ids(scope: Scope, ids: Collection[str]) -> dict[str, Feature]:
     """The features with these ids; absent ids are absent from the result."""
-    rows = await fetch(
-        scope, _SELECT + "id = ANY($3)", scope.tenant_id, scope.environment_id, list(ids)
-    )
+    rows = await having(scope, "features", "id", ids)
     return {row["id"]: row_of(row) for row in rows}
 
 
 async def by_lookup_keys(scope: Scope, keys: Collection[str]) -> dict[str, Feature]:
     """The features that are not archived, by the names that programs use for them."""
-    rows = await fetch(
-        scope,
-        _SELECT + "lookup_key = ANY($3) AND archived_at IS NULL",
-        scope.tenant_id,
-        scope.environment_id,
-        list(keys),
-    )
+    rows = await having(scope, "features", "lookup_key", keys, also="AND archived_at IS NULL")
     return {row["lookup_key"]: row_of(row) for row in rows}
 
 
 async def get(scope: Scope, feature_id: str, *, field: str = "id") -> Feature:
     """Raises: NotFound, which names `field` as the input at fault."""
-    found = await by_ids(scope, [feature_id])
-    if feature_id not in found:
-        raise NotFound("feature", feature_id, field=field)
-    return found[feature_id]
+    return the(await by_ids(scope, [feature_id]), "feature", feature_id, field=field)
 
 
 def row_of(record: asyncpg.Record) -> Feature:

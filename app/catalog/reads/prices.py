@@ -7,11 +7,10 @@ import asyncpg
 
 from app.catalog.price import ChargeKind, InvoiceTiming, Price, PriceStatus
 from app.catalog.prices import from_json
-from app.catalog.reads.records import json_of
 from app.infra import listing
 from app.infra.listing import Column, Listing, Order, Page, PageRequest
 from app.infra.postgres import fetch
-from app.kernel.errors import NotFound
+from app.infra.rows import having, json_of, the
 from app.kernel.period import Cadence
 from app.kernel.scope import Scope
 
@@ -53,33 +52,19 @@ async def page(scope: Scope, request: PageRequest) -> Page[Price]:
 
 async def by_ids(scope: Scope, ids: Collection[str]) -> dict[str, Price]:
     """The prices with these ids; absent ids are absent from the result."""
-    rows = await fetch(
-        scope, _SELECT + "id = ANY($3)", scope.tenant_id, scope.environment_id, list(ids)
-    )
+    rows = await having(scope, "prices", "id", ids)
     return {row["id"]: row_of(row) for row in rows}
 
 
 async def by_lookup_keys(scope: Scope, keys: Collection[str]) -> dict[str, Price]:
     """The prices without an end, by the names that programs use for them."""
-    rows = await fetch(
-        scope,
-        _SELECT + "lookup_key = ANY($3) AND effective_until IS NULL",
-        scope.tenant_id,
-        scope.environment_id,
-        list(keys),
-    )
+    rows = await having(scope, "prices", "lookup_key", keys, also="AND effective_until IS NULL")
     return {row["lookup_key"]: row_of(row) for row in rows}
 
 
 async def all_of_plans(scope: Scope, plan_ids: Collection[str]) -> dict[str, list[Price]]:
     """Every price that each plan ever had, the oldest first; every plan is a key."""
-    rows = await fetch(
-        scope,
-        _SELECT + "plan_id = ANY($3) ORDER BY id",
-        scope.tenant_id,
-        scope.environment_id,
-        list(plan_ids),
-    )
+    rows = await having(scope, "prices", "plan_id", plan_ids, also="ORDER BY id")
     found: dict[str, list[Price]] = {plan_id: [] for plan_id in plan_ids}
     for row in rows:
         found[row["plan_id"]].append(row_of(row))
@@ -107,9 +92,7 @@ async def of_plans(
 
 async def successors(scope: Scope, ids: Collection[str]) -> dict[str, Price]:
     """The price that replaces each of these, by the id of the one replaced."""
-    rows = await fetch(
-        scope, _SELECT + "replaces_id = ANY($3)", scope.tenant_id, scope.environment_id, list(ids)
-    )
+    rows = await having(scope, "prices", "replaces_id", ids)
     return {row["replaces_id"]: row_of(row) for row in rows}
 
 
@@ -128,10 +111,7 @@ async def count_without_end(scope: Scope, feature_id: str) -> int:
 
 async def get(scope: Scope, price_id: str, *, field: str = "id") -> Price:
     """Raises: NotFound, which names `field` as the input at fault."""
-    found = await by_ids(scope, [price_id])
-    if price_id not in found:
-        raise NotFound("price", price_id, field=field)
-    return found[price_id]
+    return the(await by_ids(scope, [price_id]), "price", price_id, field=field)
 
 
 def row_of(record: asyncpg.Record) -> Price:

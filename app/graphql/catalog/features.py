@@ -23,16 +23,11 @@ from app.graphql.filters import (
     not_filter,
     or_filters,
 )
+from app.graphql.lists import listed
+from app.graphql.metering import Meter
 from app.graphql.node import Kind, Node
 from app.graphql.paging import (
-    After,
-    Before,
-    Connection,
     Direction,
-    First,
-    Last,
-    Search,
-    page_request,
 )
 from app.graphql.patch import present
 from app.graphql.permissions import requires
@@ -63,6 +58,16 @@ class Feature(Node):
     archived_at: datetime | None = strawberry.field(
         description="When it was taken out of use; null while it is in use."
     )
+
+    @strawberry.field(
+        description="The meter that counts it; null unless it is metered.",
+        extensions=[requires("meter:read")],
+    )
+    async def meter(self, info: Info) -> Meter | None:
+        if self.meter_id is None:
+            return None
+        row = await info.context.load.meter.load(self.meter_id)
+        return None if row is None else Meter.of(row)
 
     @classmethod
     def of(cls, row: Row) -> Self:
@@ -216,38 +221,15 @@ class FeatureQuery:
         row = await info.context.load.feature_by_lookup_key.load(lookup_key)
         return None if row is None else Feature.of(row)
 
-    @strawberry.field(
+    features = listed(
+        Feature,
+        reads.page,
+        filter=FeatureFilter,
+        order=FeatureOrder,
+        permission="feature:read",
         description="Features, archived ones included unless the filter says otherwise. "
         "The newest first unless ordered.",
-        extensions=[requires("feature:read")],
     )
-    async def features(
-        self,
-        info: Info,
-        filter: Annotated[
-            FeatureFilter | None, strawberry.argument(description="Which ones; null: all.")
-        ] = None,
-        search: Search = None,
-        order_by: Annotated[
-            list[FeatureOrder] | None,
-            strawberry.argument(description="Keys of the order, the weightiest first."),
-        ] = None,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[Feature]:
-        request = page_request(
-            info,
-            filter=filter,
-            search=search,
-            order_by=order_by,
-            first=first,
-            after=after,
-            last=last,
-            before=before,
-        )
-        return Connection.of(await reads.page(info.context.scope, request), Feature.of)
 
 
 @strawberry.type

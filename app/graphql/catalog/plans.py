@@ -24,16 +24,10 @@ from app.graphql.filters import (
     not_filter,
     or_filters,
 )
+from app.graphql.lists import listed
 from app.graphql.node import Kind, Node
 from app.graphql.paging import (
-    After,
-    Before,
-    Connection,
     Direction,
-    First,
-    Last,
-    Search,
-    page_request,
 )
 from app.graphql.patch import present
 from app.graphql.permissions import requires
@@ -204,38 +198,15 @@ class PlanQuery:
         row = await info.context.load.plan_by_lookup_key.load(lookup_key)
         return None if row is None else Plan.of(row)
 
-    @strawberry.field(
+    plans = listed(
+        Plan,
+        reads.page,
+        filter=PlanFilter,
+        order=PlanOrder,
+        permission="plan:read",
         description="Plans, archived ones included unless the filter says otherwise. "
         "The newest first unless ordered.",
-        extensions=[requires("plan:read")],
     )
-    async def plans(
-        self,
-        info: Info,
-        filter: Annotated[
-            PlanFilter | None, strawberry.argument(description="Which ones; null: all.")
-        ] = None,
-        search: Search = None,
-        order_by: Annotated[
-            list[PlanOrder] | None,
-            strawberry.argument(description="Keys of the order, the weightiest first."),
-        ] = None,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[Plan]:
-        request = page_request(
-            info,
-            filter=filter,
-            search=search,
-            order_by=order_by,
-            first=first,
-            after=after,
-            last=last,
-            before=before,
-        )
-        return Connection.of(await reads.page(info.context.scope, request), Plan.of)
 
 
 @strawberry.type

@@ -23,8 +23,8 @@ from app.graphql.catalog.price_inputs import (
 from app.graphql.catalog.price_models import PriceModel, shown
 from app.graphql.context import Context, Info
 from app.graphql.errors import AlreadyExists, Rejected
+from app.graphql.lists import listed
 from app.graphql.node import Kind, Node
-from app.graphql.paging import After, Before, Connection, First, Last, Search, page_request
 from app.graphql.permissions import requires
 from app.graphql.scalars import Metadata
 
@@ -146,38 +146,15 @@ class PriceQuery:
         row = await info.context.load.price_by_lookup_key.load(lookup_key)
         return None if row is None else Price.of(row)
 
-    @strawberry.field(
+    prices = listed(
+        Price,
+        reads.page,
+        filter=PriceFilter,
+        order=PriceOrder,
+        permission="price:read",
         description="Prices, those with an end included unless the filter says otherwise. "
         "The newest first unless ordered.",
-        extensions=[requires("price:read")],
     )
-    async def prices(
-        self,
-        info: Info,
-        filter: Annotated[
-            PriceFilter | None, strawberry.argument(description="Which ones; null: all.")
-        ] = None,
-        search: Search = None,
-        order_by: Annotated[
-            list[PriceOrder] | None,
-            strawberry.argument(description="Keys of the order, the weightiest first."),
-        ] = None,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[Price]:
-        request = page_request(
-            info,
-            filter=filter,
-            search=search,
-            order_by=order_by,
-            first=first,
-            after=after,
-            last=last,
-            before=before,
-        )
-        return Connection.of(await reads.page(info.context.scope, request), Price.of)
 
 
 @strawberry.type

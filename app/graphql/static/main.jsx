@@ -7,6 +7,9 @@ import './main.css';
 
 const url = window.location.href.split(/[?#]/)[0];
 
+// A link may carry what to ask: /graphql?query=…&variables=…
+const shared = new URLSearchParams(window.location.search);
+
 const WELCOME = `# Put your API key into the Headers tab below, then press the play button.
 #
 # Ctrl-Space completes names; the book at the left shows the schema.
@@ -61,6 +64,8 @@ function fetcher(params, { headers = {}, documentAST } = {}) {
 createRoot(document.getElementById('graphiql')).render(
   <GraphiQL
     fetcher={fetcher}
+    query={shared.get('query') ?? undefined}
+    variables={shared.get('variables') ?? undefined}
     defaultQuery={WELCOME}
     defaultHeaders={'{\n  "x-api-key": ""\n}'}
     defaultEditorToolsVisibility="headers"

@@ -16,16 +16,10 @@ from app.graphql.filters import (
     not_filter,
     or_filters,
 )
+from app.graphql.lists import listed
 from app.graphql.node import Kind, Node
 from app.graphql.paging import (
-    After,
-    Before,
-    Connection,
     Direction,
-    First,
-    Last,
-    Search,
-    page_request,
 )
 from app.graphql.patch import present
 from app.graphql.permissions import requires
@@ -146,40 +140,16 @@ class EnvironmentQuery:
     ) -> Environment | None:
         return await _load(info.context, id)
 
-    @strawberry.field(
+    environments = listed(
+        Environment,
+        reads.page,
+        filter=EnvironmentFilter,
+        order=EnvironmentOrder,
+        permission="environment:read",
         description="The tenant's environments, closed ones included unless the filter says "
         "otherwise. The oldest first unless ordered.",
-        extensions=[requires("environment:read")],
+        of_tenant=True,
     )
-    async def environments(
-        self,
-        info: Info,
-        *,
-        filter: Annotated[
-            EnvironmentFilter | None, strawberry.argument(description="Which ones; null: all.")
-        ] = None,
-        search: Search = None,
-        order_by: Annotated[
-            list[EnvironmentOrder] | None,
-            strawberry.argument(description="Keys of the order, the weightiest first."),
-        ] = None,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[Environment]:
-        request = page_request(
-            info,
-            filter=filter,
-            search=search,
-            order_by=order_by,
-            first=first,
-            after=after,
-            last=last,
-            before=before,
-        )
-        page = await reads.page(info.context.tenant_scope, request)
-        return Connection.of(page, Environment.of)
 
 
 @strawberry.type

@@ -16,16 +16,10 @@ from app.graphql.filters import (
     not_filter,
     or_filters,
 )
+from app.graphql.lists import listed
 from app.graphql.node import Kind, Node
 from app.graphql.paging import (
-    After,
-    Before,
-    Connection,
     Direction,
-    First,
-    Last,
-    Search,
-    page_request,
 )
 from app.graphql.patch import present
 from app.graphql.permissions import authenticated, requires
@@ -194,39 +188,16 @@ class RoleQuery:
     def permissions(self) -> list[str]:
         return sorted(PERMISSIONS)
 
-    @strawberry.field(
+    roles = listed(
+        Role,
+        reads.page,
+        filter=RoleFilter,
+        order=RoleOrder,
+        permission="role:read",
         description="The tenant's own roles, archived ones included unless the filter says "
         "otherwise. By name unless ordered.",
-        extensions=[requires("role:read")],
+        of_tenant=True,
     )
-    async def roles(
-        self,
-        info: Info,
-        *,
-        filter: Annotated[
-            RoleFilter | None, strawberry.argument(description="Which ones; null: all.")
-        ] = None,
-        search: Search = None,
-        order_by: Annotated[
-            list[RoleOrder] | None,
-            strawberry.argument(description="Keys of the order, the weightiest first."),
-        ] = None,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[Role]:
-        request = page_request(
-            info,
-            filter=filter,
-            search=search,
-            order_by=order_by,
-            first=first,
-            after=after,
-            last=last,
-            before=before,
-        )
-        return Connection.of(await reads.page(info.context.tenant_scope, request), Role.of)
 
 
 @strawberry.type

@@ -16,16 +16,10 @@ from app.graphql.filters import (
     not_filter,
     or_filters,
 )
+from app.graphql.lists import listed
 from app.graphql.node import Kind, Node
 from app.graphql.paging import (
-    After,
-    Before,
-    Connection,
     Direction,
-    First,
-    Last,
-    Search,
-    page_request,
 )
 from app.graphql.patch import present
 from app.graphql.permissions import requires
@@ -151,40 +145,16 @@ class ServiceAccountQuery:
     ) -> ServiceAccount | None:
         return await _load(info.context, id)
 
-    @strawberry.field(
+    service_accounts = listed(
+        ServiceAccount,
+        reads.page,
+        filter=ServiceAccountFilter,
+        order=ServiceAccountOrder,
+        permission="user:read",
         description="The tenant's service accounts, archived ones included unless the filter "
         "says otherwise. The newest first unless ordered.",
-        extensions=[requires("user:read")],
+        of_tenant=True,
     )
-    async def service_accounts(
-        self,
-        info: Info,
-        *,
-        filter: Annotated[
-            ServiceAccountFilter | None, strawberry.argument(description="Which ones; null: all.")
-        ] = None,
-        search: Search = None,
-        order_by: Annotated[
-            list[ServiceAccountOrder] | None,
-            strawberry.argument(description="Keys of the order, the weightiest first."),
-        ] = None,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[ServiceAccount]:
-        request = page_request(
-            info,
-            filter=filter,
-            search=search,
-            order_by=order_by,
-            first=first,
-            after=after,
-            last=last,
-            before=before,
-        )
-        page = await reads.page(info.context.tenant_scope, request)
-        return Connection.of(page, ServiceAccount.of)
 
 
 @strawberry.type

@@ -45,6 +45,7 @@ REVOKE_SECONDS = 10.0
 LEAVE_SECONDS = 2.0
 # After this many failures that are not a server's absence, messages are tried one by one.
 MAX_FAILURES = 5
+_LEAVING: set[asyncio.Task[None]] = set()  # the event loop itself keeps no task alive
 _MESSAGES = 200  # per read: bounds how far a batch overshoots
 
 
@@ -159,12 +160,19 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
                 task.cancel()
 
     async def _leave(self) -> None:
-        """Leave the group, but do not wait for one that is still forming: it goes on without us."""
-        try:
-            async with asyncio.timeout(LEAVE_SECONDS):
-                await self._client.stop()
-        except TimeoutError:
-            log.info("group_not_left", topic=self._plan.topic)
+        """Leave the group, but do not wait for one that is still forming: it goes on without us.
+
+        Leaving goes on by itself then, for a client that is cancelled half way leaves
+        connections open.
+        """
+        leaving = asyncio.create_task(self._client.stop())
+        done, _ = await asyncio.wait({leaving}, timeout=LEAVE_SECONDS)
+        if leaving in done:
+            leaving.result()
+            return
+        log.info("group_not_left", topic=self._plan.topic)
+        _LEAVING.add(leaving)
+        leaving.add_done_callback(_LEAVING.discard)
 
     async def _handle_pending(self) -> None:
         messages, rows = self._pending.first(self._plan.batch_rows)

@@ -1,5 +1,6 @@
 """Reading a topic as a broadcast: every reader gets every message from now on."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -28,13 +29,23 @@ async def follow(settings: Kafka, topic: str) -> AsyncIterator[AsyncIterator[byt
         **client_options(settings),
     )
     try:
-        await client.start()
+        await _started(client)
         await seek_ends(client, list(client.assignment()))
         yield _values(client)
     except (KafkaError, OSError) as error:
         raise Unavailable("Kafka", str(error)) from error
     finally:
         await client.stop()
+
+
+async def _started(client: AIOKafkaConsumer) -> None:
+    """Start it, whole: a client whose start was cancelled half way leaves a connection open."""
+    starting = asyncio.create_task(client.start())
+    try:
+        await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await asyncio.wait([starting])
+        raise
 
 
 async def _values(client: AIOKafkaConsumer) -> AsyncIterator[bytes]:

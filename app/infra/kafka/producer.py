@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import structlog
@@ -94,7 +95,8 @@ class Producer:
         key: bytes | None = None,
         headers: Headers = (),
     ) -> None:
-        self._check_room(sum(len(value) for _, value in messages))
+        waiting = sum(len(value) for _, value in messages)
+        self._reserve(waiting)
         futures: list[asyncio.Future[Any]] = []
         try:
             with ACK_SECONDS.labels(topic).time():
@@ -108,7 +110,8 @@ class Producer:
                             partition=partition,
                             headers=list(headers),
                         )
-                        self._track(future, len(value))
+                        future.add_done_callback(partial(self._settled, len(value)))
+                        waiting -= len(value)
                         futures.append(future)
                     # Not gather: a deadline must not cancel what is on the wire.
                     await asyncio.wait(futures)
@@ -119,26 +122,28 @@ class Producer:
             raise Unavailable(
                 "Kafka", f"{topic} was not acknowledged within the deadline: {_said(error)}"
             ) from error
+        finally:
+            self._release(waiting)  # what was never handed over
         SENT.labels(topic, "acknowledged").inc(len(messages))
 
-    def _check_room(self, size: int) -> None:
-        # One message alone always fits, so that a small bound cannot refuse for ever.
+    def _reserve(self, size: int) -> None:
+        # One request alone always fits, so that a small bound cannot refuse for ever.
         if self._in_flight and self._in_flight + size > self._settings.buffer_bytes:
             raise Unavailable(
                 "Kafka", f"{self._in_flight} bytes wait for its acknowledgement already"
             )
-
-    def _track(self, future: "asyncio.Future[Any]", size: int) -> None:
         self._in_flight += size
         IN_FLIGHT.inc(size)
 
-        def settled(done: "asyncio.Future[Any]") -> None:
-            self._in_flight -= size
-            IN_FLIGHT.dec(size)
-            if not done.cancelled():
-                done.exception()  # seen, also when its sender has stopped waiting
+    def _release(self, size: int) -> None:
+        self._in_flight -= size
+        IN_FLIGHT.dec(size)
 
-        future.add_done_callback(settled)
+    def _settled(self, size: int, future: "asyncio.Future[Any]") -> None:
+        """The brokers have answered for a message, which may be after its sender gave up."""
+        self._release(size)
+        if not future.cancelled():
+            future.exception()  # seen, so that nobody is told it never was
 
     async def _opened(self) -> AIOKafkaProducer:
         """The client; a new one where the last has stopped for good.

@@ -6,7 +6,7 @@ hide others, and page 10,000 costs what page 1 does.
 """
 
 from app.infra.listing.columns import Column, Listing
-from app.infra.listing.pages import page
+from app.infra.listing.pages import page, pages_of
 from app.kernel.listing import And, Condition, Not, Or, Order, Page, PageRequest, Where, both
 
 __all__ = [
@@ -22,4 +22,5 @@ __all__ = [
     "Where",
     "both",
     "page",
+    "pages_of",
 ]

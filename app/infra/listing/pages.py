@@ -1,4 +1,6 @@
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
@@ -11,6 +13,19 @@ from app.kernel.errors import Invalid
 from app.kernel.listing import MAX_ORDER_KEYS, Page, PageRequest, both
 from app.kernel.scope import Scope
 
+_PARENT = "listing_parent"
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request against its list: how many rows, which way, in which order."""
+
+    listing: Listing
+    request: PageRequest
+    size: int
+    backwards: bool
+    keys: Sequence[Key]
+
 
 async def page(scope: Scope, listing: Listing, request: PageRequest) -> Page[asyncpg.Record]:
     """One page of the rows in `scope`, in one statement; two when the total is asked for.
@@ -18,6 +33,40 @@ async def page(scope: Scope, listing: Listing, request: PageRequest) -> Page[asy
     Raises: Invalid (INVALID_PAGE, INVALID_CURSOR, INVALID_FILTER, FILTER_TOO_LARGE,
     INVALID_ORDER, INVALID_SEARCH).
     """
+    asked = _asked(listing, request)
+    statement, values = _statement(scope, asked)
+    async with reading(scope) as connection:
+        found = await connection.fetch(statement, *values) if asked.size else []
+        total = None
+        if request.with_total:
+            sql, values = _count(scope, listing, request)
+            total = await connection.fetchval(sql, *values)
+    return _page(asked, found, total)
+
+
+async def pages_of(
+    scope: Scope, listing: Listing, request: PageRequest, *, column: str, parents: Collection[str]
+) -> dict[str, Page[asyncpg.Record]]:
+    """One page for each of `parents`, of the rows whose `column` has its id.
+
+    All of them in one statement; two when totals are asked for. Raises as `page` does.
+    """
+    asked, parents = _asked(listing, request), list(dict.fromkeys(parents))
+    statement, values = _statements(scope, asked, column, parents)
+    async with reading(scope) as connection:
+        found = await connection.fetch(statement, *values) if asked.size else []
+        totals = {}
+        if request.with_total:
+            sql, values = _counts(scope, asked, column, parents)
+            totals = dict(await connection.fetch(sql, *values))
+    rows: defaultdict[str, list[asyncpg.Record]] = defaultdict(list)
+    for row in found:
+        rows[row[_PARENT]].append(row)
+    total = 0 if request.with_total else None
+    return {parent: _page(asked, rows[parent], totals.get(parent, total)) for parent in parents}
+
+
+def _asked(listing: Listing, request: PageRequest) -> _Asked:
     size, backwards = request.span()
     if len(request.order) > MAX_ORDER_KEYS:
         raise Invalid(
@@ -25,18 +74,16 @@ async def page(scope: Scope, listing: Listing, request: PageRequest) -> Page[asy
             field="orderBy",
             code="INVALID_ORDER",
         )
-    keys = order_keys(listing, request.order)
-    statement, values = _statement(
-        scope, listing, request, keys=keys, limit=size + 1, backwards=backwards
-    )
-    async with reading(scope) as connection:
-        found = await connection.fetch(statement, *values) if size else []
-        total = None
-        if request.with_total:
-            sql, values = _count(scope, listing, request)
-            total = await connection.fetchval(sql, *values)
-    more = len(found) > size
-    rows = found[:size]
+    return _Asked(listing, request, size, backwards, order_keys(listing, request.order))
+
+
+def _page(
+    asked: _Asked, found: Sequence[asyncpg.Record], total: int | None
+) -> Page[asyncpg.Record]:
+    """`found` in the order they were looked for, one more than asked where there are more."""
+    request, backwards = asked.request, asked.backwards
+    more = len(found) > asked.size
+    rows = list(found[: asked.size])
     if backwards:
         rows.reverse()
     return Page(
@@ -44,7 +91,7 @@ async def page(scope: Scope, listing: Listing, request: PageRequest) -> Page[asy
         has_next=request.before is not None if backwards else more,
         has_previous=more if backwards else request.after is not None,
         total=total,
-        cursors=_cursors(listing, keys, rows),
+        cursors=_cursors(asked.listing, asked.keys, rows),
     )
 
 
@@ -62,18 +109,12 @@ def _filtered(scope: Scope, listing: Listing, request: PageRequest) -> tuple[lis
     return predicates, parameters
 
 
-def _statement(
-    scope: Scope,
-    listing: Listing,
-    request: PageRequest,
-    *,
-    keys: Sequence[Key],
-    limit: int,
-    backwards: bool,
-) -> tuple[str, list[Any]]:
+def _statement(scope: Scope, asked: _Asked, *also: str) -> tuple[str, list[Any]]:
+    """The rows of a page, and one more. They meet the predicates `also`, which take no value."""
+    listing, request, keys = asked.listing, asked.request, asked.keys
     predicates, parameters = _filtered(scope, listing, request)
-    directed = [(column, down != backwards) for column, down in keys]
-    cursor, field = (request.before, "before") if backwards else (request.after, "after")
+    directed = [(column, down != asked.backwards) for column, down in keys]
+    cursor, field = (request.before, "before") if asked.backwards else (request.after, "after")
     if cursor is not None:
         at = decode(listing, keys, cursor, field)
         predicates.append(_beyond(directed, at, parameters))
@@ -85,14 +126,42 @@ def _statement(
     order = ", ".join(f"{c.expression} {'DESC' if down else 'ASC'}" for c, down in directed)
     sql = (
         f"SELECT {listing.select}{extra} FROM {listing.table} "  # noqa: S608 - names are ours
-        f"WHERE {' AND '.join(predicates)} ORDER BY {order} LIMIT {parameters.add(limit, 'int')}"
+        f"WHERE {' AND '.join([*predicates, *also])} "
+        f"ORDER BY {order} LIMIT {parameters.add(asked.size + 1, 'int')}"
     )
     return sql, parameters.values
+
+
+def _statements(
+    scope: Scope, asked: _Asked, column: str, parents: list[str]
+) -> tuple[str, list[Any]]:
+    inner, values = _statement(scope, asked, f"{column} = {_PARENT}")
+    directed = zip(_names(asked.keys), asked.keys, strict=True)
+    order = ", ".join(
+        f'found."{name}" {"DESC" if down != asked.backwards else "ASC"}'
+        for name, (_, down) in directed
+    )
+    sql = (
+        f"SELECT found.*, {_PARENT} "  # noqa: S608 - names are ours
+        f"FROM unnest(${len(values) + 1}::text[]) AS {_PARENT}, LATERAL ({inner}) AS found "
+        f"ORDER BY {_PARENT}, {order}"
+    )
+    return sql, [*values, parents]
 
 
 def _count(scope: Scope, listing: Listing, request: PageRequest) -> tuple[str, list[Any]]:
     predicates, parameters = _filtered(scope, listing, request)
     sql = f"SELECT count(*) FROM {listing.table} WHERE {' AND '.join(predicates)}"  # noqa: S608
+    return sql, parameters.values
+
+
+def _counts(scope: Scope, asked: _Asked, column: str, parents: list[str]) -> tuple[str, list[Any]]:
+    predicates, parameters = _filtered(scope, asked.listing, asked.request)
+    predicates.append(f"{column} = ANY({parameters.add(parents, 'text[]')})")
+    sql = (
+        f"SELECT {column}, count(*) FROM {asked.listing.table} "  # noqa: S608 - names are ours
+        f"WHERE {' AND '.join(predicates)} GROUP BY {column}"
+    )
     return sql, parameters.values
 
 
@@ -128,6 +197,11 @@ def _alias(index: int) -> str:
     return f"order_key_{index}"
 
 
+def _names(keys: Sequence[Key]) -> list[str]:
+    """What a row calls the values of the keys."""
+    return [_alias(i) if c.sql is not None else c.field for i, (c, _) in enumerate(keys)]
+
+
 def _cursors(listing: Listing, keys: Sequence[Key], rows: Sequence[asyncpg.Record]) -> Cursors:
-    names = [_alias(i) if c.sql is not None else c.field for i, (c, _) in enumerate(keys)]
+    names = _names(keys)
     return Cursors(signature(listing, keys), [[row[name] for name in names] for row in rows])

@@ -104,7 +104,9 @@ async def _write(
             for now in (drafted.invoice for drafted in written)
         ]
         await audit.record_many(scope, by, entries, at=moment.at)
-        await outbox.put_many(scope, [_computed(drafted.invoice) for drafted in written])
+        await outbox.put_many(
+            scope, [InvoiceComputed.of(d.invoice, d.invoice.updated_at) for d in written]
+        )
     return [drafted.invoice for drafted in written]
 
 
@@ -118,15 +120,4 @@ async def _write_one(connection: asyncpg.Connection, scope: Scope, drafted: Draf
         invoice.id,
         *computed_values(invoice).values(),
         invoice.updated_at,
-    )
-
-
-def _computed(invoice: Invoice) -> InvoiceComputed:
-    return InvoiceComputed(
-        entity_id=invoice.id,
-        occurred_at=invoice.updated_at,
-        customer_id=invoice.customer_id,
-        subscription_id=invoice.subscription_id,
-        currency=invoice.currency,
-        total=invoice.totals.total,
     )

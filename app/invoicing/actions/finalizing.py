@@ -178,7 +178,7 @@ async def _skip(
     facts = {"status": InvoiceStatus.SKIPPED}
     entries = [audit.Entry("invoice.skip", invoice_id, after=facts) for invoice_id in ids]
     await audit.record_many(scope, by, entries, at=at)
-    await outbox.put_many(scope, [_skipped(invoice, at) for invoice in empty])
+    await outbox.put_many(scope, [InvoiceSkipped.of(invoice, at) for invoice in empty])
 
 
 def _issued(invoice: Invoice) -> audit.Entry:
@@ -187,26 +187,7 @@ def _issued(invoice: Invoice) -> audit.Entry:
 
 
 def _finalized(invoice: Invoice) -> InvoiceFinalized:
-    return InvoiceFinalized(
-        entity_id=invoice.id,
-        occurred_at=invoice.updated_at,
-        customer_id=invoice.customer_id,
-        subscription_id=invoice.subscription_id,
-        currency=invoice.currency,
-        total=invoice.totals.total,
-        number=invoice.number or "",
-    )
-
-
-def _skipped(invoice: Invoice, at: datetime) -> InvoiceSkipped:
-    return InvoiceSkipped(
-        entity_id=invoice.id,
-        occurred_at=at,
-        customer_id=invoice.customer_id,
-        subscription_id=invoice.subscription_id,
-        currency=invoice.currency,
-        total=invoice.totals.total,
-    )
+    return InvoiceFinalized.of(invoice, invoice.updated_at, number=invoice.number or "")
 
 
 def _json(party: Party) -> str:

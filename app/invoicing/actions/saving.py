@@ -117,11 +117,4 @@ def _noted(invoice: Invoice) -> audit.Entry:
 
 def _told(invoice: Invoice) -> InvoiceEvent:
     kind = InvoiceSkipped if invoice.status is InvoiceStatus.SKIPPED else InvoiceDrafted
-    return kind(
-        entity_id=invoice.id,
-        occurred_at=invoice.created_at,
-        customer_id=invoice.customer_id,
-        subscription_id=invoice.subscription_id,
-        currency=invoice.currency,
-        total=invoice.totals.total,
-    )
+    return kind.of(invoice, invoice.created_at)

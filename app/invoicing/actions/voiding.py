@@ -37,17 +37,5 @@ async def void(scope: Scope, invoice_id: str, *, reason: str, by: Actor, at: dat
         await due.cancel(scope, FINALIZE, [invoice_id])
         await due.cancel(scope, PRINT, [invoice_id])
         await audit.record(scope, by, "invoice.void", invoice_id, at=at, before=before, after=after)
-        await outbox.put(scope, _voided(after, at))
+        await outbox.put(scope, InvoiceVoided.of(after, at, number=after.number))
     return after
-
-
-def _voided(invoice: Invoice, at: datetime) -> InvoiceVoided:
-    return InvoiceVoided(
-        entity_id=invoice.id,
-        occurred_at=at,
-        customer_id=invoice.customer_id,
-        subscription_id=invoice.subscription_id,
-        currency=invoice.currency,
-        total=invoice.totals.total,
-        number=invoice.number,
-    )

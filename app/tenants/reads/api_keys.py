@@ -5,10 +5,9 @@ import asyncpg
 from app.infra import listing
 from app.infra.listing import Column, Listing, Order, Page, PageRequest
 from app.infra.postgres import fetch
-from app.kernel.errors import NotFound
+from app.infra.rows import json_of, the
 from app.kernel.scope import Scope
 from app.tenants.api_key import ApiKey
-from app.tenants.reads.records import json_of
 
 # Never the hash: nobody above this module has a use for it.
 _COLUMNS = (
@@ -54,10 +53,7 @@ async def by_ids(scope: Scope, ids: Collection[str]) -> dict[str, ApiKey]:
 
 async def get(scope: Scope, key_id: str) -> ApiKey:
     """Raises: NotFound."""
-    found = await by_ids(scope, [key_id])
-    if key_id not in found:
-        raise NotFound("API key", key_id, field="id")
-    return found[key_id]
+    return the(await by_ids(scope, [key_id]), "API key", key_id)
 
 
 def row_of(record: asyncpg.Record) -> ApiKey:

@@ -10,9 +10,8 @@ import asyncpg
 from app.infra import listing
 from app.infra.listing import Column, Listing, Order, Page, PageRequest
 from app.infra.postgres import fetch
-from app.kernel.errors import NotFound
+from app.infra.rows import json_of, the
 from app.kernel.scope import Scope
-from app.tenants.reads.records import json_of
 from app.tenants.tenant import whole
 
 LISTING = Listing(
@@ -70,10 +69,7 @@ async def by_ids_in_both(scope: Scope, ids: Collection[str]) -> dict[str, AuditE
 
 async def get(scope: Scope, entry_id: str) -> AuditEntry:
     """Raises: NotFound."""
-    found = await by_ids(scope, [entry_id])
-    if entry_id not in found:
-        raise NotFound("audit entry", entry_id, field="id")
-    return found[entry_id]
+    return the(await by_ids(scope, [entry_id]), "audit entry", entry_id)
 
 
 def row_of(record: asyncpg.Record) -> AuditEntry:

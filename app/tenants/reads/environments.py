@@ -5,9 +5,8 @@ import asyncpg
 from app.infra import listing
 from app.infra.listing import Column, Listing, Order, Page, PageRequest
 from app.infra.postgres import fetch
-from app.kernel.errors import NotFound
+from app.infra.rows import ARCHIVABLE_STATUS, json_of, the
 from app.kernel.scope import Scope
-from app.tenants.reads.records import json_of
 from app.tenants.settings import EnvironmentSettings, effective
 from app.tenants.tenant import Environment, EnvironmentStatus, EnvironmentType
 
@@ -20,7 +19,7 @@ LISTING = Listing(
         Column(
             "status",
             "enum",
-            sql="(CASE WHEN archived_at IS NULL THEN 'active' ELSE 'archived' END)",
+            sql=ARCHIVABLE_STATUS,
         ),
         Column("created_at", "datetime", sortable=True),
         Column("updated_at", "datetime", sortable=True),
@@ -44,10 +43,7 @@ async def by_ids(scope: Scope, ids: Collection[str]) -> dict[str, Environment]:
 
 async def get(scope: Scope, environment_id: str) -> Environment:
     """Raises: NotFound."""
-    found = await by_ids(scope, [environment_id])
-    if environment_id not in found:
-        raise NotFound("environment", environment_id, field="id")
-    return found[environment_id]
+    return the(await by_ids(scope, [environment_id]), "environment", environment_id)
 
 
 async def active(scope: Scope) -> list[Environment]:

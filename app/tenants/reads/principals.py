@@ -10,9 +10,9 @@ from typing import Any
 import asyncpg
 
 from app.infra.postgres import system
+from app.infra.rows import json_of
 from app.kernel.scope import Scope
 from app.tenants.caller import EnvironmentFacts, TenantFacts
-from app.tenants.reads.records import json_of
 from app.tenants.reads.roles import granted
 from app.tenants.role import BUILT_IN
 from app.tenants.settings import effective

@@ -7,9 +7,8 @@ import asyncpg
 from app.infra import listing
 from app.infra.listing import Column, Listing, Order, Page, PageRequest
 from app.infra.postgres import fetch
-from app.kernel.errors import NotFound
+from app.infra.rows import ARCHIVABLE_STATUS, json_of, the
 from app.kernel.scope import Scope
-from app.tenants.reads.records import json_of
 from app.tenants.role import BUILT_IN, PERMISSIONS, Role
 
 LISTING = Listing(
@@ -20,7 +19,7 @@ LISTING = Listing(
         Column(
             "status",
             "enum",
-            sql="(CASE WHEN archived_at IS NULL THEN 'active' ELSE 'archived' END)",
+            sql=ARCHIVABLE_STATUS,
         ),
         Column("created_at", "datetime", sortable=True),
         Column("updated_at", "datetime", sortable=True),
@@ -48,10 +47,7 @@ async def by_ids(scope: Scope, ids: Collection[str]) -> dict[str, Role]:
 
 async def get(scope: Scope, role_id: str) -> Role:
     """Raises: NotFound."""
-    found = await by_ids(scope, [role_id])
-    if role_id not in found:
-        raise NotFound("role", role_id, field="id")
-    return found[role_id]
+    return the(await by_ids(scope, [role_id]), "role", role_id)
 
 
 async def permissions_of(scope: Scope, names: Iterable[str]) -> frozenset[str]:

@@ -5,23 +5,25 @@ import asyncpg
 from app.infra import listing
 from app.infra.listing import Column, Listing, Order, Page, PageRequest
 from app.infra.postgres import fetch
-from app.kernel.errors import NotFound
+from app.infra.rows import ARCHIVABLE_STATUS, the
 from app.kernel.scope import Scope
 from app.tenants.user import PrincipalStatus, ServiceAccount
 
-_STATUS = "(CASE WHEN archived_at IS NULL THEN 'active' ELSE 'archived' END)"
 _ROLES = (
     "ARRAY(SELECT role FROM role_assignments AS a "
     "WHERE a.tenant_id = service_accounts.tenant_id "
     "AND a.principal_id = service_accounts.id ORDER BY role)"
 )
-_COLUMNS = f"id, name, created_at, updated_at, archived_at, {_STATUS} AS status, {_ROLES} AS roles"
+_COLUMNS = (
+    f"id, name, created_at, updated_at, archived_at, {ARCHIVABLE_STATUS} AS status, "
+    f"{_ROLES} AS roles"
+)
 LISTING = Listing(
     table="service_accounts",
     columns=(
         Column("id", "id", sortable=True),
         Column("name", "string", sortable=True),
-        Column("status", "enum", sql=_STATUS),
+        Column("status", "enum", sql=ARCHIVABLE_STATUS),
         Column("roles", "string_list", sql=_ROLES),
         Column("created_at", "datetime", sortable=True),
         Column("updated_at", "datetime", sortable=True),
@@ -51,10 +53,7 @@ async def by_ids(scope: Scope, ids: Collection[str]) -> dict[str, ServiceAccount
 
 async def get(scope: Scope, account_id: str, *, field: str = "id") -> ServiceAccount:
     """Raises: NotFound."""
-    found = await by_ids(scope, [account_id])
-    if account_id not in found:
-        raise NotFound("service account", account_id, field=field)
-    return found[account_id]
+    return the(await by_ids(scope, [account_id]), "service account", account_id, field=field)
 
 
 def row_of(record: asyncpg.Record) -> ServiceAccount:

@@ -5,9 +5,9 @@ from typing import Any
 import asyncpg
 
 from app.infra.postgres import fetch, system
+from app.infra.rows import json_of
 from app.kernel.errors import NotFound
 from app.kernel.scope import Scope
-from app.tenants.reads.records import json_of
 from app.tenants.tenant import Tenant, TenantStatus
 
 

@@ -5,7 +5,7 @@ import asyncpg
 from app.infra import listing
 from app.infra.listing import Column, Listing, Order, Page, PageRequest
 from app.infra.postgres import fetch
-from app.kernel.errors import NotFound
+from app.infra.rows import the
 from app.kernel.scope import Scope
 from app.tenants.user import PrincipalStatus, User
 
@@ -56,10 +56,7 @@ async def by_ids(scope: Scope, ids: Collection[str]) -> dict[str, User]:
 
 async def get(scope: Scope, user_id: str) -> User:
     """Raises: NotFound."""
-    found = await by_ids(scope, [user_id])
-    if user_id not in found:
-        raise NotFound("user", user_id, field="id")
-    return found[user_id]
+    return the(await by_ids(scope, [user_id]), "user", user_id)
 
 
 def row_of(record: asyncpg.Record) -> User:

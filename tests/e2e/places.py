@@ -1,0 +1,215 @@
+"""A caller of the API, and a small world of everything that it can have."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from websockets.asyncio.client import connect as open_socket
+
+_PROBLEM = "... on Problem { code message field }"
+EVENTS = 5
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Of a REST route. `body` is the JSON, or the bytes of what is none."""
+
+    status: int
+    body: Any
+    headers: Mapping[str, str]
+
+
+class Caller:
+    """Asks with one key."""
+
+    def __init__(self, http: aiohttp.ClientSession, url: str, key: str) -> None:
+        self._http, self._url, self._key = http, url, key
+
+    async def ask(self, document: str, **variables: Any) -> dict[str, Any]:
+        """The whole answer of a query or a mutation, `errors` included."""
+        asked = {"query": document, "variables": variables}
+        async with self._http.post("/graphql", json=asked) as answer:
+            body: dict[str, Any] = await answer.json()
+        return body
+
+    async def follow(self, document: str, **variables: Any) -> dict[str, Any]:
+        """The first that a subscription tells, be it data or errors."""
+        url = self._url.replace("http", "ws", 1) + "/graphql"
+        asked = {"query": document, "variables": variables}
+        async with (
+            asyncio.timeout(15),
+            open_socket(url, subprotocols=["graphql-transport-ws"]) as socket,  # type: ignore[list-item]
+        ):
+            hello = {"type": "connection_init", "payload": {"x-api-key": self._key}}
+            await socket.send(json.dumps(hello))
+            assert json.loads(await socket.recv())["type"] == "connection_ack"
+            await socket.send(json.dumps({"type": "subscribe", "id": "1", "payload": asked}))
+            while (message := json.loads(await socket.recv()))["type"] == "ping":
+                pass
+        return message if message["type"] == "error" else dict(message["payload"])
+
+    async def do(self, mutation: str, kind: str, selection: str, /, **given: Any) -> dict[str, Any]:
+        """What a mutation made; it must succeed."""
+        input_type = mutation[0].upper() + mutation[1:] + "Input"
+        document = (
+            f"mutation ($input: {input_type}!) {{ {mutation}(input: $input) "
+            f"{{ ... on {kind} {{ {selection} }} {_PROBLEM} }} }}"
+        )
+        answer = await self.ask(document, input=given)
+        assert "errors" not in answer, answer
+        made: dict[str, Any] = answer["data"][mutation]
+        assert "code" not in made, (mutation, made)
+        return made
+
+    async def get(self, document: str, **variables: Any) -> dict[str, Any]:
+        """The data of a query that must succeed."""
+        answer = await self.ask(document, **variables)
+        assert "errors" not in answer, answer
+        data: dict[str, Any] = answer["data"]
+        return data
+
+    async def rest(self, method: str, path: str, **options: Any) -> Answer:
+        async with self._http.request(method, path, **options) as answer:
+            body = await answer.read()
+            is_json = answer.content_type == "application/json"
+            return Answer(answer.status, json.loads(body) if is_json else body, answer.headers)
+
+
+@asynccontextmanager
+async def calling(url: str, key: str) -> AsyncIterator[Caller]:
+    async with aiohttp.ClientSession(url, headers={"x-api-key": key}) as http:
+        yield Caller(http, url, key)
+
+
+async def settle(caller: Caller, word: str) -> dict[str, str]:
+    """One of everything, every text of it with `word`; identities by what they are."""
+    world = {"name": word, "email": f"{word.lower()}@example.com", "externalId": f"{word}-customer"}
+    world |= {"lookupKey": f"{word}-key", "eventName": f"{word}-call", "eventId": f"{word}-event-0"}
+    await _people(caller, world)
+    await _catalogue(caller, world)
+    await _events(caller, world)
+    await _invoices(caller, world)
+    await _trail(caller, world)
+    return world
+
+
+async def _people(caller: Caller, world: dict[str, str]) -> None:
+    word, email = world["name"], world["email"]
+    me = (await caller.get("{ me { actorId tenant { id } environment { id } } }"))["me"]
+    world["actor"], world["tenant"] = me["actorId"], me["tenant"]["id"]
+    world["home"] = me["environment"]["id"]
+    made = await caller.do("environmentCreate", "Environment", "id", name=word, type="DEVELOPMENT")
+    world["environment"] = made["id"]
+    permissions = ["customer:read"]
+    made = await caller.do("roleCreate", "Role", "id", name=word, permissions=permissions)
+    world["role"] = made["id"]
+    made = await caller.do(
+        "serviceAccountCreate", "ServiceAccount", "id", name=word, roles=[world["role"]]
+    )
+    world["serviceAccount"] = made["id"]
+    made = await caller.do(
+        "userInvite", "Invitation", "user { id }", email=email, name=word, roles=[world["role"]]
+    )
+    world["user"] = made["user"]["id"]
+    made = await caller.do(
+        "apiKeyCreate", "NewApiKey", "apiKey { id prefix }",
+        name=word, permissions=permissions, serviceAccountId=world["serviceAccount"],
+    )  # fmt: skip
+    world["apiKey"], world["prefix"] = made["apiKey"]["id"], made["apiKey"]["prefix"]
+
+
+async def _catalogue(caller: Caller, world: dict[str, str]) -> None:
+    word, key = world["name"], world["lookupKey"]
+    aggregation = {"kind": "COUNT"}
+    made = await caller.do(
+        "meterCreate", "Meter", "id",
+        name=word, eventName=world["eventName"], aggregation=aggregation,
+    )  # fmt: skip
+    world["meter"] = made["id"]
+    made = await caller.do(
+        "featureCreate", "Feature", "id",
+        name=word, lookupKey=key, type="METERED", meterId=world["meter"],
+    )  # fmt: skip
+    world["feature"] = made["id"]
+    world["plan"] = (await caller.do("planCreate", "Plan", "id", name=word, lookupKey=key))["id"]
+    made = await caller.do(
+        "priceCreate", "Price", "id",
+        planId=world["plan"], displayName=word, charge="USAGE", featureId=world["feature"],
+        currency="USD", lookupKey=key, model={"perUnit": {"unitAmount": "1.25"}},
+        effectiveFrom="2024-01-01T00:00:00Z",
+    )  # fmt: skip
+    world["price"] = made["id"]
+    made = await caller.do(
+        "priceCreate", "Price", "id",
+        planId=world["plan"], displayName=f"{word} fee", charge="FIXED", currency="USD",
+        model={"flat": {"flatAmount": "10"}}, effectiveFrom="2024-01-01T00:00:00Z",
+    )  # fmt: skip
+    world["fixedPrice"] = made["id"]
+    made = await caller.do(
+        "customerCreate", "Customer", "id",
+        externalId=world["externalId"], name=word, email=world["email"], currency="USD",
+    )  # fmt: skip
+    world["customer"] = made["id"]
+
+
+async def _events(caller: Caller, world: dict[str, str]) -> None:
+    """In January 2024; they are stored when this returns."""
+    events = [
+        {
+            "event_id": f"{world['name']}-event-{number}",
+            "event_name": world["eventName"],
+            "external_customer_id": world["externalId"],
+            "timestamp": "2024-01-15T00:00:00Z",
+            "properties": {"word": world["name"]},
+        }
+        for number in range(EVENTS)
+    ]
+    answer = await caller.rest("POST", "/v1/events/bulk", json={"events": events})
+    assert answer.status == 202, answer.body
+    async with asyncio.timeout(40):
+        while await _stored(caller) < EVENTS:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+
+
+async def _stored(caller: Caller) -> int:
+    return int((await caller.get("{ events { totalCount } }"))["events"]["totalCount"])
+
+
+async def _invoices(caller: Caller, world: dict[str, str]) -> None:
+    """Of January and February 2024, by the billing workflow."""
+    prefix = world["name"][:3].upper()
+    await caller.do(
+        "settingsUpdate", "EnvironmentSettings", "__typename", invoice={"numberPrefix": prefix}
+    )
+    made = await caller.do(
+        "subscriptionCreate", "Subscription", "id lineItems { id }",
+        customerId=world["customer"], planId=world["plan"], alignment="CALENDAR",
+        startsAt="2024-01-01T00:00:00Z", endsAt="2024-03-01T00:00:00Z",
+    )  # fmt: skip
+    world["subscription"] = made["id"]
+    world["subscriptionLineItem"] = made["lineItems"][0]["id"]
+    started = await caller.get("mutation { billingRunStart { ... on BillingRun { workflowId } } }")
+    assert started["billingRunStart"], started
+    query = """{ invoices(orderBy: [{field: PERIOD_START}]) {
+      nodes { id number total { amount } lines { id } } } }"""
+    async with asyncio.timeout(60):
+        while True:
+            found = (await caller.get(query))["invoices"]["nodes"]
+            if found and found[0]["number"]:
+                break
+            await asyncio.sleep(0.2)
+    invoice = found[0]
+    assert invoice["total"]["amount"] == "16.25"
+    world["invoice"], world["number"] = invoice["id"], invoice["number"]
+    world["invoiceLine"] = invoice["lines"][0]["id"]
+
+
+async def _trail(caller: Caller, world: dict[str, str]) -> None:
+    query = """query ($id: ID!) {
+      auditEntries(filter: {entityId: {eq: $id}}) { nodes { id requestId } } }"""
+    entry = (await caller.get(query, id=world["customer"]))["auditEntries"]["nodes"][0]
+    world["auditEntry"], world["request"] = entry["id"], entry["requestId"]
