@@ -15,6 +15,7 @@ import asyncpg
 from rich.console import Console
 from tortoise.exceptions import BaseORMException
 
+from app.cli.settings import command_settings
 from app.config import ConfigError, Settings, load
 from app.infra import clickhouse_migrations, migrations
 from app.infra.clickhouse import ClickHouseError, open_clickhouse
@@ -30,13 +31,14 @@ _UNKNOWN_DATABASE: Final = 81  # ClickHouse's number; `up` makes the database
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what `arguments.direction` says. 1: `check` found something that has not run."""
-    settings = load(path=arguments.config)
+    settings = _settings(arguments)
     servers = (arguments.only,) if arguments.only else SERVERS
     needed = {"postgres": settings.postgres.url, "clickhouse": settings.clickhouse.url}
     missing = [f"TARIFF_{name.upper()}_URL" for name in servers if needed.get(name) == ""]
     if missing:
         raise ConfigError(
-            f"nothing to migrate: set {' and '.join(missing)}. `tariff local` migrates its own."
+            f"nothing to migrate: set {' and '.join(missing)}, or name the data directory of a "
+            "`tariff local` that runs with --data-dir (it migrates its own when it starts)."
         )
     match arguments.direction:
         case "up":
@@ -47,6 +49,13 @@ def run(arguments: argparse.Namespace) -> int:
             return asyncio.run(_status(settings, servers, strict=False))
         case _:
             return asyncio.run(_status(settings, servers, strict=True))
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    # Going back loses data: never that of a stack which was merely found.
+    if arguments.direction == "down" and arguments.data_dir is None:
+        return load(path=arguments.config)
+    return command_settings(arguments)
 
 
 async def _up(settings: Settings, servers: Sequence[str]) -> int:

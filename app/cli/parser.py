@@ -84,30 +84,27 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 100_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 100000")
-    return int(text)
-
-
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
 
 
-def _data_dir(command: argparse.ArgumentParser, help: str) -> None:
+def _data_dir(command: argparse.ArgumentParser, help: str, *, default: str) -> None:
     command.add_argument(
-        "--data-dir", type=Path, metavar="DIR", help=f"{help} (default: ./.tariff)"
+        "--data-dir", type=Path, metavar="DIR", help=f"{help} (default: {default})"
     )
 
 
-def _beside(command: argparse.ArgumentParser) -> None:
-    _data_dir(command, "where a `tariff local` that runs keeps its data, if it is to be used")
+def _beside(
+    command: argparse.ArgumentParser, *, default: str = "./.tariff, else the only one that runs"
+) -> None:
+    help = "where a `tariff local` that runs keeps its data, if it is to be used"
+    _data_dir(command, help, default=default)
 
 
-def _stack(command: argparse.ArgumentParser) -> None:
-    _data_dir(command, "where the embedded servers keep their data")
+def _stack(command: argparse.ArgumentParser, *, default: str) -> None:
+    _data_dir(command, "where the embedded servers keep their data", default=default)
     command.add_argument(
         "--port", type=_port, metavar="N", help="port of the API (default: server.port, 8080)"
     )
@@ -122,7 +119,7 @@ def _local(commands: _Commands) -> None:
         "everything; the next start finds the data again.",
         examples=("tariff local", "tariff local --data-dir /var/lib/tariff --port 9000"),
     )
-    _stack(command)
+    _stack(command, default="./.tariff")
     command.add_argument(
         "--servers-only",
         action="store_true",
@@ -206,6 +203,7 @@ def _migrate(commands: _Commands) -> None:
     command.add_argument(
         "--yes", action="store_true", help="with down: do not ask; data may be lost"
     )
+    _beside(command, default="./.tariff, else the only one that runs; with down: none")
 
 
 def _doctor(commands: _Commands) -> None:
@@ -228,7 +226,7 @@ def _demo(commands: _Commands) -> None:
         "GeneratedTokens. Exit code 0 only if every invoice equals the recomputation.",
         examples=("tariff demo", "tariff demo --exit", "tariff demo --trace trace.csv --exit"),
     )
-    _stack(command)
+    _stack(command, default="a temporary directory that is removed when the demo ends")
     command.add_argument(
         "--trace", type=Path, metavar="FILE", help="bill this inference trace instead"
     )

@@ -1,7 +1,7 @@
 """The data directory: everything that outlives a run.
 
 .tariff/
-├── state.json      ports, secrets and the processes that run; readable by its owner alone
+├── state.json      ports, secrets, the API's address and the processes that run; its owner's alone
 ├── lock            held by the one process that supervises
 ├── logs/           one file per server and service, and the one before it
 ├── postgres/ clickhouse/ s3/ temporal/
@@ -35,7 +35,15 @@ class Recorded(msgspec.Struct, frozen=True):
     stop_signal: int
 
 
+class ApiAddress(msgspec.Struct, frozen=True):
+    """Where the API of a run listens: `host` as it was configured, and the port it has."""
+
+    host: str
+    port: int
+
+
 class _State(msgspec.Struct):
+    api: ApiAddress | None = None
     ports: dict[str, int] = {}
     secrets: dict[str, str] = {}
     processes: dict[str, Recorded] = {}
@@ -106,6 +114,18 @@ class Directory:
             else:
                 self._state.processes[name] = process
             self._write()
+
+    @property
+    def api(self) -> ApiAddress | None:
+        """Where the API of this run listens; None while the run has none."""
+        return self._state.api
+
+    def record_api(self, address: ApiAddress | None) -> None:
+        """Write down where the API of this run listens, or (None) that the run has none."""
+        with self._guard:
+            if address != self._state.api:
+                self._state.api = address
+                self._write()
 
     def _write(self) -> None:
         replacement = self._file.with_suffix(".new")

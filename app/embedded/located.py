@@ -2,8 +2,17 @@
 
 import msgspec
 
-from app.config import DEVELOPMENT_SECRET, S3, ClickHouse, Kafka, Postgres, Settings, Temporal
-from app.embedded.directory import Directory
+from app.config import (
+    DEVELOPMENT_SECRET,
+    S3,
+    ClickHouse,
+    Kafka,
+    Postgres,
+    Server,
+    Settings,
+    Temporal,
+)
+from app.embedded.directory import HOST, ApiAddress, Directory
 from app.embedded.servers import clickhouse, kafka, postgres, s3, temporal
 
 _replace = msgspec.structs.replace
@@ -27,6 +36,24 @@ def located(given: Settings, directory: Directory) -> Settings:
             encryption_key=_secret(given.secrets.encryption_key, directory, "encryption"),
         ),
     )
+
+
+def with_api(given: Settings, address: ApiAddress | None) -> Settings:
+    """`given`, with the API at `address` (where it is, when None), and links that lead there.
+
+    A `server.public_url` that is configured stays.
+    """
+    if address is None:
+        return given
+    server = _replace(given.server, host=address.host, port=address.port)
+    return _replace(given, server=_replace(server, public_url=server.public_url or api_url(server)))
+
+
+def api_url(server: Server) -> str:
+    """Where this machine reaches the API that `server` configures; ends without a slash."""
+    everywhere = server.host in ("", "0.0.0.0", "::")  # noqa: S104 - to compare, not to listen
+    host = HOST if everywhere else f"[{server.host}]" if ":" in server.host else server.host
+    return f"http://{host}:{server.port}"
 
 
 def _postgres(given: Postgres, directory: Directory) -> Postgres:

@@ -10,7 +10,7 @@ from app.config import Settings
 from app.embedded import leftovers
 from app.embedded.directory import Directory, held, of_another
 from app.embedded.environment import changed, of_a_service
-from app.embedded.located import located
+from app.embedded.located import located, with_api
 from app.embedded.readiness import http_status
 from app.embedded.registry import noted
 from app.embedded.servers import clickhouse, kafka, postgres, s3, temporal
@@ -142,6 +142,7 @@ async def running_stack(
     """
     with held(data_dir) as directory, noted(data_dir):
         await leftovers.clear(directory)
+        directory.record_api(None)  # that of the run before
         stack = Stack(settings, directory, on_progress or _silently)
         try:
             await stack.start_servers()
@@ -153,11 +154,15 @@ async def running_stack(
 def beside(settings: Settings, data_dir: Path) -> Settings:
     """`settings` with the addresses of the stack that another process runs on `data_dir`.
 
+    Its API too, whatever port it was started with.
+
     For commands used next to `tariff local`. Unchanged where nothing runs there.
     Raises: DamagedState.
     """
     directory = of_another(data_dir)
-    return located(settings, directory) if leftovers.runs(directory) else settings
+    if not leftovers.runs(directory):
+        return settings
+    return with_api(located(settings, directory), directory.api)
 
 
 async def _stop_all(running: Sequence[Supervised]) -> None:

@@ -26,6 +26,8 @@ from app.kernel.listing import Condition, Where
 from app.metering import history
 from app.metering.history import StoredEvent
 
+_DIGITS = 308
+
 
 @strawberry.type(description="An event as it was accepted; it never changes.")
 class Event:
@@ -46,7 +48,7 @@ class Event:
         "`propertiesText` has every digit, and meters count by it."
     )
     def properties(self) -> JSON:
-        return JSON(json.loads(self.properties_text, parse_float=_number))
+        return JSON(json.loads(self.properties_text, parse_float=_number, parse_int=_integer))
 
     @classmethod
     def of(cls, row: StoredEvent) -> Self:
@@ -156,6 +158,11 @@ class EventQuery:
         )
         page = await history.page(context.scope, context.runtime.clickhouse, request)
         return Connection.of(page, Event.of)
+
+
+def _integer(text: str) -> Any:
+    """A whole number; one beyond every fraction stays text like it."""
+    return int(text) if len(text) <= _DIGITS else text
 
 
 def _number(text: str) -> Any:

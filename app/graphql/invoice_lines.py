@@ -120,7 +120,7 @@ def _facts(row: Row) -> dict[str, Any]:
         "price_id": _id(row.price_id),
         "meter_id": _id(row.meter_id),
         "description": row.description,
-        "group": [DimensionValue(name=name, value=v or None) for name, v in row.group.items()],
+        "group": [DimensionValue(name=name, value=v) for name, v in row.group.items()],
         "quantity": row.quantity,
         "amount": Money(amount=row.amount, currency=row.currency),
         "service_start": row.service.start,

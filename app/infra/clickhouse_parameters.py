@@ -18,6 +18,11 @@ Parameter = Scalar | Sequence["Parameter"]
 # Servers and proxies bound the length of an address; what is longer is asked in several queries.
 MAX_BYTES = 48_000
 
+# The server's instants. One beyond them is compared as the end it lies beyond: nothing that is
+# stored lies there, so that every comparison comes out the same.
+FIRST = datetime(1900, 1, 1, tzinfo=UTC)
+LAST = datetime(2299, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+
 _ESCAPES = {
     ord("\\"): "\\\\",
     ord("\t"): "\\t",
@@ -47,7 +52,7 @@ class Places:
 
 
 def encode(value: Parameter) -> str:
-    """`value` as the text of a parameter; instants to the microsecond.
+    """`value` as the text of a parameter; instants to the microsecond, from `FIRST` to `LAST`.
 
     Raises: Invalid (text that is not Unicode).
     """
@@ -96,7 +101,8 @@ def _plain(value: Scalar) -> str:
     if isinstance(value, datetime):
         if value.utcoffset() is None:
             raise ValueError(f"an instant needs its zone: {value!r}")
-        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+        within = min(max(value, FIRST), LAST).astimezone(UTC)
+        return within.isoformat(" ", "microseconds").removesuffix("+00:00")
     if isinstance(value, Decimal):
         return plain(value)
     return str(value)

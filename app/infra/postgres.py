@@ -14,11 +14,12 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import asyncpg
 from tortoise import Tortoise, connections
 from tortoise.backends.base.client import TransactionalDBClient
+from tortoise.context import TortoiseContext
 from tortoise.exceptions import DBConnectionError
 from tortoise.transactions import in_transaction
 
 from app.config import Postgres
-from app.kernel.errors import Unavailable
+from app.kernel.errors import Invalid, Unavailable
 from app.kernel.scope import Scope
 
 MODELS = [
@@ -48,6 +49,8 @@ _AWAY = (
     DBConnectionError,
 )
 _ABOVE_THE_WALLS = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"
+# What the server says of U+0000: in a text, and escaped in JSON.
+_NO_TEXT = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)
 _SAFE = re.compile(r"[A-Za-z0-9_]*")
 
 
@@ -83,13 +86,12 @@ def tortoise_config(settings: Postgres, *, owner: bool = False) -> dict[str, Any
 @asynccontextmanager
 async def postgres(settings: Postgres, *, owner: bool = False) -> AsyncIterator[None]:
     """Open the pool for as long as the block lasts. Raises: Unavailable."""
-    await Tortoise.init(config=tortoise_config(settings, owner=owner))
-    try:
+    # A context of its own, so that a pool opened inside another's block leaves that one alone.
+    async with TortoiseContext():
+        await Tortoise.init(config=tortoise_config(settings, owner=owner))
         if not owner:
             await _require_walls()
         yield
-    finally:
-        await Tortoise.close_connections()
 
 
 async def _require_walls() -> None:
@@ -169,9 +171,14 @@ async def _transaction(sight: _Sight) -> AsyncIterator[asyncpg.Connection]:
 
 @asynccontextmanager
 async def _answering() -> AsyncIterator[None]:
-    """Tell a server that is away, or goes away, from one that refuses a statement."""
+    """Tell a server that is away, or goes away, from one that refuses a statement.
+
+    Raises: Unavailable; Invalid (INVALID_TEXT) for a text that no table can hold.
+    """
     try:
         yield
+    except _NO_TEXT as error:
+        raise Invalid("a text must not hold U+0000", code="INVALID_TEXT") from error
     except _AWAY as error:
         raise Unavailable("PostgreSQL", str(error) or type(error).__name__) from error
     except asyncpg.InterfaceError as error:

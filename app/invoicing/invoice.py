@@ -98,7 +98,8 @@ class InvoiceLine:
 
     `amount` is rounded to the minor unit, once. `price` is the price as it was, content and
     id; `explanation` is the tree that evaluates to `amount` (see explanation.py).
-    `group` names the property values that a usage line stands for; {} where it is not grouped.
+    `group` names the property values that a usage line stands for, None for events that had
+    none; {} where it is not grouped.
     """
 
     id: str
@@ -109,7 +110,7 @@ class InvoiceLine:
     price_id: str | None
     meter_id: str | None
     description: str
-    group: Mapping[str, str]
+    group: Mapping[str, str | None]
     quantity: Decimal
     amount: Decimal
     currency: str

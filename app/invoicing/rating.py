@@ -57,7 +57,7 @@ class RatedLine:
     price_id: str
     meter_id: str | None
     description: str
-    group: Mapping[str, str]
+    group: Mapping[str, str | None]
     quantity: Decimal
     amount: Decimal
     currency: str
@@ -131,7 +131,7 @@ def _line(
         price_id=price.id,
         meter_id=price.meter_id,
         description=price.display_name,
-        group={} if price.group_by is None else {price.group_by: group or ""},
+        group={} if price.group_by is None else {price.group_by: group},
         quantity=quantity,
         amount=EXACT.create_decimal(tree.result),
         currency=price.currency,

@@ -1,7 +1,6 @@
 """Between the dataclasses and the rows of the tables."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -135,10 +134,6 @@ def line_values(scope: Scope, line: InvoiceLine, at: datetime) -> dict[str, Any]
         "price": line.price,
         "explanation": line.explanation,
     }
-
-
-def party_values(party: Party) -> dict[str, Any]:
-    return asdict(party)
 
 
 async def insert(connection: asyncpg.Connection, table: str, rows: Iterable[Values]) -> None:

@@ -19,7 +19,9 @@ from msgspec import Meta, Raw, Struct
 from app.config import Ingest
 from app.kernel.errors import Invalid
 from app.metering.event_faults import CONTROL, MAX_LENGTH, Fault, name_faults
+from app.metering.event_keys import repeated_keys
 from app.metering.event_properties import MAX_DEPTH, has_repeated_key
+from app.tenants.settings import EventSettings
 
 _Text = Annotated[str, Meta(min_length=1, max_length=MAX_LENGTH)]
 _Note = Annotated[str, Meta(max_length=MAX_LENGTH)]
@@ -54,12 +56,20 @@ class Limits:
     oldest: datetime
 
     @classmethod
-    def of(cls, settings: Ingest, *, at: datetime) -> "Limits":
+    def of(
+        cls, settings: Ingest, environment: EventSettings | None = None, *, at: datetime
+    ) -> "Limits":
+        """The installation's, with the window of the environment where it has one of its own."""
+        own = environment or EventSettings()
+        ahead = own.max_future_seconds
+        oldest = datetime.fromisoformat(settings.oldest_timestamp).astimezone(UTC)
+        if own.max_past_days is not None:
+            oldest = max(oldest, at - timedelta(days=own.max_past_days))
         return cls(
             max_events=settings.max_events,
             max_properties_bytes=settings.max_event_bytes,
-            latest=at + timedelta(seconds=settings.max_future_seconds),
-            oldest=datetime.fromisoformat(settings.oldest_timestamp).astimezone(UTC),
+            latest=at + timedelta(seconds=settings.max_future_seconds if ahead is None else ahead),
+            oldest=oldest,
         )
 
 
@@ -79,6 +89,9 @@ class _LooseBulk(Struct, forbid_unknown_fields=True):
     events: list[Raw]
 
 
+# What `properties` is where an event has none; the same object each time.
+_ABSENT = SubmittedEvent.__struct_defaults__[-1]
+
 _bulk = msgspec.json.Decoder(_Bulk)
 _loose_bulk = msgspec.json.Decoder(_LooseBulk)
 _event = msgspec.json.Decoder(SubmittedEvent)
@@ -90,7 +103,7 @@ def decode_bulk(body: bytes, limits: Limits) -> Decoded:
     """The events of `{"events": [...]}`.
 
     Raises: Invalid for the request as a whole: MALFORMED_JSON, INVALID_EVENTS, UNKNOWN_FIELD,
-    NO_EVENTS, TOO_MANY_EVENTS.
+    DUPLICATE_KEY, NO_EVENTS, TOO_MANY_EVENTS.
     """
     _require_unicode(body)
     try:
@@ -98,9 +111,13 @@ def decode_bulk(body: bytes, limits: Limits) -> Decoded:
     except (msgspec.DecodeError, RecursionError, UnicodeError):
         return _one_by_one(_raw_events(body), limits)
     _require_count(len(events), limits)
-    if _faultless(body, events, limits):
+    faultless = _faultless(body, events, limits)
+    if faultless and _quotes(body, events) == 2:  # those of the key events
         return Decoded(events, [])
-    return _one_by_one(_raw_events(body), limits)
+    raws = _raw_events(body)
+    if faultless and not any(map(repeated_keys, map(bytes, raws))):
+        return Decoded(events, [])
+    return _one_by_one(raws, limits)
 
 
 def decode_one(body: bytes, limits: Limits) -> Decoded:
@@ -110,7 +127,8 @@ def decode_one(body: bytes, limits: Limits) -> Decoded:
         event = _event.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeError):
         return _one_by_one([_whole(body)], limits)
-    if _faultless(body, [event], limits):
+    # Telling its keys apart is quick enough for one event.
+    if _faultless(body, [event], limits) and not repeated_keys(body):
         return Decoded([event], [])
     return _one_by_one([_whole(body)], limits)
 
@@ -132,6 +150,23 @@ def _faultless(body: bytes, events: Sequence[SubmittedEvent], limits: Limits) ->
         if CONTROL.search("".join([*names, *texts])):
             return False
     return _properties_faultless([bytes(event.properties) for event in events], limits)
+
+
+def _quotes(body: bytes, events: Sequence[SubmittedEvent]) -> int:
+    """How many quotes the body has besides those that the events and their keys need.
+
+    A key that was said twice adds two or more, as does one whose value is null. Nothing in a
+    text takes quotes away, so that none too many means that no key was repeated.
+    """
+    properties = [event.properties for event in events]
+    absent = sum([one is _ABSENT for one in properties])
+    inside = b"".join(map(bytes, properties)).count(b'"')
+    texts = 2 * len(events)
+    texts += sum([event.event_id is not None for event in events])
+    texts += sum([event.timestamp is not None for event in events])
+    texts += sum([event.source is not None for event in events])
+    texts += sum([event.customer_id is not None for event in events])
+    return body.count(b'"') - inside - 4 * texts - 2 * (len(events) - absent)
 
 
 def _properties_faultless(raws: list[bytes], limits: Limits) -> bool:
@@ -175,7 +210,7 @@ def _one_by_one(raws: Sequence[Raw], limits: Limits) -> Decoded:
 def _raw_events(body: bytes) -> list[Raw]:
     whole = _whole(body)
     try:
-        return _loose_bulk.decode(whole).events
+        raws = _loose_bulk.decode(whole).events
     except msgspec.ValidationError as error:
         said = str(error)
         if "unknown field" in said:
@@ -190,6 +225,14 @@ def _raw_events(body: bytes) -> list[Raw]:
             field="events",
             code="INVALID_EVENTS",
         ) from None
+    # The request has no other key, so that all quotes but two belong to the events.
+    if body.count(b'"') - sum(bytes(raw).count(b'"') for raw in raws) != 2:
+        raise Invalid(
+            "the key 'events' occurs twice in the request; send all events in one list",
+            field="events",
+            code="DUPLICATE_KEY",
+        )
+    return raws
 
 
 def _whole(body: bytes) -> Raw:

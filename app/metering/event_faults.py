@@ -8,6 +8,7 @@ from datetime import datetime
 import msgspec
 from msgspec import Raw
 
+from app.metering.event_keys import repeated_keys
 from app.metering.event_properties import PropertiesFault, require_object
 
 MAX_LENGTH = 255
@@ -70,6 +71,10 @@ def name_faults(
         (name, "UNKNOWN_FIELD", f"{name} is not a field of an event; those are {known}")
         for name in fields
         if name not in _FIELDS
+    ]
+    found += [
+        (name, "DUPLICATE_KEY", f"the key {name!r} occurs twice in one event")
+        for name in repeated_keys(bytes(raw))
     ]
     for name, rule in _TEXTS.items():
         found += [(name, *wrong) for wrong in _wrong_text(fields.get(name), name, rule)]

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import msgspec
 import structlog
 from rich.console import Console
 from rich.table import Table
 
 from app.config import Settings
+from app.embedded.directory import ApiAddress
 from app.embedded.errors import StackError
+from app.embedded.located import api_url, with_api
 from app.embedded.stack import Stack, running_stack
 from app.embedded.supervised import Progress
 from app.infra.kafka import ensure_topics
@@ -89,8 +90,10 @@ async def local_stack(
         await migrate(stack.settings)
         await ensure_topics(stack.settings)
         tell("migrations", "ready")
-        complete = _with_address(stack)
+        address = _address(stack)
+        complete = with_api(stack.settings, address)
         if services:
+            stack.directory.record_api(address)  # for commands beside it
             await _start_services(stack, complete)
         yield Local(stack, complete, _urls(complete))
 
@@ -125,16 +128,14 @@ async def _start_services(stack: Stack, settings: Settings) -> None:
         raise failures.exceptions[0] from None
 
 
-def _with_address(stack: Stack) -> Settings:
-    """The settings of the services: port 0 becomes a port, and links have somewhere to point."""
-    replace, server = msgspec.structs.replace, stack.settings.server
-    server = replace(server, port=server.port or stack.directory.port("api"))
-    url = server.public_url or f"http://{_reachable(server.host)}:{server.port}"
-    return replace(stack.settings, server=replace(server, public_url=url))
+def _address(stack: Stack) -> ApiAddress:
+    """Where the API is to listen: port 0 becomes a port."""
+    server = stack.settings.server
+    return ApiAddress(server.host, server.port or stack.directory.port("api"))
 
 
 def _urls(settings: Settings) -> dict[str, str]:
-    base = f"http://{_reachable(settings.server.host)}:{settings.server.port}"
+    base = api_url(settings.server)
     urls = {"GraphQL": f"{base}/graphql", "Events": f"{base}/v1/events"}
     if settings.temporal.ui_url:
         urls["Temporal"] = settings.temporal.ui_url
@@ -153,11 +154,6 @@ def _require_free(settings: Settings) -> None:
                 f"the API cannot listen on {server.host} port {server.port} ({error.strerror}): "
                 "choose another port with --port"
             ) from None
-
-
-def _reachable(host: str) -> str:
-    everywhere = host in ("", "0.0.0.0", "::")  # noqa: S104 - to compare, not to listen
-    return "127.0.0.1" if everywhere else f"[{host}]" if ":" in host else host
 
 
 def _shown_on(console: Console) -> Progress:

@@ -9,6 +9,8 @@ from starlette.routing import Route
 
 from app.infra.telemetry import request_id
 from app.invoicing import actions, reads
+from app.kernel.errors import NotFound
+from app.kernel.ids import is_id
 from app.runtime import Runtime
 from app.tenants.authentication import Authenticator, Caller, authenticate, credentials_of
 
@@ -47,7 +49,10 @@ class DownloadDoor:
     async def invoice_pdf(self, request: Request, caller: Caller) -> Response:
         """200 with the document, named after the invoice's number, or its id without one."""
         scope = caller.environment_scope
-        invoice = await reads.get(scope, request.path_params["id"])
+        invoice_id = request.path_params["id"]
+        if not is_id(invoice_id, "inv"):
+            raise NotFound("invoice", invoice_id, field="id")
+        invoice = await reads.get(scope, invoice_id)
         body = await actions.pdf(scope, invoice.id, self._runtime.storage)
         name = f"{invoice.number or invoice.id}.pdf".replace("/", "-")
         headers = {

@@ -93,7 +93,7 @@ class EventDoor:
     async def submit_one(self, request: Request, caller: Caller) -> Response:
         """202 with the event's id once it is acknowledged."""
         scope = caller.environment_scope
-        found = decode_one(await self._body(request), self._limits(scope))
+        found = decode_one(await self._body(request), self._limits(caller))
         if found.faults:
             return _refused(found.faults)
         if (wait := self._too_fast(scope, 1)) is not None:
@@ -106,7 +106,7 @@ class EventDoor:
     async def submit_many(self, request: Request, caller: Caller) -> Response:
         """202 with how many were accepted; with `partial=true` also which were not, and why."""
         scope, partial = caller.environment_scope, _is_partial(request)
-        found = decode_bulk(await self._body(request), self._limits(scope))
+        found = decode_bulk(await self._body(request), self._limits(caller))
         if found.faults and not (partial and found.events):
             return _refused(found.faults)
         if (wait := self._too_fast(scope, len(found.events))) is not None:
@@ -125,8 +125,10 @@ class EventDoor:
     async def _body(self, request: Request) -> bytes:
         return await read_body(request, self._runtime.settings.server.max_body_bytes)
 
-    def _limits(self, scope: Scope) -> Limits:
-        return Limits.of(self._runtime.settings.ingest, at=self._runtime.clock.now(scope))
+    def _limits(self, caller: Caller) -> Limits:
+        own = caller.environment.settings.events if caller.environment else None
+        at = self._runtime.clock.now(caller.environment_scope)
+        return Limits.of(self._runtime.settings.ingest, own, at=at)
 
     async def _ingest(self, scope: Scope, found: Decoded) -> Accepted:
         runtime = self._runtime

@@ -36,12 +36,9 @@ class InvoiceSettings(Section, frozen=True):
 
 
 class EventSettings(Section, frozen=True):
-    """Which events are taken, and what happens to one whose period is already closed."""
+    """Which events are taken: the window around now outside which they are refused."""
 
-    late_policy: Literal["adjust_next_invoice", "regenerate_draft", "issue_note"] = (
-        "adjust_next_invoice"
-    )
-    # The window around now outside which events are refused; None: the installation's.
+    # None: the installation's.
     max_past_days: Annotated[int, Meta(ge=1, le=36_500)] | None = None
     max_future_seconds: Annotated[int, Meta(ge=0, le=2_592_000)] | None = None
 

@@ -41,6 +41,14 @@ class Services:
         await self._modes[name].kill()
         await self._start(name)
 
+    async def stop(self) -> list[int]:
+        """SIGTERM to all that were started; their exit codes.
+
+        A consumer that is killed instead stays a member of its group for a while, and the next
+        one of the same group gets nothing to read until then.
+        """
+        return list(await asyncio.gather(*(mode.terminate() for mode in self._modes.values())))
+
     async def _start(self, name: str) -> None:
         self._modes[name] = await self._processes.start_mode(
             name, port=self._ports[name], environ=self._environ

@@ -69,6 +69,7 @@ async def place(
             ]
             ids = await _few_things(caller, "") | await _few_things(stranger, "foreign ")
             yield Place(services.url, caller, ids, topics)
+        await services.stop()
     finally:
         await processes.close()
 

@@ -80,6 +80,7 @@ async def url(topics: Settings, tmp_path_factory: Any) -> AsyncIterator[str]:
     try:
         await services.start()
         yield services.url
+        await services.stop()
     finally:
         await processes.close()
 

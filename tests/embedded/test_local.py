@@ -84,6 +84,8 @@ async def test_everything_runs_restarts_stops_and_is_found_again():
         modes["api"].wait()
         await until_ready(port)
         settings = beside(Settings(), directory)
+        assert settings.server.port == port
+        assert settings.server.public_url == f"http://127.0.0.1:{port}"
         await in_postgres(settings, "CREATE TABLE mark AS SELECT 7 AS n")
         started = psutil.Process(first.pid).children(recursive=True)
         await interrupt(first)
@@ -93,6 +95,7 @@ async def test_everything_runs_restarts_stops_and_is_found_again():
         exports = await until_it_says(second.stdout, "TARIFF_TEMPORAL_UI_URL")
         assert f"export TARIFF_POSTGRES_URL='{settings.postgres.url}'" in exports
         assert await in_postgres(settings, "SELECT n FROM mark") == 7
+        assert beside(Settings(), directory).server == Settings().server  # it has no API
         await interrupt(second)
 
 

@@ -196,17 +196,17 @@ async def test_environments_from_creation_to_restoration(ask: Any, owner: Caller
 
 async def test_settings_change_by_what_is_named(ask: Any, owner: Caller) -> None:
     shape = """... on EnvironmentSettings { invoice { numberPrefix numberDate dueDays }
-               events { latePolicy maxPastDays } }"""
+               events { maxPastDays } }"""
     changes = {
         "invoice": {"numberPrefix": "ACME", "numberDate": "YEAR", "dueDays": 14},
-        "events": {"latePolicy": "ISSUE_NOTE", "maxPastDays": 90},
+        "events": {"maxPastDays": 90},
     }
     after = await do(ask, owner, "settingsUpdate", shape, **changes)
     assert after == changes
     after = await do(ask, owner, "settingsUpdate", shape, invoice={"dueDays": None}, events=None)
     assert after == {
         "invoice": {"numberPrefix": "ACME", "numberDate": "YEAR", "dueDays": 30},
-        "events": {"latePolicy": "ADJUST_NEXT_INVOICE", "maxPastDays": None},
+        "events": {"maxPastDays": None},
     }
     query = "{ settings { invoice { numberPrefix dueDays } } }"
     found = field_of(await ask(query, caller=owner))

@@ -57,10 +57,11 @@ def test_a_grouped_price_makes_a_line_per_group_each_through_its_own_tiers():
     sold = price(Graduated(TIERS), group_by="origin")
     lines = rated(
         sold, Counted(Decimal(2000), 3, "LGA"), Counted(Decimal(10), 1, "EWR"),
-        Counted(Decimal(1), 1, None),
+        Counted(Decimal(1), 1, None), Counted(Decimal(2), 1, ""),
     )  # fmt: skip
     assert [(line.group, line.amount) for line in lines] == [
-        ({"origin": ""}, Decimal("1.25")),
+        ({"origin": None}, Decimal("1.25")),
+        ({"origin": ""}, Decimal("2.50")),
         ({"origin": "EWR"}, Decimal("12.50")),
         ({"origin": "LGA"}, Decimal("2100.00")),
     ]

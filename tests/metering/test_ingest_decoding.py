@@ -18,6 +18,7 @@ from app.metering.event_properties import depth, has_repeated_key
 from app.metering.ingest import envelopes, milliseconds
 from app.metering.ingest_rate import IngestRate
 from app.metering.storage import read_envelope
+from app.tenants.settings import EventSettings
 from tests.metering.streams import AT, event
 
 LIMITS = Limits.of(Ingest(), at=AT)
@@ -220,3 +221,44 @@ def test_the_rate_of_an_environment_is_paid_back(per_second):
     assert rate.take(one, 1, 100.0) == 2.0
     assert rate.take(one, 1, 101.0) == 1.0
     assert rate.take(one, 1, 102.2) == 0
+
+
+def test_an_environment_may_narrow_or_widen_the_window_of_timestamps() -> None:
+    at = datetime(2026, 1, 31, tzinfo=UTC)
+    usual = Limits.of(Ingest(), at=at)
+    own = Limits.of(Ingest(), EventSettings(max_past_days=30, max_future_seconds=0), at=at)
+    assert (own.oldest, own.latest) == (datetime(2026, 1, 1, tzinfo=UTC), at)
+    assert usual.oldest == datetime(2000, 1, 1, tzinfo=UTC)
+    assert usual.latest == at + timedelta(seconds=3600)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (b'{"event_name":"x","event_name":"y","external_customer_id":"c"}', "event_name"),
+        (b'{"event_name":"x","external_customer_id":"c","source":null,"source":"s"}', "source"),
+        (b'{"event_name":"x","external_customer_id":"c","event\\u005fname":"y"}', "event_name"),
+    ],
+)
+def test_a_key_said_twice_is_refused_alone_and_in_bulk(body: bytes, field: str) -> None:
+    one = decode_one(body, LIMITS)
+    many = decode_bulk(b'{"events":[' + body + b"]}", LIMITS)
+    for found in (one, many):
+        assert found.events == []
+        assert [(f.field, f.code) for f in found.faults] == [(field, "DUPLICATE_KEY")]
+
+
+def test_a_list_of_events_said_twice_is_refused() -> None:
+    event_text = b'{"event_name":"x","external_customer_id":"c"}'
+    with pytest.raises(Invalid) as refused:
+        decode_bulk(b'{"events":[' + event_text + b'],"events":[' + event_text + b"]}", LIMITS)
+    assert refused.value.code == "DUPLICATE_KEY"
+
+
+def test_texts_that_look_like_keys_are_no_repetition() -> None:
+    body = (
+        b'{"event_name":"\\"event_name\\":","external_customer_id":"c",'
+        b'"properties":{"event_name":"x","a":"\\"properties\\":{"}}'
+    )
+    assert decode_one(body, LIMITS).faults == []
+    assert decode_bulk(b'{"events":[' + body + b"]}", LIMITS).faults == []

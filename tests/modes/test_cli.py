@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import re
 import subprocess
 import sys
@@ -94,6 +95,28 @@ def test_a_command_line_that_is_not_understood_exits_with_2(
     out, err = capsys.readouterr()
     assert out == ""
     assert said in err
+
+
+def test_the_data_of_a_demo_is_said_to_be_temporary() -> None:
+    said = " ".join(EVERY["tariff demo"].format_help().split())
+    assert "(default: a temporary directory that is removed when the demo ends)" in said
+
+
+def test_an_interrupt_during_the_imports_ends_the_program_quietly(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, signal, sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'app.config': os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "app", "schema"],
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}:."},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,9 +9,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from app.cli.events import sender
+from app.cli.events.files import JsonReader
 from app.infra.kafka import open_producer
 from tests.graphql.server import served
 from tests.metering.streams import event, own_topics
+from tests.processes import free_port
 from tests.rest.event_server import Door, opened
 
 
@@ -154,6 +157,25 @@ async def test_a_server_that_is_away_for_a_while_is_waited_for(door, tmp_path):
     code, said = await load(door, file, app=returning)
     assert (code, said.split(" in ")[0]) == (0, "20 events accepted")
     assert len(await door.sent()) == 20
+
+
+async def test_it_is_said_once_where_no_server_answers_and_why(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(sender, "_GIVE_UP_SECONDS", 1.5)
+    url = f"http://127.0.0.1:{free_port()}"
+    batch = next(JsonReader(written(tmp_path / "e", [event(1), event(2)])).batches(2))
+    with pytest.raises(sender.SendingFailed) as failed:
+        async with sender.Sender.open(url, "key", partial=False) as opened_sender:
+            await opened_sender.send(batch)
+    assert str(failed.value) == f"lines 1 to 2: no server answers at {url}: Connection refused"
+    said = f"no server answers at {url} (Connection refused); trying again\n"
+    assert capsys.readouterr().err == said
+
+
+async def test_what_is_no_address_is_refused_at_once(tmp_path):
+    batch = next(JsonReader(written(tmp_path / "e", [event(1)])).batches(1))
+    with pytest.raises(sender.SendingFailed, match="expected http://HOST:PORT"):
+        async with sender.Sender.open("localhost:8080", "key", partial=False) as opened_sender:
+            await opened_sender.send(batch)
 
 
 WRONG = [

@@ -216,11 +216,11 @@ async def test_settings_are_defaults_until_changed_and_null_puts_them_back(datab
     assert await environment_reads.settings(scope) == EnvironmentSettings()
     patch = {"invoice": {"number_prefix": "ACME", "due_days": 14}}
     await environments.update_settings(scope, patch, by=SYSTEM, at=at)
-    patch = {"invoice": {"due_days": None}, "events": {"late_policy": "issue_note"}}
+    patch = {"invoice": {"due_days": None}, "events": {"max_past_days": 90}}
     after = await environments.update_settings(scope, patch, by=SYSTEM, at=at)
     assert after == await environment_reads.settings(scope)
     assert (after.invoice.number_prefix, after.invoice.due_days) == ("ACME", 30)
-    assert after.events.late_policy == "issue_note"
+    assert after.events.max_past_days == 90
     after = await environments.update_settings(scope, {"invoice": None}, by=SYSTEM, at=at)
     assert after.invoice == EnvironmentSettings().invoice
     other = await environment_reads.settings(make.development(made))

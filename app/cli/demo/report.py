@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from app.cli.demo.check import BilledInvoice
-from app.cli.demo.scenario import Scenario, Usage
+from app.cli.demo.scenario import MeterSpec, Scenario, Usage
 
 _MOST_DIFFERENCES = 20
 _NAME_WIDTH, _AMOUNT_WIDTH = 18, 15  # of a column, its frame included
@@ -28,31 +29,47 @@ def progress(console: Console) -> Progress:
 def tables(
     console: Console, scenario: Scenario, usage: Usage, billed: Sequence[BilledInvoice]
 ) -> None:
-    """What every customer used and owes; then its amounts month by month, as many as fit."""
+    """What every customer owes, month by month, as many as fit; then what it used and owes."""
     amounts = {(invoice.customer, invoice.month): invoice.total for invoice in billed}
-    _usage_table(console, scenario, usage, amounts)
     fit = max(1, (console.width - _NAME_WIDTH) // _AMOUNT_WIDTH)
     for start in range(0, len(scenario.months), fit):
         _months_table(console, scenario, scenario.months[start : start + fit], amounts)
+    _usage_table(console, scenario, usage, amounts)
 
 
 def _usage_table(
     console: Console, scenario: Scenario, usage: Usage, amounts: Mapping[tuple[str, str], Decimal]
 ) -> None:
-    meters = [meter for meter in scenario.meters if meter.aggregation != "COUNT_UNIQUE"]
-    shown = Table(title=f"{scenario.seller}: usage and amounts over all months")
+    """A row per customer and month, with every meter."""
+    title = f"{scenario.seller}: usage and amounts, {scenario.currency}"
+    shown = Table(title=title, box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
     shown.add_column("Customer", no_wrap=True)
-    for meter in meters:
-        shown.add_column(meter.name, justify="right")
-    shown.add_column(scenario.currency, justify="right", style="bold")
+    shown.add_column("Month", no_wrap=True)
+    totals = [_over_all(scenario, usage, meter) for meter in scenario.meters]
+    for meter, total in zip(scenario.meters, totals, strict=True):
+        shown.add_column(meter.name, justify="right", min_width=len(total))
+    shown.add_column("Amount", justify="right", style="bold", no_wrap=True)
     for customer in scenario.customers:
         name = customer.external_id
-        used = [_over(scenario, usage, name, meter.key) for meter in meters]
-        owed = sum(amounts.get((name, month), _NOTHING) for month in scenario.months)
-        shown.add_row(name, *(f"{quantity:,}" for quantity in used), f"{owed:,.2f}")
-    shown.add_section()
-    shown.add_row("All", *([""] * len(meters)), f"{sum(amounts.values()):,.2f}")
+        for month in scenario.months:
+            used = [usage.get((name, month, m.key, None), _NOTHING) for m in scenario.meters]
+            owed = amounts.get((name, month), _NOTHING)
+            shown.add_row(name, month, *(f"{quantity:,}" for quantity in used), f"{owed:,.2f}")
+        shown.add_section()
+    shown.add_row("All", "", *totals, f"{sum(amounts.values()):,.2f}")
     console.print(shown)
+
+
+def _over_all(scenario: Scenario, usage: Usage, meter: MeterSpec) -> str:
+    """The sum over customers and months; of distinct things there is none."""
+    if meter.aggregation == "COUNT_UNIQUE":
+        return ""
+    found = (
+        usage.get((customer.external_id, month, meter.key, None), _NOTHING)
+        for customer in scenario.customers
+        for month in scenario.months
+    )
+    return f"{sum(found, _NOTHING):,}"
 
 
 def _months_table(
@@ -73,13 +90,6 @@ def _months_table(
     totals = [sum(amounts.get((name, month), _NOTHING) for name in names) for month in months]
     shown.add_row("All", *(f"{amount:,.2f}" for amount in totals))
     console.print(shown)
-
-
-def _over(scenario: Scenario, usage: Usage, customer: str, meter: str) -> Decimal:
-    return sum(
-        (usage.get((customer, month, meter, None), _NOTHING) for month in scenario.months),
-        _NOTHING,
-    )
 
 
 def verdict(console: Console, invoices: int, differences: Sequence[str]) -> None:

@@ -13,17 +13,17 @@ from app.cli.events.loading import Outcome, load
 from app.cli.events.progress import progress
 from app.cli.events.sender import Sender, SendingFailed
 from app.cli.settings import command_settings
-from app.config import Settings
+from app.embedded.located import api_url
 
 DONE, FAILED, MISUSED = 0, 1, 2
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what `arguments.verb` says; the exit code."""
-    settings = command_settings(arguments)
+    url = _url(arguments)
     try:
         journal = Journal.of(arguments.file)
-        outcome = asyncio.run(_load(settings, arguments, journal))
+        outcome = asyncio.run(_load(url, arguments, journal))
     except FileError as error:
         _tell(f"tariff: {error}")
         return MISUSED
@@ -36,9 +36,13 @@ def run(arguments: argparse.Namespace) -> int:
     return FAILED if outcome.rejected else DONE
 
 
-async def _load(settings: Settings, arguments: argparse.Namespace, journal: Journal) -> Outcome:
-    server = settings.server
-    url = arguments.url or f"http://{server.host}:{server.port}"
+def _url(arguments: argparse.Namespace) -> str:
+    """Where the events go. One that is given needs no settings, and no stack to be chosen."""
+    given: str | None = arguments.url
+    return given or api_url(command_settings(arguments).server)
+
+
+async def _load(url: str, arguments: argparse.Namespace, journal: Journal) -> Outcome:
     reader = reader_of(arguments.file, columns=arguments.map, constants=arguments.set)
     with progress(arguments.file) as shown:
         async with Sender.open(url, arguments.key, partial=arguments.skip_faulty) as sender:

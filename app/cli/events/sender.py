@@ -1,7 +1,9 @@
 """Sends batches, and sends them again for as long as the server is away."""
 
 import asyncio
+import os
 import random
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -11,10 +13,13 @@ from msgspec import Struct
 
 from app.cli.events.files import Batch
 
-# Answers that ask to come back later.
-_LATER = frozenset({429, 502, 503, 504})
+# In place of a status: no server answered.
+_NO_ANSWER = 0
+# What asks to come back later.
+_LATER = frozenset({_NO_ANSWER, 429, 502, 503, 504})
 _GIVE_UP_SECONDS = 300.0
 _MOST_BETWEEN_SECONDS = 30.0
+_BETWEEN_NOTICES_SECONDS = 10.0
 _TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10)
 
 
@@ -42,7 +47,8 @@ class Sender:
 
     def __init__(self, session: aiohttp.ClientSession, url: str, *, partial: bool) -> None:
         self._session = session
-        self._url = f"{url.rstrip('/')}/v1/events/bulk"
+        self._server = url.rstrip("/")
+        self._quiet_until = 0.0  # on the loop's clock; all batches share the notices
         self._params = {"partial": "true"} if partial else {}
         self._partial = partial
 
@@ -62,23 +68,34 @@ class Sender:
         give_up, attempt = loop.time() + _GIVE_UP_SECONDS, 0
         while True:
             attempt += 1
-            try:
-                status, answer, wait = await self._post(batch.body())
-            except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                status, answer, wait = 503, _Answer(message=str(error) or "no answer"), 0.0
+            status, answer, wait = await self._tried(batch.body())
             if status == 202:
                 return answer.rejected
             if status == 400 and self._partial and answer.errors:
                 return answer.errors  # not one event of the batch is right
             if status not in _LATER:
-                raise SendingFailed(_said(batch, status, answer))
+                raise SendingFailed(self._said(batch, status, answer))
             wait = max(wait, min(_MOST_BETWEEN_SECONDS, 0.25 * 2.0**attempt) * _jitter())
             if loop.time() + wait > give_up:
-                raise SendingFailed(_said(batch, status, answer))
+                raise SendingFailed(self._said(batch, status, answer))
+            if status == _NO_ANSWER:
+                self._tell_waiting(answer.message, loop.time())
             await asyncio.sleep(wait)
 
+    async def _tried(self, body: bytes) -> tuple[int, _Answer, float]:
+        """The answer to one request, or `_NO_ANSWER` and why there is none."""
+        try:
+            return await self._post(body)
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
+            raise SendingFailed(
+                f"{self._server} is no address of an API: expected http://HOST:PORT"
+            ) from None
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            return _NO_ANSWER, _Answer(message=_reason(error)), 0.0
+
     async def _post(self, body: bytes) -> tuple[int, _Answer, float]:
-        async with self._session.post(self._url, data=body, params=self._params) as response:
+        url = f"{self._server}/v1/events/bulk"
+        async with self._session.post(url, data=body, params=self._params) as response:
             text = await response.read()
             after = response.headers.get("retry-after", "")
             try:
@@ -87,13 +104,29 @@ class Sender:
                 answer = _Answer(message=text[:200].decode(errors="replace"))
             return response.status, answer, float(after) if after.isdecimal() else 0.0
 
+    def _tell_waiting(self, reason: str, now: float) -> None:
+        if now < self._quiet_until:
+            return
+        self._quiet_until = now + _BETWEEN_NOTICES_SECONDS
+        sys.stderr.write(f"no server answers at {self._server} ({reason}); trying again\n")
 
-def _said(batch: Batch, status: int, answer: _Answer) -> str:
-    if answer.errors:
-        first = answer.errors[0]
-        return f"line {batch.lines[first.index]}: {first.message} ({first.code})"
-    lines = f"lines {batch.lines[0]} to {batch.lines[-1]}"
-    return f"{lines}: the server answered {status} {answer.code}: {answer.message}"
+    def _said(self, batch: Batch, status: int, answer: _Answer) -> str:
+        if answer.errors:
+            first = answer.errors[0]
+            return f"line {batch.lines[first.index]}: {first.message} ({first.code})"
+        lines = f"lines {batch.lines[0]} to {batch.lines[-1]}"
+        if status == _NO_ANSWER:
+            return f"{lines}: no server answers at {self._server}: {answer.message}"
+        return f"{lines}: the server answered {status} {answer.code}: {answer.message}"
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    # Of failed connections only the number is plain; numbers below 0 are the resolver's.
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return str(error) or type(error).__name__
 
 
 def _jitter() -> float:

@@ -23,17 +23,6 @@ class InvoiceNumberDate(Enum):
     DAY = strawberry.enum_value("YYYYMMDD", description="20260131; a counter per day.")
 
 
-@strawberry.enum(description="What happens to an event whose period is already billed.")
-class LateEventPolicy(Enum):
-    ADJUST_NEXT_INVOICE = strawberry.enum_value(
-        "adjust_next_invoice", description="An adjustment line on the next invoice."
-    )
-    REGENERATE_DRAFT = strawberry.enum_value(
-        "regenerate_draft", description="The invoice is computed again while it is a draft."
-    )
-    ISSUE_NOTE = strawberry.enum_value("issue_note", description="A credit or debit note.")
-
-
 @strawberry.type(description="How invoices are numbered, when they are due, and who they are from.")
 class InvoiceSettings:
     number_prefix: str = strawberry.field(description="INV in INV-202601-00001.")
@@ -59,11 +48,8 @@ class InvoiceSettings:
     )
 
 
-@strawberry.type(description="Which events are taken, and what happens to late ones.")
+@strawberry.type(description="Which events are taken.")
 class EventSettings:
-    late_policy: LateEventPolicy = strawberry.field(
-        description="What happens to an event whose period is already billed."
-    )
     max_past_days: int | None = strawberry.field(
         description="How old an event may be; null: the installation's setting."
     )
@@ -95,7 +81,6 @@ class EnvironmentSettings:
                 seller_email=invoice.seller_email,
             ),
             events=EventSettings(
-                late_policy=LateEventPolicy(events.late_policy),
                 max_past_days=events.max_past_days,
                 max_future_seconds=events.max_future_seconds,
             ),
@@ -134,9 +119,6 @@ class InvoiceSettingsInput:
 
 @strawberry.input(description="Changes to event settings; null puts one back to its default.")
 class EventSettingsInput:
-    late_policy: strawberry.Maybe[LateEventPolicy | None] = strawberry.field(
-        description="What happens to an event whose period is already billed."
-    )
     max_past_days: strawberry.Maybe[int | None] = strawberry.field(description="1 to 36,500.")
     max_future_seconds: strawberry.Maybe[int | None] = strawberry.field(
         description="0 to 2,592,000."

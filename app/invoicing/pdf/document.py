@@ -149,10 +149,16 @@ def _sections(invoice: Invoice, lines: Sequence[InvoiceLine], zone: ZoneInfo) ->
             )
 
 
+def _shown(value: str | None) -> str:
+    if value is None:
+        return "(none)"
+    return value or "(empty)"
+
+
 def _line(line: InvoiceLine, zone: ZoneInfo) -> Line:
     found = rows(line.explanation)
     single = found[0] if len(found) == 1 and not found[0].flat_amount else None
-    group = ", ".join(f"{name} {value or '(none)'}" for name, value in line.group.items())
+    group = ", ".join(f"{name} {_shown(value)}" for name, value in line.group.items())
     share = next((row.share for row in found if row.share is not None), None)
     served = "" if share is None else f"{number(share)} % of a full period"
     return Line(
