@@ -65,6 +65,11 @@ def encode(value: Parameter) -> str:
     return _plain(value)
 
 
+def within(at: datetime) -> datetime:
+    """The instant in UTC, or the end of the server's instants that it lies beyond."""
+    return min(max(at, FIRST), LAST).astimezone(UTC)
+
+
 def encode_all(parameters: Mapping[str, Parameter]) -> dict[str, str]:
     """The parameters as the server wants them named."""
     return {f"param_{name}": encode(value) for name, value in parameters.items()}
@@ -101,8 +106,7 @@ def _plain(value: Scalar) -> str:
     if isinstance(value, datetime):
         if value.utcoffset() is None:
             raise ValueError(f"an instant needs its zone: {value!r}")
-        within = min(max(value, FIRST), LAST).astimezone(UTC)
-        return within.isoformat(" ", "microseconds").removesuffix("+00:00")
+        return within(value).isoformat(" ", "microseconds").removesuffix("+00:00")
     if isinstance(value, Decimal):
         return plain(value)
     return str(value)

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.infra.clickhouse_parameters import within
 from app.kernel.errors import Invalid, NotFound
 from app.kernel.listing import And, Condition, Or, Order, Page, PageRequest, Where
 from app.kernel.quantity import plain
@@ -150,7 +151,7 @@ class EventQueries:
 
 
 def _where(wanted: EventQuery, *, now: datetime) -> Where:
-    start = wanted.start_time or (wanted.end_time or now) - _WEEK
+    start = wanted.start_time or within(wanted.end_time or now) - _WEEK
     parts: list[Where] = [Condition("timestamp", "gte", start)]
     if wanted.end_time is not None:
         parts.append(Condition("timestamp", "lt", wanted.end_time))

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.customers import reads as customers
+from app.infra.clickhouse_parameters import within
 from app.kernel import checks
 from app.kernel.errors import Invalid, NotFound
 from app.kernel.period import Period
@@ -137,7 +138,7 @@ async def _customer(scope: Scope, wanted: _Question) -> str:
 
 def _period(wanted: _Question, *, now: datetime) -> Period:
     end = wanted.end_time or now
-    start = wanted.start_time or end - _WEEK
+    start = wanted.start_time or within(end) - _WEEK
     if end < start:
         raise Invalid(
             f"end_time {end.isoformat()} is before start_time {start.isoformat()}",

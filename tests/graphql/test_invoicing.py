@@ -275,6 +275,13 @@ async def test_a_pdf_is_downloaded_by_who_may_read_invoices(client, world):
     assert "DRAFT" in text_of(draft.content)
 
 
+@pytest.mark.parametrize("part", ["%00", "inv_%00", "cus_1", "%ED%A0%80"])
+async def test_an_id_that_is_none_is_a_document_not_found(client, world, part):
+    headers = await key(world, "invoice:read")
+    answer = await client.get(f"/v1/invoices/{part}/pdf", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (404, "NOT_FOUND")
+
+
 async def test_a_stranger_downloads_nothing(client, world):
     opening, _ = await billed(world)
     path = f"/v1/invoices/{opening.id}/pdf"

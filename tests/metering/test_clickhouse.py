@@ -409,3 +409,18 @@ async def test_many_at_once_do_not_mix_their_answers(clickhouse):
 
 async def test_ping_says_whether_it_answers(clickhouse):
     await clickhouse.ping()
+
+
+@pytest.mark.parametrize(
+    ("sent", "arrived"),
+    [
+        ("0001-01-01T00:00:00+00:00", "1900-01-01 00:00:00.000000"),
+        ("0001-01-01T00:00:00+14:00", "1900-01-01 00:00:00.000000"),
+        ("1900-01-01T00:00:00.000001+00:00", "1900-01-01 00:00:00.000001"),
+        ("9999-12-31T23:59:59-14:00", "2299-12-31 23:59:59.999999"),
+    ],
+)
+async def test_an_instant_beyond_the_server_arrives_as_its_end(clickhouse, sent, arrived):
+    sql = "SELECT toString({at:DateTime64(6, 'UTC')})"
+    rows = await clickhouse.select(sql, {"at": datetime.fromisoformat(sent)}, row=Text)
+    assert rows == [Text(arrived)]

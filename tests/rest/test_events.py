@@ -209,6 +209,61 @@ async def test_properties_that_have_no_one_meaning_are_refused(door, properties,
     assert (fault["index"], fault["field"], fault["code"]) == (1, "properties", code)
 
 
+REPEATED = [
+    (b'"event_name":"x","event_name":"y","external_customer_id":"c"', "event_name"),
+    (b'"event_name":"x","external_customer_id":"c","event\\u005fname":"y"', "event_name"),
+    (b'"event_name":"x","external_customer_id":"c","source":null,"source":"s"', "source"),
+    (b'"properties":{"a":1},"event_name":"x","external_customer_id":"c","properties":{}', None),
+]
+
+
+@pytest.mark.parametrize(("pairs", "field"), REPEATED)
+async def test_an_event_that_says_a_field_twice_is_refused(door, pairs, field):
+    good = b'{"event_name":"n","external_customer_id":"c","source":null}'
+    one = await door.post("/v1/events", b"{" + pairs + b"}")
+    many = await door.post("/v1/events/bulk", b'{"events":[' + good + b",{" + pairs + b"}]}")
+    for index, answer in enumerate((one, many)):
+        assert answer.status_code == 400
+        (fault,) = answer.json()["errors"]
+        assert fault["code"] == "DUPLICATE_KEY"
+        assert (fault["index"], fault["field"]) == (index, field or "properties")
+    assert await door.sent() == []
+
+
+@pytest.mark.parametrize("first", [b'[{"event_name":"n","external_customer_id":"c"}]', b"[]"])
+async def test_a_request_with_two_lists_of_events_is_refused(door, first):
+    second = b'[{"event_name":"m","external_customer_id":"c"}]'
+    body = b'{"events":' + first + b',"events":' + second + b"}"
+    answer = await door.post("/v1/events/bulk", body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "DUPLICATE_KEY")
+    assert answer.json()["field"] == "events"
+    assert await door.sent() == []
+
+
+async def test_texts_that_look_like_keys_are_texts(door):
+    sent = [
+        event(0, source='"event_name":"event_name"', properties={"source": "s", "event_id": 1}),
+        event(1, source=None, event_name="properties", external_customer_id="event_name"),
+        event(2, event_name='{"events":[{"event_id":"'),
+    ]
+    answer = await door.post("/v1/events/bulk", {"events": sent})
+    assert (answer.status_code, answer.json()["accepted"]) == (202, "3")
+    assert (await door.post("/v1/events", sent[0])).status_code == 202
+
+
+@pytest.mark.parametrize("number", ["9" * 401, "-" + "9" * 5000])
+async def test_integers_of_any_size_are_kept_as_sent(door, number):
+    properties = f'{{"tokens":{number},"like":"1e400"}}'
+    body = f'{{"event_name":"n","external_customer_id":"c","properties":{properties}}}'
+    assert (await door.post("/v1/events", body.encode())).status_code == 202
+    await door.store()
+    sql = "SELECT properties, fields['tokens'] FROM events WHERE tenant_id = {tenant:String}"
+    stored = await door.runtime.clickhouse.select(
+        sql, {"tenant": door.scope.tenant_id}, row=tuple[str, str]
+    )
+    assert stored == [(properties, number)]
+
+
 MALFORMED = [
     (b"", "MALFORMED_JSON"),
     (b"{", "MALFORMED_JSON"),

@@ -289,3 +289,18 @@ async def test_dead_letters_of_another_scope_are_not_there(door, clock):
     replay = await door.post(f"{path}/replay", {"event": event(1)}, headers=headers)
     assert replay.status_code == 404
     assert await door.sent() == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "ids"),
+    [
+        ({"start_time": "0001-01-01T00:00:00Z"}, ["e1", "e0"]),
+        ({"start_time": "0001-01-01T00:00:00+14:00"}, ["e1", "e0"]),
+        ({**WIDE, "end_time": "9999-12-31T23:59:59-14:00"}, ["e1", "e0"]),
+        ({"start_time": "9999-12-31T23:59:59Z"}, []),
+        ({"end_time": "0001-01-01T00:00:00Z"}, []),
+    ],
+)
+async def test_instants_at_the_ends_of_time_are_compared_like_others(door, asked, ids):
+    await fill(door, 2)
+    assert found(await door.get("/v1/events", **asked)) == ids
