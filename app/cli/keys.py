@@ -35,7 +35,7 @@ _LOCK = 7_061_981
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what `arguments.verb` says; 0 when it is done."""
-    settings = command_settings(arguments)
+    settings = command_settings(arguments, needs=["postgres.url"])
     if not settings.postgres.url:
         raise ConfigError(
             "keys are in PostgreSQL, and it is not known where that is: set TARIFF_POSTGRES_URL, "

@@ -8,12 +8,12 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
 from tortoise import Tortoise, connections
-from tortoise.backends.base.client import TransactionalDBClient
+from tortoise.backends.base.client import TransactionalDBClient, TransactionContextPooled
 from tortoise.context import TortoiseContext
 from tortoise.exceptions import DBConnectionError
 from tortoise.transactions import in_transaction
@@ -163,10 +163,30 @@ async def _reset(connection: asyncpg.Connection) -> None:
 
 @asynccontextmanager
 async def _transaction(sight: _Sight) -> AsyncIterator[asyncpg.Connection]:
-    async with _answering(), in_transaction() as client:
+    async with _answering(), _undone_in_full() as client:
         connection: asyncpg.Connection = client._connection
         async with _seeing(connection, sight):
             yield connection
+
+
+@asynccontextmanager
+async def _undone_in_full() -> AsyncIterator[TransactionalDBClient]:
+    """Tortoise's transaction, over when the block is over even where the server went away.
+
+    Where BEGIN fails, Tortoise neither gives the connection back to the pool nor takes its
+    client out of force; where giving it back fails, not the latter. Whatever the task did next
+    would then join a transaction that is gone.
+    """
+    before = connections.get("default")
+    transaction = in_transaction()
+    try:
+        async with transaction as client:
+            yield client
+    finally:
+        if connections.get("default") is not before:
+            pooled = cast("TransactionContextPooled", transaction)
+            connections.reset(pooled.token)
+            await before._pool.release(pooled.client._connection)
 
 
 @asynccontextmanager

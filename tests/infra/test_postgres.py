@@ -1,6 +1,7 @@
 """The walls: what a connection sees, and what it sees when the filter is forgotten."""
 
 import asyncio
+from contextlib import suppress
 from contextvars import Context
 
 import asyncpg
@@ -10,7 +11,7 @@ from tortoise import connections
 
 from app.customers.models import CustomerTable
 from app.infra.postgres import fetch, postgres, reading, system, writing
-from app.kernel.errors import Unavailable
+from app.kernel.errors import Invalid, Unavailable
 from app.kernel.ids import new_id
 from app.kernel.scope import Scope
 
@@ -114,6 +115,15 @@ async def test_an_id_that_is_none_is_never_put_into_sql(database, scope):
         await fetch(Scope("x'; DROP TABLE customers; --", "env_1"), ALL)
 
 
+@pytest.mark.parametrize("sql", ["SELECT $1::text", "SELECT $1::jsonb ->> 'a'"])
+async def test_a_text_no_table_can_hold_is_refused_by_a_code(database, scope, sql):
+    text = "\0" if "text" in sql else r'{"a": "\u0000"}'
+    with pytest.raises(Invalid, match=r"U\+0000") as refused:
+        await fetch(scope, sql, text)
+    assert refused.value.code == "INVALID_TEXT"
+    assert await fetch(scope, "SELECT 1 AS one") == [(1,)]
+
+
 async def test_the_audit_log_can_only_grow(database, scope):
     for statement in ("UPDATE audit_entries SET action = 'x'", "DELETE FROM audit_entries"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied"):
@@ -148,3 +158,30 @@ async def test_a_server_that_does_not_answer_is_unavailable(settings):
     )
     with pytest.raises(Unavailable, match="PostgreSQL"):
         await asyncio.create_task(opened(nowhere), context=Context())
+
+
+async def test_a_transaction_whose_server_goes_away_leaves_nothing_behind(settings, scope):
+    small = msgspec.structs.replace(settings.postgres, pool_min=1, pool_max=1)
+
+    async def cut(*, inside):
+        async with postgres(small):
+            before = connections.get("default")
+            for _ in range(3):
+                if inside:
+                    with pytest.raises(Unavailable):
+                        async with system() as connection:
+                            connection._con._transport.abort()
+                            await connection.execute("SELECT 1")
+                else:
+                    async with before.acquire_connection() as connection:
+                        transport = connection._con._transport
+                    transport.abort()
+                    with suppress(Unavailable):  # the pool may have noticed
+                        async with system():
+                            pass
+                assert connections.get("default") is before
+                async with asyncio.timeout(5), system() as connection:
+                    assert await connection.fetchval("SELECT 1") == 1
+
+    for inside in (True, False):
+        await asyncio.create_task(cut(inside=inside), context=Context())

@@ -87,14 +87,16 @@ class Interface:
                 scope["query_string"], headers, user="default", password=self._password
             )
             request = requests.read(scope["method"], scope["query_string"], headers)
+            # Who has the whole answer may use the id again, so it is free before the end is sent.
             with self._registered(request):
-                self._run(request, exchange, answer)
+                summary = self._run(request, exchange, answer)
+            answer.finish(summary)
         except EngineError as error:
             answer.fail(error, self._engine.version)
         except ClientLeft:
             pass
 
-    def _run(self, request: Request, exchange: "Exchange", answer: Answer) -> None:
+    def _run(self, request: Request, exchange: "Exchange", answer: Answer) -> Summary:
         body = _decompressed(exchange.body(), request.encoding)
         statement, data = _statement(request, body)
         if statement.kind != "insert":
@@ -109,7 +111,7 @@ class Interface:
                 answer.write(chunk, summary)
         finally:
             chunks.close()  # type: ignore[attr-defined] # a generator: lets go of the connection
-        answer.finish(summary)
+        return summary
 
     @contextmanager
     def _registered(self, request: Request) -> Iterator[None]:
