@@ -163,22 +163,28 @@ async def test_a_server_that_does_not_answer_is_unavailable(settings):
 async def test_a_transaction_whose_server_goes_away_leaves_nothing_behind(settings, scope):
     small = msgspec.structs.replace(settings.postgres, pool_min=1, pool_max=1)
 
+    async def gone_meanwhile():
+        async with system() as connection:
+            connection._con._transport.abort()
+            await connection.execute("SELECT 1")
+
+    async def gone_before():
+        async with connections.get("default").acquire_connection() as connection:
+            transport = connection._con._transport
+        transport.abort()
+        with suppress(Unavailable):  # the pool may have noticed
+            async with system():
+                pass
+
     async def cut(*, inside):
         async with postgres(small):
             before = connections.get("default")
             for _ in range(3):
                 if inside:
                     with pytest.raises(Unavailable):
-                        async with system() as connection:
-                            connection._con._transport.abort()
-                            await connection.execute("SELECT 1")
+                        await gone_meanwhile()
                 else:
-                    async with before.acquire_connection() as connection:
-                        transport = connection._con._transport
-                    transport.abort()
-                    with suppress(Unavailable):  # the pool may have noticed
-                        async with system():
-                            pass
+                    await gone_before()
                 assert connections.get("default") is before
                 async with asyncio.timeout(5), system() as connection:
                     assert await connection.fetchval("SELECT 1") == 1
