@@ -10,11 +10,18 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from app.catalog.prices import PriceModel, content_hash, to_json
+from app.catalog.prices import (
+    NO_ADJUSTMENTS,
+    Adjustments,
+    PriceModel,
+    content_hash,
+    to_json,
+)
 from app.kernel.errors import Invalid
 from app.kernel.period import Cadence, Unit
 
 LONGEST_COUNT = 100
+LONGEST_TRIAL_DAYS = 730
 
 
 class ChargeKind(StrEnum):
@@ -22,6 +29,13 @@ class ChargeKind(StrEnum):
     """Charged for the quantity that the subscription holds."""
     USAGE = "usage"
     """Charged for what the meter counted."""
+
+
+class Billing(StrEnum):
+    RECURRING = "recurring"
+    """Once per period of the cadence."""
+    ONE_TIME = "one_time"
+    """Once, for the first period of the line."""
 
 
 class InvoiceTiming(StrEnum):
@@ -41,9 +55,10 @@ class PriceStatus(StrEnum):
 class Price:
     """A row as everyone above the table sees it.
 
-    `meter_id` and `feature_id` are set for usage and None for fixed charges. `group_by` is one
-    of the meter's dimensions: each of its values is priced on its own and gets a line of its
-    own. In force from `effective_from` until `effective_until` (exclusive; None: no end).
+    `meter_id` and `feature_id` are set for usage and None for fixed charges. `group_by` are
+    dimensions of the meter: each combination of their values is priced on its own and gets a
+    line of its own. For `trial_days` days from the line's start a recurring fixed charge costs
+    nothing. In force from `effective_from` until `effective_until` (exclusive; None: no end).
     `replaces_id` is the row that this one took over from.
     """
 
@@ -54,11 +69,14 @@ class Price:
     lookup_key: str | None
     display_name: str
     charge: ChargeKind
+    billing: Billing
     model: PriceModel
+    adjustments: Adjustments
     currency: str
     cadence: Cadence
     timing: InvoiceTiming
-    group_by: str | None
+    group_by: tuple[str, ...]
+    trial_days: int
     metadata: Mapping[str, str]
     content_hash: str
     replaces_id: str | None
@@ -85,8 +103,11 @@ class CreatePrice:
     currency: str
     cadence: Cadence = field(default_factory=lambda: Cadence("month"))
     timing: InvoiceTiming = InvoiceTiming.ARREARS
+    billing: Billing = Billing.RECURRING
+    adjustments: Adjustments = NO_ADJUSTMENTS
     feature_id: str | None = None
-    group_by: str | None = None
+    group_by: tuple[str, ...] = ()
+    trial_days: int = 0
     lookup_key: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     effective_from: datetime | None = None
@@ -97,22 +118,28 @@ def substance_hash(
     feature_id: str | None,
     meter_id: str | None,
     charge: ChargeKind,
+    billing: Billing,
     model: PriceModel,
+    adjustments: Adjustments,
     currency: str,
     cadence: Cadence,
     timing: InvoiceTiming,
-    group_by: str | None,
+    group_by: tuple[str, ...],
+    trial_days: int,
 ) -> str:
     """The hash of what a subscriber pays for, and how; not of names, dates or the plan."""
     substance: dict[str, Any] = {
         "feature_id": feature_id,
         "meter_id": meter_id,
         "charge": charge.value,
+        "billing": billing.value,
         "model": to_json(model),
+        "adjustments": to_json(adjustments),
         "currency": currency,
         "cadence": [cadence.unit, cadence.count],
         "timing": timing.value,
-        "group_by": group_by,
+        "group_by": list(group_by),
+        "trial_days": trial_days,
     }
     return content_hash(substance)
 
@@ -130,4 +157,7 @@ def cadence(unit: Unit, count: int, *, field: str = "cadence") -> Cadence:
 
 def facts(price: Price) -> dict[str, Any]:
     """The price as the audit log keeps it."""
-    return asdict(price) | {"model": to_json(price.model)}
+    return asdict(price) | {
+        "model": to_json(price.model),
+        "adjustments": to_json(price.adjustments),
+    }

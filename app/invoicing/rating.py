@@ -29,13 +29,13 @@ ENGINE_VERSION = "1"
 class Counted:
     """What a meter counted, from how many events.
 
-    `group` is the value of the price's dimension; None where the price is not grouped, and
-    where the events of a grouped one had no value.
+    `group` has the values of the price's dimensions, in their order, None where the events
+    had no value; () where the price is not grouped.
     """
 
     quantity: Decimal
     events: int = 0
-    group: str | None = None
+    group: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +75,13 @@ def rate(fact: Fact) -> Iterator[RatedLine]:
     if fact.price.charge is ChargeKind.FIXED:
         yield _fixed(fact)
         return
-    for counted in sorted(fact.counted, key=lambda one: (one.group is not None, one.group or "")):
+    for counted in sorted(fact.counted, key=lambda one: order_of(one.group)):
         yield _usage(fact, counted)
+
+
+def order_of(group: Sequence[str | None]) -> list[tuple[bool, str]]:
+    """Where a group's line stands among the others: by its values, absent ones first."""
+    return [(value is not None, value or "") for value in group]
 
 
 def snapshot(price: Price) -> dict[str, Any]:
@@ -88,40 +93,55 @@ def snapshot(price: Price) -> dict[str, Any]:
         "timing": price.timing.value,
         "currency": price.currency,
         "cadence": {"unit": price.cadence.unit, "count": price.cadence.count},
+        "billing": price.billing.value,
         "model": to_json(price.model),
+        "adjustments": to_json(price.adjustments),
         "feature_id": price.feature_id,
         "meter_id": price.meter_id,
-        "group_by": price.group_by,
+        "group_by": list(price.group_by),
+        "trial_days": price.trial_days,
         "content_hash": price.content_hash,
     }
 
 
 def _fixed(fact: Fact) -> RatedLine:
     quantity = fact.item.quantity if fact.item.quantity is not None else Decimal(1)
-    charge = proration.trace(fact.price.model.trace(quantity), fact.service)
     held = step("held", {"line_item_id": fact.item.id, "quantity": quantity}, quantity)
-    return _line(fact, quantity, charge, held)
+    priced = fact.price.adjustments.charged(held)
+    charge = proration.trace(_charge(fact.price, priced), fact.service)
+    return _line(fact, quantity, charge, priced)
 
 
 def _usage(fact: Fact, counted: Counted) -> RatedLine:
-    # Corrections can bring a sum below zero; a price has no negative side.
-    charged = max(counted.quantity, Decimal(0))
     period = fact.service.period
+    groups = dict(zip(fact.price.group_by, counted.group, strict=True))
     inputs = {
         "meter_id": fact.price.meter_id,
         "start": period.start.isoformat(),
         "end": period.end.isoformat(),
-        "group_by": fact.price.group_by,
-        "group": counted.group,
+        **{f"group.{name}": value for name, value in groups.items()},
         "events": str(counted.events),
         "quantity": counted.quantity,
     }
-    leaf = step("counted", inputs, counted.quantity)
-    return _line(fact, charged, fact.price.model.trace(charged), leaf, group=counted.group)
+    priced = fact.price.adjustments.charged(step("counted", inputs, counted.quantity))
+    charge = _charge(fact.price, priced)
+    return _line(fact, max(counted.quantity, Decimal(0)), charge, priced, groups=groups)
+
+
+def _charge(price: Price, priced: Step) -> Step:
+    """What the price asks for the quantity that `priced` leads to, within its limits."""
+    # Corrections can bring a sum below zero; a price has no negative side.
+    quantity = max(EXACT.create_decimal(priced.result), Decimal(0))
+    return price.adjustments.limited(price.model.trace(quantity))
 
 
 def _line(
-    fact: Fact, quantity: Decimal, charge: Step, counted: Step, *, group: str | None = None
+    fact: Fact,
+    quantity: Decimal,
+    charge: Step,
+    counted: Step,
+    *,
+    groups: Mapping[str, str | None] | None = None,
 ) -> RatedLine:
     price = fact.price
     tree = explanation.line(charge, counted, decimals=minor_units(price.currency))
@@ -131,7 +151,7 @@ def _line(
         price_id=price.id,
         meter_id=price.meter_id,
         description=price.display_name,
-        group={} if price.group_by is None else {price.group_by: group},
+        group=groups or {},
         quantity=quantity,
         amount=EXACT.create_decimal(tree.result),
         currency=price.currency,

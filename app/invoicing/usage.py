@@ -16,8 +16,8 @@ from app.metering import usage
 from app.metering.meter import Meter
 from app.metering.usage import Span
 
-# What is asked in one query: the meter's id, and the dimension that its totals are split by.
-_Question = tuple[str, str | None]
+# What is asked in one query: the meter's id, and the dimensions that its totals are split by.
+_Question = tuple[str, tuple[str, ...]]
 
 
 async def count(
@@ -48,18 +48,18 @@ async def _answer(
     meter: Meter,
     wanted: Sequence[tuple[Billed, Span]],
     *,
-    group_by: str | None,
+    group_by: tuple[str, ...],
 ) -> dict[Billed, list[Counted]]:
     spans = [span for _, span in wanted]
-    if group_by is None:
+    if not group_by:
         totals = await usage.totals(scope, clickhouse, meter, spans)
         return {
             billed: [Counted(totals[span].quantity, totals[span].event_count)]
             for billed, span in wanted
         }
-    groups = await usage.grouped(scope, clickhouse, meter, spans, group_by=[group_by])
+    groups = await usage.grouped(scope, clickhouse, meter, spans, group_by=group_by)
     return {
-        billed: [Counted(u.quantity, u.event_count, u.group[0]) for u in groups[span]]
+        billed: [Counted(u.quantity, u.event_count, u.group) for u in groups[span]]
         for billed, span in wanted
     }
 

@@ -4,7 +4,8 @@
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -33,6 +34,17 @@ def required(value: T | None, field: str) -> T:
     if value is None:
         raise Invalid(f"{field}: must not be null", field=field, code="REQUIRED")
     return value
+
+
+@contextmanager
+def located(path: str) -> Iterator[None]:
+    """A refusal from inside names its field from `path` on. Raises: Invalid."""
+    try:
+        yield
+    except Invalid as error:
+        raise Invalid(
+            f"{path}.{error.message}", field=f"{path}.{error.field}", code=error.code
+        ) from error
 
 
 def checked(fields: Mapping[str, Any], known: Checks) -> dict[str, Any]:

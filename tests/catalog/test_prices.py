@@ -7,8 +7,17 @@ from app.catalog.actions import features, plans
 from app.catalog.actions import prices as actions
 from app.catalog.errors import Archived, NotArchived, PriceReplaced
 from app.catalog.feature import FeatureType
-from app.catalog.price import ChargeKind, InvoiceTiming, PriceStatus, cadence
-from app.catalog.prices import Flat, Graduated, Package, PerUnit, Tier, Volume
+from app.catalog.price import Billing, ChargeKind, InvoiceTiming, PriceStatus, cadence
+from app.catalog.prices import (
+    NO_ADJUSTMENTS,
+    Adjustments,
+    Flat,
+    Graduated,
+    Package,
+    PerUnit,
+    Tier,
+    Volume,
+)
 from app.catalog.reads import prices as reads
 from app.infra.listing import Condition, Order, PageRequest
 from app.infra.postgres import fetch
@@ -51,7 +60,7 @@ async def test_what_is_created_is_found(database, scope, clock, model):
         model=model,
         currency="EUR",
         cadence=Cadence("quarter", 2),
-        group_by="region",
+        group_by=("region",),
         lookup_key="calls",
         metadata={"sheet": "7"},
     )
@@ -61,7 +70,8 @@ async def test_what_is_created_is_found(database, scope, clock, model):
         feature.id,
         feature.meter_id,
     )
-    assert (made.currency, made.cadence, made.group_by) == ("EUR", Cadence("quarter", 2), "region")
+    assert (made.currency, made.cadence) == ("EUR", Cadence("quarter", 2))
+    assert (made.group_by, made.adjustments) == (("region",), NO_ADJUSTMENTS)
     assert (made.timing, made.status) == (InvoiceTiming.ARREARS, PriceStatus.ACTIVE)
     assert (made.effective_from, made.effective_until) == (clock.now(), None)
     assert await reads.get(scope, made.id) == made
@@ -89,7 +99,10 @@ async def test_a_fixed_charge_may_be_invoiced_in_advance(database, scope, clock)
             "featureId",
             "FEATURE_REQUIRED",
         ),
-        ({"group_by": "region"}, "groupBy", "UNKNOWN_DIMENSION"),
+        ({"group_by": ("region",)}, "groupBy[0]", "UNKNOWN_DIMENSION"),
+        ({"trial_days": 731}, "trialDays", "INVALID_TRIAL_DAYS"),
+        ({"trial_days": -1}, "trialDays", "INVALID_TRIAL_DAYS"),
+        ({"trial_days": 7, "billing": Billing.ONE_TIME}, "trialDays", "TRIAL_NOT_ALLOWED"),
     ],
 )
 async def test_wrong_input_is_refused(database, scope, clock, fields, field, code):
@@ -103,7 +116,10 @@ async def test_wrong_input_is_refused(database, scope, clock, fields, field, cod
     [
         ({"timing": InvoiceTiming.ADVANCE}, "timing", "USAGE_IN_ADVANCE"),
         ({"model": Flat(Decimal(1))}, "model.flat", "FLAT_USAGE"),
-        ({"group_by": "country"}, "groupBy", "UNKNOWN_DIMENSION"),
+        ({"group_by": ("region", "country")}, "groupBy[1]", "UNKNOWN_DIMENSION"),
+        ({"group_by": ("region", "region")}, "groupBy[1]", "DUPLICATE_DIMENSION"),
+        ({"billing": Billing.ONE_TIME}, "billing", "ONE_TIME_USAGE"),
+        ({"trial_days": 7}, "trialDays", "TRIAL_NOT_ALLOWED"),
     ],
 )
 async def test_wrong_terms_of_usage_are_refused(database, scope, clock, fields, field, code):
@@ -169,11 +185,14 @@ async def test_the_hash_is_of_the_substance_alone(database, scope, clock):
         {"cadence": Cadence("year")},
         {"timing": InvoiceTiming.ADVANCE},
         {"model": PerUnit(Decimal(99))},
+        {"adjustments": Adjustments(free_units=Decimal(1))},
+        {"billing": Billing.ONE_TIME},
+        {"trial_days": 14},
     ]
     hashes = {
         (await make.price(scope, clock, plan.id, **terms)).content_hash for terms in differing
     }
-    assert len(hashes | {first.content_hash}) == 6
+    assert len(hashes | {first.content_hash}) == 9
 
 
 async def test_a_new_name_changes_the_row_in_place(database, scope, clock):
@@ -264,7 +283,10 @@ async def test_wrong_changes_are_refused(database, scope, clock):
     plan = await make.plan(scope, clock)
     made = await make.usage_price(scope, clock, plan.id)
     for patch, field, code in [
-        ({"group_by": "country"}, "groupBy", "UNKNOWN_DIMENSION"),
+        ({"group_by": ("country",)}, "groupBy[0]", "UNKNOWN_DIMENSION"),
+        ({"group_by": None}, "groupBy", "REQUIRED"),
+        ({"adjustments": None}, "adjustments", "REQUIRED"),
+        ({"trial_days": None}, "trialDays", "REQUIRED"),
         ({"timing": InvoiceTiming.ADVANCE}, "timing", "USAGE_IN_ADVANCE"),
         ({"model": Flat(Decimal(1))}, "model.flat", "FLAT_USAGE"),
         ({"model": None}, "model", "REQUIRED"),

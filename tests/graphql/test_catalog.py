@@ -32,6 +32,7 @@ PRICE = f"""
   __typename
   ... on Price {{
     id displayName lookupKey charge model {{ {MODEL} }} currency cadence {{ unit count }} timing
+    billing trialDays adjustments {{ freeUnits minimum maximum }} 
     groupBy metadata status effectiveFrom effectiveUntil replacesId
     plan {{ id }} feature {{ lookupKey }}
   }}
@@ -201,9 +202,11 @@ async def test_every_model_is_written_and_read_back(
 ) -> None:
     feature = await make.feature(scope, clock, lookup_key="calls")
     plan = await plan_id(ask)
-    made = await fee(ask, plan, charge="USAGE", featureId=feature.id, groupBy="region", model=model)
+    made = await fee(
+        ask, plan, charge="USAGE", featureId=feature.id, groupBy=["region"], model=model
+    )
     assert made["model"] == shown
-    assert (made["charge"], made["timing"], made["groupBy"]) == ("USAGE", "ARREARS", "region")
+    assert (made["charge"], made["timing"], made["groupBy"]) == ("USAGE", "ARREARS", ["region"])
     assert (made["plan"], made["feature"]) == ({"id": plan}, {"lookupKey": "calls"})
 
 
@@ -214,6 +217,7 @@ async def test_a_price_lives_through_the_graph(ask: Any) -> None:
     )
     assert made["model"] == {"__typename": "FlatModel", "flatAmount": "99"}
     assert made["cadence"] == {"unit": "QUARTER", "count": 2}
+    assert (made["billing"], made["trialDays"], made["groupBy"]) == ("RECURRING", 0, [])
     assert (made["feature"], made["status"], made["effectiveFrom"]) == (
         None,
         "ACTIVE",
@@ -287,6 +291,13 @@ async def test_a_price_lives_through_the_graph(ask: Any) -> None:
             "NOT_POSITIVE",
         ),
         ({"cadence": {"unit": "MONTH", "count": 0}}, "cadence.count", "INVALID_CADENCE"),
+        ({"adjustments": {"freeUnits": "-1"}}, "adjustments.freeUnits", "NEGATIVE_AMOUNT"),
+        (
+            {"adjustments": {"minimum": "2", "maximum": "1"}},
+            "adjustments.minimum",
+            "MINIMUM_ABOVE_MAXIMUM",
+        ),
+        ({"trialDays": 7, "billing": "ONE_TIME"}, "trialDays", "TRIAL_NOT_ALLOWED"),
         ({"charge": "USAGE"}, "featureId", "FEATURE_REQUIRED"),
         ({"currency": "EURO"}, "currency", "INVALID_CURRENCY"),
     ],
@@ -375,3 +386,35 @@ async def test_a_stranger_finds_nothing(ask: Any) -> None:
         "plans": {"nodes": []},
         "prices": {"nodes": []},
     }
+
+
+async def test_adjustments_grouping_and_trial_are_kept_changed_and_taken_off(
+    ask: Any, scope: Scope, clock: Any
+) -> None:
+    plan = await plan_id(ask)
+    made = await fee(ask, plan, trialDays=14, adjustments={"freeUnits": "2", "maximum": "50.00"})
+    assert (made["trialDays"], made["adjustments"]) == (
+        14,
+        {"freeUnits": "2", "minimum": None, "maximum": "50"},
+    )
+    same = await mutate(ask, "priceUpdate", PRICE, id=made["id"], trialDays=14)
+    assert same["id"] == made["id"]
+    bare = await mutate(ask, "priceUpdate", PRICE, id=made["id"], adjustments=None)
+    assert (bare["replacesId"], bare["trialDays"]) == (made["id"], 14)
+    assert bare["adjustments"] == {"freeUnits": "0", "minimum": None, "maximum": None}
+    once = await fee(ask, plan, billing="ONE_TIME")
+    feature = await make.feature(scope, clock)
+    grouped = await fee(
+        ask,
+        plan,
+        charge="USAGE",
+        featureId=feature.id,
+        groupBy=["region"],
+        model={"perUnit": {"unitAmount": "1"}},
+    )
+    plain = await mutate(ask, "priceUpdate", PRICE, id=grouped["id"], groupBy=None)
+    assert (grouped["groupBy"], plain["groupBy"]) == (["region"], [])
+    found = await ask(
+        "{ prices(filter: {billing: {eq: ONE_TIME}}) { nodes { id } } }",
+    )
+    assert found["data"]["prices"]["nodes"] == [{"id": once["id"]}]

@@ -4,8 +4,15 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from app.catalog.price import ChargeKind, InvoiceTiming, Price, PriceStatus, substance_hash
-from app.catalog.prices import PerUnit, PriceModel
+from app.catalog.price import (
+    Billing,
+    ChargeKind,
+    InvoiceTiming,
+    Price,
+    PriceStatus,
+    substance_hash,
+)
+from app.catalog.prices import NO_ADJUSTMENTS, Adjustments, PerUnit, PriceModel
 from app.invoicing.rating import Counted, Fact
 from app.kernel.ids import new_id
 from app.kernel.period import Cadence, Period
@@ -28,7 +35,8 @@ def price(
     charge: ChargeKind = ChargeKind.USAGE,
     timing: InvoiceTiming = InvoiceTiming.ARREARS,
     currency: str = "USD",
-    group_by: str | None = None,
+    group_by: tuple[str, ...] = (),
+    adjustments: Adjustments = NO_ADJUSTMENTS,
     name: str = "Requests",
 ) -> Price:
     model = model or PerUnit(Decimal("0.1"))
@@ -42,21 +50,27 @@ def price(
         lookup_key=None,
         display_name=name,
         charge=charge,
+        billing=Billing.RECURRING,
         model=model,
+        adjustments=adjustments,
         currency=currency,
         cadence=MONTH,
         timing=timing,
         group_by=group_by,
+        trial_days=0,
         metadata={},
         content_hash=substance_hash(
             feature_id=feature,
             meter_id=meter,
             charge=charge,
+            billing=Billing.RECURRING,
             model=model,
+            adjustments=adjustments,
             currency=currency,
             cadence=MONTH,
             timing=timing,
             group_by=group_by,
+            trial_days=0,
         ),
         replaces_id=None,
         effective_from=JAN,

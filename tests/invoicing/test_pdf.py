@@ -36,7 +36,7 @@ def sold(currency="USD"):
             Flat(Decimal(1500)), charge=ChargeKind.FIXED, timing=InvoiceTiming.ADVANCE,
             name="Platform fee", currency=currency,
         ),
-        price(Graduated(TIERS), group_by="origin", name="Departures", currency=currency),
+        price(Graduated(TIERS), group_by=("origin",), name="Departures", currency=currency),
         price(PerUnit(Decimal("0.00045")), name="Miles flown", currency=currency),
         price(Package(Decimal(25), Decimal(10)), name="Distinct aircraft", currency=currency),
     )  # fmt: skip
@@ -66,7 +66,7 @@ def issued(prices, counts, currency="USD"):
 
 
 def flights(origins=("EWR", "JFK", "LGA")):
-    departures = [Counted(Decimal(4893 + 7 * n), 4893, name) for n, name in enumerate(origins)]
+    departures = [Counted(Decimal(4893 + 7 * n), 4893, (name,)) for n, name in enumerate(origins)]
     return [departures, [Counted(Decimal("4123456.5"))], [Counted(Decimal(387))]]
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.catalog.price import ChargeKind, InvoiceTiming
-from app.catalog.prices import Flat, Graduated, Package, PerUnit, Tier, Volume
+from app.catalog.prices import Adjustments, Flat, Graduated, Package, PerUnit, Tier, Volume
 from app.invoicing import explanation
 from app.invoicing.explanation import Unexplained
 from app.invoicing.invoice import LineKind
@@ -54,10 +54,10 @@ def test_halves_are_rounded_away_from_zero_at_the_minor_unit(currency, exact, ro
 
 
 def test_a_grouped_price_makes_a_line_per_group_each_through_its_own_tiers():
-    sold = price(Graduated(TIERS), group_by="origin")
+    sold = price(Graduated(TIERS), group_by=("origin",))
     lines = rated(
-        sold, Counted(Decimal(2000), 3, "LGA"), Counted(Decimal(10), 1, "EWR"),
-        Counted(Decimal(1), 1, None), Counted(Decimal(2), 1, ""),
+        sold, Counted(Decimal(2000), 3, ("LGA",)), Counted(Decimal(10), 1, ("EWR",)),
+        Counted(Decimal(1), 1, (None,)), Counted(Decimal(2), 1, ("",)),
     )  # fmt: skip
     assert [(line.group, line.amount) for line in lines] == [
         ({"origin": None}, Decimal("1.25")),
@@ -68,7 +68,40 @@ def test_a_grouped_price_makes_a_line_per_group_each_through_its_own_tiers():
 
 
 def test_a_grouped_price_without_usage_makes_no_line():
-    assert rated(price(group_by="origin")) == []
+    assert rated(price(group_by=("origin",))) == []
+
+
+def test_several_dimensions_make_a_line_per_combination_of_their_values():
+    sold = price(PerUnit(Decimal(1)), group_by=("region", "model"))
+    lines = rated(sold, Counted(Decimal(2), 1, ("eu", "b")), Counted(Decimal(3), 1, ("eu", None)))
+    assert [(line.group, line.amount) for line in lines] == [
+        ({"region": "eu", "model": None}, Decimal(3)),
+        ({"region": "eu", "model": "b"}, Decimal(2)),
+    ]
+    counted = lines[1].explanation.parts[1]
+    assert (counted.inputs["group.region"], counted.inputs["group.model"]) == ("eu", "b")
+
+
+@pytest.mark.parametrize(
+    ("counted", "quantity", "amount"),
+    [("0", "0", "4"), ("100", "0", "4"), ("150", "50", "5"), ("900", "800", "70")],
+)
+def test_free_units_come_off_before_the_model_and_limits_hold_after_it(counted, quantity, amount):
+    terms = Adjustments(free_units=Decimal(100), minimum=Decimal(4), maximum=Decimal(70))
+    (line,) = rated(price(PerUnit(Decimal("0.1")), adjustments=terms), Counted(Decimal(counted)))
+    charge, priced = line.explanation.parts
+    assert (line.amount, line.quantity) == (Decimal(amount), Decimal(counted))
+    assert (priced.rule, priced.result) == ("free_units", quantity)
+    assert [charge.rule, charge.parts[0].rule] == ["maximum", "minimum"]
+    assert explanation.evaluate(explanation.to_json(line.explanation)) == line.amount
+
+
+def test_the_limits_of_a_fixed_charge_hold_for_a_full_period():
+    sold = price(
+        Flat(Decimal(100)), charge=ChargeKind.FIXED, adjustments=Adjustments(maximum=Decimal(62))
+    )
+    (line,) = rated(sold, period=Period(JAN + timedelta(days=30), FEB))
+    assert line.amount == Decimal(2)  # a thirty-first of 62
 
 
 def test_usage_below_zero_is_charged_as_nothing_and_explained_as_it_was_counted():
@@ -95,12 +128,13 @@ def test_a_fixed_charge_counts_what_is_held():
 
 
 def test_the_price_is_kept_as_it_was():
-    sold = price(Graduated(TIERS), group_by="origin", name="Departures")
-    (line,) = rated(sold, Counted(Decimal(1), 1, "EWR"))
+    sold = price(Graduated(TIERS), group_by=("origin",), name="Departures")
+    (line,) = rated(sold, Counted(Decimal(1), 1, ("EWR",)))
     assert line.price == {
         "id": sold.id,
         "display_name": "Departures",
         "charge": "usage",
+        "billing": "recurring",
         "timing": "arrears",
         "currency": "USD",
         "cadence": {"unit": "month", "count": 1},
@@ -112,9 +146,11 @@ def test_the_price_is_kept_as_it_was():
             ],
             "zero_usage": "zero",
         },
+        "adjustments": {},
         "feature_id": sold.feature_id,
         "meter_id": sold.meter_id,
-        "group_by": "origin",
+        "group_by": ["origin"],
+        "trial_days": 0,
         "content_hash": sold.content_hash,
     }
 
@@ -187,8 +223,8 @@ def test_every_step_of_a_line_has_a_rule_with_a_formula():
 
 
 def test_the_rates_of_a_fact_do_not_depend_on_the_order_of_its_groups():
-    sold = price(group_by="origin")
-    groups = [Counted(Decimal(n), n, name) for n, name in enumerate(["c", "a", "b"], start=1)]
+    sold = price(group_by=("origin",))
+    groups = [Counted(Decimal(n), n, (name,)) for n, name in enumerate(["c", "a", "b"], start=1)]
     one = fact(sold, *groups)
     other = replace(one, counted=tuple(reversed(groups)))
     assert [line.amount for line in rate(one)] == [line.amount for line in rate(other)]

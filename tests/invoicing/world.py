@@ -157,7 +157,7 @@ async def _catalog(scope: Scope) -> tuple[str, str]:
             display_name="Traffic",
             model=PerUnit(Decimal("0.001")),
             feature_id=feature.id,
-            group_by="region",
+            group_by=("region",),
             **usage,
         ),
     ):

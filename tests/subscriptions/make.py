@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from app.catalog.price import ChargeKind, InvoiceTiming, Price, PriceStatus
-from app.catalog.prices import Flat
+from app.catalog.price import Billing, ChargeKind, InvoiceTiming, Price, PriceStatus
+from app.catalog.prices import NO_ADJUSTMENTS, Flat
 from app.customers import actions as customers
 from app.customers.customer import CreateCustomer
 from app.kernel.ids import new_id
@@ -78,11 +78,14 @@ def price(charge=ChargeKind.FIXED, timing=InvoiceTiming.ARREARS):
         lookup_key=None,
         display_name="Fee",
         charge=charge,
+        billing=Billing.RECURRING,
         model=Flat(Decimal(99)),
+        adjustments=NO_ADJUSTMENTS,
         currency="USD",
         cadence=Cadence("month"),
         timing=timing,
-        group_by=None,
+        group_by=(),
+        trial_days=0,
         metadata={},
         content_hash="",
         replaces_id=None,

@@ -2,7 +2,14 @@
 
 from app.catalog.errors import Archived
 from app.catalog.feature import Feature, FeatureStatus, FeatureType
-from app.catalog.price import ChargeKind, InvoiceTiming, Price, substance_hash
+from app.catalog.price import (
+    LONGEST_TRIAL_DAYS,
+    Billing,
+    ChargeKind,
+    InvoiceTiming,
+    Price,
+    substance_hash,
+)
 from app.catalog.prices import Flat
 from app.catalog.reads import features
 from app.kernel.errors import Invalid, NotFound
@@ -62,27 +69,63 @@ async def metered_by(scope: Scope, price: Price) -> Meter | None:
 def check_terms(price: Price, meter: Meter | None) -> None:
     """Raises: Invalid."""
     if price.charge is ChargeKind.USAGE:
-        if price.timing is InvoiceTiming.ADVANCE:
-            raise Invalid(
-                "timing: usage is known when it has happened; charge it in arrears",
-                field="timing",
-                code="USAGE_IN_ADVANCE",
-            )
-        if isinstance(price.model, Flat):
-            raise Invalid(
-                "model.flat: a flat amount is a fixed charge; price usage with perUnit, package, "
-                "graduated or volume",
-                field="model.flat",
-                code="FLAT_USAGE",
-            )
-    dimensions = () if meter is None else meter.dimensions
-    if price.group_by is not None and price.group_by not in dimensions:
-        known = ", ".join(dimensions) if dimensions else "none"
+        _check_usage(price)
+    _check_trial(price)
+    _check_grouping(price.group_by, () if meter is None else meter.dimensions)
+
+
+def _check_usage(price: Price) -> None:
+    if price.timing is InvoiceTiming.ADVANCE:
         raise Invalid(
-            f"groupBy: {price.group_by!r} is not a dimension of the meter; it has: {known}",
-            field="groupBy",
-            code="UNKNOWN_DIMENSION",
+            "timing: usage is known when it has happened; charge it in arrears",
+            field="timing",
+            code="USAGE_IN_ADVANCE",
         )
+    if price.billing is Billing.ONE_TIME:
+        raise Invalid(
+            "billing: usage is charged for every period; a charge that is made once is fixed",
+            field="billing",
+            code="ONE_TIME_USAGE",
+        )
+    if isinstance(price.model, Flat):
+        raise Invalid(
+            "model.flat: a flat amount is a fixed charge; price usage with perUnit, package, "
+            "graduated or volume",
+            field="model.flat",
+            code="FLAT_USAGE",
+        )
+
+
+def _check_trial(price: Price) -> None:
+    if not 0 <= price.trial_days <= LONGEST_TRIAL_DAYS:
+        raise Invalid(
+            f"trialDays: {price.trial_days} must lie between 0 and {LONGEST_TRIAL_DAYS}",
+            field="trialDays",
+            code="INVALID_TRIAL_DAYS",
+        )
+    recurring_fee = price.charge is ChargeKind.FIXED and price.billing is Billing.RECURRING
+    if price.trial_days and not recurring_fee:
+        raise Invalid(
+            "trialDays: only a recurring fixed charge has a trial; leave it out",
+            field="trialDays",
+            code="TRIAL_NOT_ALLOWED",
+        )
+
+
+def _check_grouping(group_by: tuple[str, ...], dimensions: tuple[str, ...]) -> None:
+    for index, name in enumerate(group_by):
+        field = f"groupBy[{index}]"
+        if name not in dimensions:
+            known = ", ".join(dimensions) if dimensions else "none"
+            raise Invalid(
+                f"{field}: {name!r} is not a dimension of the meter; it has: {known}",
+                field=field,
+                code="UNKNOWN_DIMENSION",
+            )
+        if name in group_by[:index]:
+            raise Invalid(
+                f"{field}: {name!r} is named twice", field=field, code="DUPLICATE_DIMENSION"
+            )
 
 
 def hash_of(price: Price) -> str:
@@ -91,9 +134,12 @@ def hash_of(price: Price) -> str:
         feature_id=price.feature_id,
         meter_id=price.meter_id,
         charge=price.charge,
+        billing=price.billing,
         model=price.model,
+        adjustments=price.adjustments,
         currency=price.currency,
         cadence=price.cadence,
         timing=price.timing,
         group_by=price.group_by,
+        trial_days=price.trial_days,
     )

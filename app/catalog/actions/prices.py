@@ -56,9 +56,10 @@ async def update(
 ) -> Price:
     """Change the fields that `patch` holds; an absent field stays as it is.
 
-    `display_name`, `lookup_key` and `metadata` change in place. A change of `model`, `timing`
-    or `group_by` ends this row at `effective_from` (the patch's, else now) and returns the row
-    that takes over; subscriptions stay on the row they bought.
+    `display_name`, `lookup_key` and `metadata` change in place. A change of `model`,
+    `adjustments`, `timing`, `group_by` or `trial_days` ends this row at `effective_from` (the
+    patch's, else now) and returns the row that takes over; subscriptions stay on the
+    row they bought.
     Raises: Invalid, NotFound, Archived, PriceReplaced, AlreadyExists.
     """
     values = checked(patch, _CHECKS)
@@ -228,6 +229,8 @@ _CHECKS: Checks = {
     **price_rows.CHECKS,
     "model": lambda v: required(v, "model"),
     "timing": lambda v: required(v, "timing"),
-    "group_by": lambda v: v,
+    "adjustments": lambda v: required(v, "adjustments"),
+    "group_by": lambda v: required(v, "groupBy"),
+    "trial_days": lambda v: required(v, "trialDays"),
     "effective_from": lambda v: v,
 }

@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from app.catalog.prices import flat, graduated, package, per_unit, tiers, volume
+from app.catalog.prices import adjustments, flat, graduated, package, per_unit, tiers, volume
+from app.catalog.prices.adjustments import NO_ADJUSTMENTS, Adjustments
 from app.catalog.prices.explanation import Rule, Step
 from app.catalog.prices.flat import Flat
 from app.catalog.prices.graduated import Graduated
@@ -22,15 +23,22 @@ from app.kernel.quantity import plain
 
 PriceModel = Flat | PerUnit | Package | Graduated | Volume
 MODELS: tuple[type[PriceModel], ...] = (Flat, PerUnit, Package, Graduated, Volume)
-# What the steps of every model's trace mean.
+# What the steps of every trace mean.
 RULES: dict[str, Rule] = (
-    flat.RULES | per_unit.RULES | package.RULES | tiers.RULES | graduated.RULES | volume.RULES
+    adjustments.RULES
+    | flat.RULES
+    | per_unit.RULES
+    | package.RULES
+    | tiers.RULES
+    | graduated.RULES
+    | volume.RULES
 )
 
 _decoder: msgspec.json.Decoder[PriceModel] = msgspec.json.Decoder(PriceModel)
+_adjustments = msgspec.json.Decoder(Adjustments)
 
 
-def to_json(model: PriceModel) -> dict[str, Any]:
+def to_json(model: PriceModel | Adjustments) -> dict[str, Any]:
     """As stored: equal models give equal JSON, however their decimals were written."""
     stored: dict[str, Any] = _plain(msgspec.to_builtins(model, builtin_types=(Decimal,)))
     return stored
@@ -39,6 +47,11 @@ def to_json(model: PriceModel) -> dict[str, Any]:
 def from_json(text: str | bytes) -> PriceModel:
     """What `to_json` wrote. Raises: Invalid, msgspec.ValidationError."""
     return _decoder.decode(text)
+
+
+def adjustments_from_json(text: str | bytes) -> Adjustments:
+    """What `to_json` wrote. Raises: Invalid, msgspec.ValidationError."""
+    return _adjustments.decode(text)
 
 
 def content_hash(substance: Any) -> str:
@@ -59,7 +72,9 @@ def _plain(value: Any) -> Any:
 
 __all__ = [
     "MODELS",
+    "NO_ADJUSTMENTS",
     "RULES",
+    "Adjustments",
     "Flat",
     "Graduated",
     "Package",
@@ -70,6 +85,7 @@ __all__ = [
     "Tier",
     "Volume",
     "ZeroUsage",
+    "adjustments_from_json",
     "content_hash",
     "from_json",
     "to_json",

@@ -5,8 +5,8 @@ from datetime import datetime
 
 import asyncpg
 
-from app.catalog.price import ChargeKind, InvoiceTiming, Price, PriceStatus
-from app.catalog.prices import from_json
+from app.catalog.price import Billing, ChargeKind, InvoiceTiming, Price, PriceStatus
+from app.catalog.prices import adjustments_from_json, from_json
 from app.infra import listing
 from app.infra.listing import Column, Listing, Order, Page, PageRequest
 from app.infra.postgres import fetch
@@ -24,6 +24,7 @@ LISTING = Listing(
         Column("lookup_key", "string"),
         Column("display_name", "string", sortable=True),
         Column("charge", "enum"),
+        Column("billing", "enum"),
         Column("model", "enum", sql="(model->>'model')"),
         Column("currency", "string"),
         Column("timing", "enum"),
@@ -124,11 +125,14 @@ def row_of(record: asyncpg.Record) -> Price:
         lookup_key=record["lookup_key"],
         display_name=record["display_name"],
         charge=ChargeKind(record["charge"]),
+        billing=Billing(record["billing"]),
         model=from_json(record["model"]),
+        adjustments=adjustments_from_json(record["adjustments"]),
         currency=record["currency"],
         cadence=Cadence(record["cadence_unit"], record["cadence_count"]),
         timing=InvoiceTiming(record["timing"]),
-        group_by=record["group_by"],
+        group_by=tuple(json_of(record["group_by"])),
+        trial_days=record["trial_days"],
         metadata=json_of(record["metadata"]),
         content_hash=record["content_hash"],
         replaces_id=record["replaces_id"],

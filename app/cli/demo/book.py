@@ -126,7 +126,7 @@ async def _price(
             "featureId": None if price.meter is None else features[price.meter],
             "currency": scenario.currency,
             "timing": "ARREARS",
-            "groupBy": price.group_by,
+            "groupBy": [] if price.group_by is None else [price.group_by],
             "model": _model(price),
             "effectiveFrom": scenario.starts_at.isoformat(),
         },

@@ -7,8 +7,17 @@ from typing import Any
 import strawberry
 from strawberry import UNSET
 
-from app.catalog.price import ChargeKind, CreatePrice, InvoiceTiming, PriceStatus
+from app.catalog.price import (
+    LONGEST_TRIAL_DAYS,
+    Billing,
+    ChargeKind,
+    CreatePrice,
+    InvoiceTiming,
+    PriceStatus,
+)
+from app.catalog.prices import NO_ADJUSTMENTS
 from app.graphql.cadences import CadenceInput, CadenceUnit
+from app.graphql.catalog.adjustments import AdjustmentsInput
 from app.graphql.catalog.price_models import PriceModelInput, PriceModelKind
 from app.graphql.filters import (
     DateTimeFilter,
@@ -26,6 +35,7 @@ from app.graphql.scalars import Metadata
 from app.kernel.period import Cadence
 
 strawberry.enum(ChargeKind, description="What the quantity is: held, or counted by a meter.")
+strawberry.enum(Billing, description="How often a charge is made.")
 strawberry.enum(InvoiceTiming, description="On the invoice of the period's start, or of its end.")
 strawberry.enum(PriceStatus, description="Whether a price is without an end.")
 
@@ -48,6 +58,9 @@ class PriceFilter:
     )
     charge: EnumFilter[ChargeKind] | None = strawberry.field(
         description="By what the quantity is.", default=UNSET
+    )
+    billing: EnumFilter[Billing] | None = strawberry.field(
+        description="By how often they are charged.", default=UNSET
     )
     model: EnumFilter[PriceModelKind] | None = strawberry.field(
         description="By price model.", default=UNSET
@@ -117,8 +130,21 @@ class PriceCreateInput:
     feature_id: strawberry.ID | None = strawberry.field(
         description="The metered feature that a usage charge measures.", default=None
     )
-    group_by: str | None = strawberry.field(
-        description="A dimension of the feature's meter, for a line per value.", default=None
+    billing: Billing = strawberry.field(
+        description="How often it is charged.", default=Billing.RECURRING
+    )
+    adjustments: AdjustmentsInput | None = strawberry.field(
+        description="What is done to the quantity before the model and to the amount after it.",
+        default=None,
+    )
+    group_by: list[str] = strawberry.field(
+        description="Dimensions of the feature's meter, for a line per combination of values.",
+        default_factory=list,
+    )
+    trial_days: int = strawberry.field(
+        description="For how many days from a line's start a recurring fixed charge is free; "
+        f"up to {LONGEST_TRIAL_DAYS}.",
+        default=0,
     )
     lookup_key: str | None = strawberry.field(description="As programs will name it.", default=None)
     metadata: Metadata | None = strawberry.field(description="Your own notes.", default=None)
@@ -137,7 +163,10 @@ class PriceCreateInput:
             cadence=Cadence("month") if self.cadence is None else self.cadence.row(),
             timing=self.timing,
             feature_id=self.feature_id,
-            group_by=self.group_by,
+            billing=self.billing,
+            adjustments=NO_ADJUSTMENTS if self.adjustments is None else self.adjustments.row(),
+            group_by=tuple(self.group_by),
+            trial_days=self.trial_days,
             lookup_key=self.lookup_key,
             metadata=self.metadata or {},
             effective_from=self.effective_from,
@@ -162,11 +191,20 @@ class PriceUpdateInput:
     timing: strawberry.Maybe[InvoiceTiming] = strawberry.field(
         description="On which invoice it is charged."
     )
-    group_by: strawberry.Maybe[str | None] = strawberry.field(
-        description="A dimension of the feature's meter, for a line per value."
+    adjustments: strawberry.Maybe[AdjustmentsInput | None] = strawberry.field(
+        description="What is done to the quantity before the model and to the amount after it; "
+        "replaces all of it, and null takes it off."
+    )
+    group_by: strawberry.Maybe[list[str] | None] = strawberry.field(
+        description="Dimensions of the feature's meter, for a line per combination of values; "
+        "null: one line."
+    )
+    trial_days: strawberry.Maybe[int] = strawberry.field(
+        description="For how many days from a line's start it is free."
     )
     effective_from: strawberry.Maybe[datetime | None] = strawberry.field(
-        description="When a change of model, timing or grouping takes effect; not in the past. "
+        description="When a change of the model, adjustments, timing, grouping or trial takes "
+        "effect; not in the past. "
         "Absent or null: now."
     )
 
@@ -175,6 +213,11 @@ class PriceUpdateInput:
         changes = present(self, without=("id",))
         if isinstance(changes.get("model"), PriceModelInput):
             changes["model"] = changes["model"].row()
+        if "adjustments" in changes:
+            given = changes["adjustments"]
+            changes["adjustments"] = NO_ADJUSTMENTS if given is None else given.row()
+        if "group_by" in changes:
+            changes["group_by"] = tuple(changes["group_by"] or ())
         return changes
 
 

@@ -1,6 +1,6 @@
 """The price models in the graph: a union to read, an input of exactly one to write."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from enum import Enum
 from typing import Annotated, Any, Literal, Self, cast
@@ -10,6 +10,7 @@ import strawberry
 from app.catalog import prices as models
 from app.catalog.prices.tiers import MOST_TIERS
 from app.catalog.prices.tiers import Tier as TierRow
+from app.kernel.checks import located
 from app.kernel.errors import Invalid
 
 
@@ -213,7 +214,9 @@ class PriceModelInput:
         for name, path in _PATHS.items():
             given: Any = getattr(self, name)
             if given is not None:
-                return _located(given.value.row, f"model.{path}")
+                with located(f"model.{path}"):
+                    model: models.PriceModel = given.value.row()
+                return model
         raise Invalid("model: name one of its fields", field="model", code="REQUIRED")
 
 
@@ -224,12 +227,3 @@ _PATHS = {
     "graduated": "graduated",
     "volume": "volume",
 }
-
-
-def _located(make: Callable[[], models.PriceModel], path: str) -> models.PriceModel:
-    try:
-        return make()
-    except Invalid as error:
-        raise Invalid(
-            f"{path}.{error.message}", field=f"{path}.{error.field}", code=error.code
-        ) from error

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Self
 import strawberry
 
 from app.catalog.actions import prices as actions
-from app.catalog.price import ChargeKind, InvoiceTiming, PriceStatus
+from app.catalog.price import Billing, ChargeKind, InvoiceTiming, PriceStatus
 from app.catalog.price import Price as Row
 from app.catalog.reads import prices as reads
 from app.graphql.cadences import Cadence
 from app.graphql.catalog import plans
+from app.graphql.catalog.adjustments import Adjustments
 from app.graphql.catalog.features import Feature
 from app.graphql.catalog.price_inputs import (
     PriceArchiveInput,
@@ -47,12 +48,19 @@ class Price(Node):
     display_name: str = strawberry.field(description="As invoices show it.")
     charge: ChargeKind = strawberry.field(description="What the quantity is.")
     model: PriceModel = strawberry.field(description="How the quantity becomes an amount.")
+    billing: Billing = strawberry.field(description="How often it is charged.")
+    adjustments: Adjustments = strawberry.field(
+        description="What is done to the quantity before the model and to the amount after it."
+    )
     currency: str = strawberry.field(description="ISO 4217 code.")
     cadence: Cadence = strawberry.field(description="How often it is charged.")
     timing: InvoiceTiming = strawberry.field(description="On which invoice it is charged.")
-    group_by: str | None = strawberry.field(
-        description="A dimension of the meter: each of its values is priced on its own, on a "
-        "line of its own."
+    group_by: list[str] = strawberry.field(
+        description="Dimensions of the meter: each combination of their values is priced on its "
+        "own, on a line of its own."
+    )
+    trial_days: int = strawberry.field(
+        description="For how many days from a line's start it is free."
     )
     metadata: Metadata = strawberry.field(description="Your own notes.")
     content_hash: str = strawberry.field(
@@ -100,7 +108,10 @@ class Price(Node):
             currency=row.currency,
             cadence=Cadence.of(row.cadence),
             timing=row.timing,
-            group_by=row.group_by,
+            billing=row.billing,
+            adjustments=Adjustments.of(row.adjustments),
+            group_by=list(row.group_by),
+            trial_days=row.trial_days,
             metadata=Metadata(row.metadata),
             content_hash=row.content_hash,
             replaces_id=_id(row.replaces_id),
