@@ -45,6 +45,8 @@ _SPANS = (
     "range(length({owners:Array(UInt32)})), {owners:Array(UInt32)}, {starts:Array(Int64)}, "
     "{ends:Array(Int64)})) AS asked)"
 )
+# Which rows a question with a watermark sees.
+_ACCEPTED = " AND ingested_at < {as_of:DateTime64(6, 'UTC')}"
 _EDGES = "CAST(arrayCumSum({edges:Array(Int64)}), 'Array(Int64)')"
 
 
@@ -84,18 +86,33 @@ class _Row(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
 
 
 async def totals(
-    scope: Scope, clickhouse: ClickHouse, meter: Meter, spans: Sequence[Span]
+    scope: Scope,
+    clickhouse: ClickHouse,
+    meter: Meter,
+    spans: Sequence[Span],
+    *,
+    as_of: datetime | None = None,
 ) -> dict[Span, Usage]:
-    """One figure per span; no usage is a figure of 0. Raises: Unavailable."""
-    found = await _ask(scope, clickhouse, meter, _Question(spans))
+    """One figure per span; no usage is a figure of 0. Raises: Unavailable.
+
+    With `as_of`, here and below: only what had been accepted before that instant counts.
+    """
+    found = await _ask(scope, clickhouse, meter, _Question(spans, as_of=as_of))
     return {span: found[span][0] if span in found else NOTHING for span in spans}
 
 
 async def totals_of_meters(
-    scope: Scope, clickhouse: ClickHouse, meters: Sequence[Meter], spans: Sequence[Span]
+    scope: Scope,
+    clickhouse: ClickHouse,
+    meters: Sequence[Meter],
+    spans: Sequence[Span],
+    *,
+    as_of: datetime | None = None,
 ) -> dict[str, dict[Span, Usage]]:
     """`totals` of many meters by the meter's id, one query each. Raises: Unavailable."""
-    answers = await asyncio.gather(*(totals(scope, clickhouse, m, spans) for m in meters))
+    answers = await asyncio.gather(
+        *(totals(scope, clickhouse, meter, spans, as_of=as_of) for meter in meters)
+    )
     return {meter.id: answer for meter, answer in zip(meters, answers, strict=True)}
 
 
@@ -107,12 +124,13 @@ async def grouped(
     *,
     group_by: Sequence[str],
     at_most: int | None = None,
+    as_of: datetime | None = None,
 ) -> dict[Span, list[Usage]]:
     """The figures per span and combination of values that occurred, in order of the values.
 
     Raises: UnknownDimension, TooManyFigures (more than `at_most`), Unavailable.
     """
-    question = _Question(spans, tuple(group_by), at_most=at_most)
+    question = _Question(spans, tuple(group_by), at_most=at_most, as_of=as_of)
     found = await _ask(scope, clickhouse, meter, question)
     return {span: found.get(span, []) for span in spans}
 
@@ -127,6 +145,7 @@ async def series(
     zone: ZoneInfo,
     group_by: Sequence[str] = (),
     at_most: int | None = None,
+    as_of: datetime | None = None,
 ) -> dict[Span, list[Usage]]:
     """The figures per span, window and group, in order of time; windows without usage are left
     out, and the first and last are cut to the span.
@@ -136,7 +155,7 @@ async def series(
     if not spans:
         return {}
     whole = Period(min(s.period.start for s in spans), max(s.period.end for s in spans))
-    question = _Question(spans, tuple(group_by), windows(window, zone, whole), at_most)
+    question = _Question(spans, tuple(group_by), windows(window, zone, whole), at_most, as_of)
     found = await _ask(scope, clickhouse, meter, question)
     return {span: found.get(span, []) for span in spans}
 
@@ -147,6 +166,7 @@ class _Question:
     group_by: tuple[str, ...] = ()
     windows: Windows | None = None
     at_most: int | None = None
+    as_of: datetime | None = None
 
 
 async def _ask(
@@ -172,12 +192,15 @@ async def _ask(
 
 
 def _query(scope: Scope, meter: Meter, question: _Question) -> Query:
+    accepted = "" if question.as_of is None else _ACCEPTED
     if meter.backfilled_at is None:
-        rows = metered_rows(scope, meter, _WHERE, final=True)
+        rows = metered_rows(scope, meter, _WHERE + accepted, final=True)
     else:
         key = {"tenant": scope.tenant_id, "environment": scope.environment_id, "meter": meter.id}
-        rows = Query(_METERED, key)
+        rows = Query(_METERED + accepted, key)
     parameters = dict(rows.parameters)
+    if question.as_of is not None:
+        parameters["as_of"] = question.as_of
     groups = []
     for index, name in enumerate(question.group_by):
         parameters[f"group{index}"] = name

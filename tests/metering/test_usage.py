@@ -71,6 +71,26 @@ async def test_the_watermark_is_the_last_acceptance_that_was_counted(clickhouse,
     assert figure == usage.Usage(Decimal(2), 2, seen[2])
 
 
+@pytest.mark.parametrize("raw", [False, True])
+async def test_a_figure_as_of_a_watermark_has_what_was_accepted_before_it(clickhouse, scope, raw):
+    one = meter(Sum("v"), dimensions=("region",), backfilled_at=None if raw else T0)
+    sent = [
+        Stored(f'{{"v":{10**n},"region":"eu"}}', at=T0 + n * HOUR, ingested_at=T0 + n * DAY)
+        for n in range(4)
+    ]
+    await process(clickhouse, scope, [one], sent)
+    day = {"window": Window.DAY, "zone": NEW_YORK}
+    for as_of, quantity in ((T0, 0), (T0 + DAY, 1), (T0 + DAY + MS, 11), (MARCH.end, 1111)):
+        found = (await usage.totals(scope, clickhouse, one, [span()], as_of=as_of))[span()]
+        assert (found.quantity, found.event_count) == (quantity, str(quantity).count("1"))
+        by_region = await usage.grouped(
+            scope, clickhouse, one, [span()], group_by=["region"], as_of=as_of
+        )
+        by_day = await usage.series(scope, clickhouse, one, [span()], **day, as_of=as_of)
+        for parts in (by_region, by_day):
+            assert sum(figure.quantity for figure in parts[span()]) == quantity
+
+
 async def test_copies_count_once_however_they_came(clickhouse, scope):
     meters = [meter(), meter(Sum("v")), meter(CountUnique("v"))]
     events = [v(n, event_id=f"e{n}", at=T0 + n * HOUR) for n in range(30)]
