@@ -1,5 +1,6 @@
 """What can be done with a customer: one function per verb, each one transaction."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
@@ -8,7 +9,13 @@ from typing import Any
 from tortoise.exceptions import IntegrityError
 
 from app.customers import reads
-from app.customers.customer import Address, CreateCustomer, Customer, CustomerStatus
+from app.customers.customer import (
+    Address,
+    CreateCustomer,
+    Customer,
+    CustomerStatus,
+    ElectronicAddress,
+)
 from app.customers.errors import CustomerIsActive, CustomerIsArchived
 from app.customers.events import (
     CustomerArchived,
@@ -25,7 +32,8 @@ from app.kernel.commands import fields_of
 from app.kernel.errors import AlreadyExists
 from app.kernel.ids import new_id
 from app.kernel.scope import Actor, Scope
-from app.tenants import audit
+from app.tenants import audit, locales
+from app.tenants.settings import NUMBER_PREFIX
 
 
 async def create(scope: Scope, command: CreateCustomer, *, by: Actor, at: datetime) -> Customer:
@@ -130,6 +138,27 @@ def _address(value: Address | None) -> dict[str, str]:
     return parts
 
 
+def _electronic(value: ElectronicAddress | None) -> dict[str, str] | None:
+    if value is None:
+        return None
+    field = "electronicAddress"
+    if not re.fullmatch(r"\d{4}", value.scheme, re.ASCII):
+        raise checks.invalid(
+            f"{field}.scheme", f"{value.scheme!r} is not an ISO 6523 code of four digits"
+        )
+    return {"scheme": value.scheme, "id": checks.text(value.id, f"{field}.id", longest=128)}
+
+
+def _prefix(value: str | None) -> str | None:
+    if value is not None and not re.fullmatch(NUMBER_PREFIX, value):
+        raise checks.invalid(
+            "invoicePrefix",
+            f"{value!r} must start with a letter or digit and hold only letters, digits and "
+            "'/', '_', '.', '-', at most 20 of them",
+        )
+    return value
+
+
 _CHECKS: Checks = {
     "external_id": lambda v: checks.text(required(v, "externalId"), "externalId"),
     "name": lambda v: checks.text(required(v, "name"), "name"),
@@ -137,5 +166,11 @@ _CHECKS: Checks = {
     "timezone": lambda v: checks.timezone(required(v, "timezone")),
     "currency": lambda v: None if v is None else checks.currency(v),
     "address": _address,
+    "tax_id": lambda v: checks.optional_text(v, "taxId", longest=64),
+    "registration_number": lambda v: checks.optional_text(v, "registrationNumber", longest=64),
+    "electronic_address": _electronic,
+    "locale": lambda v: None if v is None else locales.check(v),
+    "invoice_prefix": _prefix,
+    "consolidate_invoices": lambda v: v,
     "metadata": lambda v: checks.metadata(v or {}),
 }

@@ -24,12 +24,24 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
+class ElectronicAddress:
+    """Where electronic invoices are delivered: `scheme` is an ISO 6523 code of four digits, such
+    as 0088 for a GLN or 9930 for a German VAT number, and `id` is the address within it."""
+
+    scheme: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Customer:
     """A row as everyone above the table sees it.
 
     `external_id` is the tenant's own name for the customer; events carry it. It is unique
     among the customers of the environment that are not archived. `timezone` is an IANA name
-    and becomes the zone of subscriptions created without one.
+    and becomes the zone of subscriptions created without one. `tax_id` is its VAT or similar
+    number, `registration_number` that of the companies' register. `locale` is a BCP 47 tag that
+    its documents are formatted by; None: the environment's. `invoice_prefix` numbers its
+    invoices apart; None: with the others. `consolidate_invoices` None: as the environment says.
     """
 
     id: str
@@ -39,6 +51,12 @@ class Customer:
     timezone: str
     currency: str | None
     address: Address
+    tax_id: str | None
+    registration_number: str | None
+    electronic_address: ElectronicAddress | None
+    locale: str | None
+    invoice_prefix: str | None
+    consolidate_invoices: bool | None
     metadata: Mapping[str, str]
     status: CustomerStatus
     created_at: datetime
@@ -54,4 +72,10 @@ class CreateCustomer:
     timezone: str = "UTC"
     currency: str | None = None
     address: Address = field(default_factory=Address)
+    tax_id: str | None = None
+    registration_number: str | None = None
+    electronic_address: ElectronicAddress | None = None
+    locale: str | None = None
+    invoice_prefix: str | None = None
+    consolidate_invoices: bool | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)

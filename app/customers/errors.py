@@ -2,7 +2,9 @@
 
 DomainError
 ├── Invalid            INVALID_EXTERNAL_ID, INVALID_NAME, INVALID_EMAIL, INVALID_TIMEZONE,
-│                      INVALID_CURRENCY, INVALID_COUNTRY, INVALID_METADATA
+│                      INVALID_CURRENCY, INVALID_COUNTRY, INVALID_TAX_ID,
+│                      INVALID_REGISTRATION_NUMBER, INVALID_SCHEME, INVALID_ID, INVALID_LOCALE,
+│                      INVALID_INVOICE_PREFIX, INVALID_METADATA
 ├── NotFound           NOT_FOUND
 └── Conflict
     ├── AlreadyExists  ALREADY_EXISTS (external_id)

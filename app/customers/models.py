@@ -11,6 +11,12 @@ class CustomerTable(ScopedTable):
     timezone = fields.CharField(max_length=64)
     currency = fields.CharField(max_length=3, null=True)
     address = fields.JSONField[dict[str, str]]()
+    tax_id = fields.CharField(max_length=64, null=True)
+    registration_number = fields.CharField(max_length=64, null=True)
+    electronic_address = fields.JSONField[dict[str, str]](null=True)
+    locale = fields.CharField(max_length=16, null=True)
+    invoice_prefix = fields.CharField(max_length=20, null=True)
+    consolidate_invoices = fields.BooleanField(null=True)
     metadata = fields.JSONField[dict[str, str]]()
     archived_at = fields.DatetimeField(null=True)
 

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 import asyncpg
 
-from app.customers.customer import Address, Customer, CustomerStatus
+from app.customers.customer import Address, Customer, CustomerStatus, ElectronicAddress
 from app.infra import listing
 from app.infra.listing import Column, Listing, Order, Page, PageRequest
 from app.infra.rows import ARCHIVABLE_STATUS, having, json_of, the
@@ -19,6 +19,7 @@ LISTING = Listing(
         Column("email", "string", nullable=True),
         Column("currency", "string", nullable=True),
         Column("timezone", "string"),
+        Column("tax_id", "string", nullable=True),
         Column(
             "status",
             "enum",
@@ -29,7 +30,7 @@ LISTING = Listing(
         Column("updated_at", "datetime", sortable=True),
     ),
     default_order=(Order("created_at", descending=True),),
-    searchable=("name", "external_id", "email"),
+    searchable=("name", "external_id", "email", "tax_id"),
 )
 
 
@@ -65,9 +66,19 @@ def row_of(record: asyncpg.Record) -> Customer:
         timezone=record["timezone"],
         currency=record["currency"],
         address=Address(**json_of(record["address"])),
+        tax_id=record["tax_id"],
+        registration_number=record["registration_number"],
+        electronic_address=_electronic(json_of(record["electronic_address"])),
+        locale=record["locale"],
+        invoice_prefix=record["invoice_prefix"],
+        consolidate_invoices=record["consolidate_invoices"],
         metadata=json_of(record["metadata"]),
         status=CustomerStatus.ACTIVE if record["archived_at"] is None else CustomerStatus.ARCHIVED,
         created_at=record["created_at"],
         updated_at=record["updated_at"],
         archived_at=record["archived_at"],
     )
+
+
+def _electronic(stored: dict[str, str] | None) -> ElectronicAddress | None:
+    return None if stored is None else ElectronicAddress(**stored)

@@ -1,49 +1,36 @@
-"""Customers in the graph. Every other domain's file is made like this one."""
+"""Customers in the graph; what they take is in `customer_inputs`. Every other domain's files are
+made like these."""
 
 from datetime import datetime
-from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 import strawberry
-from strawberry import UNSET
 
 from app.customers import actions, reads
 from app.customers.customer import Address as AddressRow
-from app.customers.customer import CreateCustomer, CustomerStatus
 from app.customers.customer import Customer as Row
+from app.customers.customer import ElectronicAddress as ElectronicAddressRow
 from app.graphql import invoice_types, subscriptions
 from app.graphql.context import Context, Info
-from app.graphql.errors import AlreadyExists, Rejected
-from app.graphql.filters import (
-    DateTimeFilter,
-    EnumFilter,
-    IdFilter,
-    MetadataFilter,
-    StringFilter,
-    and_filters,
-    not_filter,
-    or_filters,
+from app.graphql.customer_inputs import (
+    CustomerArchiveInput,
+    CustomerCreateInput,
+    CustomerFilter,
+    CustomerOrder,
+    CustomerRestoreInput,
+    CustomerStatus,
+    CustomerUpdateInput,
 )
+from app.graphql.errors import AlreadyExists, Rejected
 from app.graphql.lists import listed
 from app.graphql.node import Kind, Node
-from app.graphql.paging import (
-    After,
-    Before,
-    Connection,
-    Direction,
-    First,
-    Last,
-    page_request,
-)
-from app.graphql.patch import present
+from app.graphql.paging import After, Before, Connection, First, Last, page_request
 from app.graphql.permissions import requires
 from app.graphql.scalars import Metadata
 
 if TYPE_CHECKING:
     from app.graphql.invoice_types import Invoice
     from app.graphql.subscriptions import Subscription
-
-strawberry.enum(CustomerStatus, description="Whether a customer is in use.")
 
 
 @strawberry.type(description="Where invoices are addressed to.")
@@ -67,6 +54,16 @@ class Address:
         )
 
 
+@strawberry.type(description="Where electronic invoices are delivered.")
+class ElectronicAddress:
+    scheme: str = strawberry.field(description="ISO 6523 code of four digits, such as 9930.")
+    id: str = strawberry.field(description="The address within the scheme.")
+
+    @classmethod
+    def of(cls, row: ElectronicAddressRow) -> Self:
+        return cls(scheme=row.scheme, id=row.id)
+
+
 @strawberry.type(description="Whom usage and invoices belong to.")
 class Customer(Node):
     external_id: str = strawberry.field(
@@ -82,6 +79,22 @@ class Customer(Node):
         description="ISO 4217 code of the invoices; null until one is chosen."
     )
     address: Address = strawberry.field(description="Where invoices are addressed to.")
+    tax_id: str | None = strawberry.field(description="VAT or similar number, as invoices show it.")
+    registration_number: str | None = strawberry.field(description="In the companies' register.")
+    electronic_address: ElectronicAddress | None = strawberry.field(
+        description="Where electronic invoices are delivered."
+    )
+    locale: str | None = strawberry.field(
+        description="BCP 47 tag by which its documents are written; null: the environment's."
+    )
+    invoice_prefix: str | None = strawberry.field(
+        description="What numbers of its invoices begin with; null: they are numbered with the "
+        "others."
+    )
+    consolidate_invoices: bool | None = strawberry.field(
+        description="Whether what falls due for it at one instant becomes one invoice; null: as "
+        "the environment says."
+    )
     metadata: Metadata = strawberry.field(description="Your own notes.")
     status: CustomerStatus = strawberry.field(description="Whether it is in use.")
     created_at: datetime = strawberry.field(description="When it was created.")
@@ -132,134 +145,20 @@ class Customer(Node):
             timezone=row.timezone,
             currency=row.currency,
             address=Address.of(row.address),
+            tax_id=row.tax_id,
+            registration_number=row.registration_number,
+            electronic_address=(
+                ElectronicAddress.of(row.electronic_address) if row.electronic_address else None
+            ),
+            locale=row.locale,
+            invoice_prefix=row.invoice_prefix,
+            consolidate_invoices=row.consolidate_invoices,
             metadata=Metadata(row.metadata),
             status=row.status,
             created_at=row.created_at,
             updated_at=row.updated_at,
             archived_at=row.archived_at,
         )
-
-
-@strawberry.input(description="Which customers to list; all conditions given must hold.")
-class CustomerFilter:
-    id: IdFilter | None = strawberry.field(description="By id.", default=UNSET)
-    external_id: StringFilter | None = strawberry.field(
-        description="By your own name for them.", default=UNSET
-    )
-    name: StringFilter | None = strawberry.field(description="By name.", default=UNSET)
-    email: StringFilter | None = strawberry.field(description="By e-mail address.", default=UNSET)
-    currency: StringFilter | None = strawberry.field(description="By currency.", default=UNSET)
-    timezone: StringFilter | None = strawberry.field(description="By zone.", default=UNSET)
-    status: EnumFilter[CustomerStatus] | None = strawberry.field(
-        description="By whether they are in use.", default=UNSET
-    )
-    metadata: MetadataFilter | None = strawberry.field(
-        description="By an entry of their metadata.", default=UNSET
-    )
-    created_at: DateTimeFilter | None = strawberry.field(
-        description="By when they were created.", default=UNSET
-    )
-    updated_at: DateTimeFilter | None = strawberry.field(
-        description="By when they last changed.", default=UNSET
-    )
-    and_: list["CustomerFilter"] | None = and_filters()
-    or_: list["CustomerFilter"] | None = or_filters()
-    not_: "CustomerFilter | None" = not_filter()
-
-
-@strawberry.enum(description="What customers can be ordered by.")
-class CustomerOrderField(Enum):
-    CREATED_AT = strawberry.enum_value("created_at", description="When they were created.")
-    UPDATED_AT = strawberry.enum_value("updated_at", description="When they last changed.")
-    NAME = strawberry.enum_value("name", description="Their name.")
-    EXTERNAL_ID = strawberry.enum_value("external_id", description="Your own name for them.")
-    ID = strawberry.enum_value("id", description="Their id.")
-
-
-@strawberry.input(description="One key of the order of customers.")
-class CustomerOrder:
-    field: CustomerOrderField = strawberry.field(description="What to order by.")
-    direction: Direction = strawberry.field(description="Which way.", default=Direction.ASC)
-
-
-@strawberry.input(description="Where invoices are addressed to.")
-class AddressInput:
-    line1: str | None = strawberry.field(description="Street and number.", default=None)
-    line2: str | None = strawberry.field(description="Floor, suite or department.", default=None)
-    city: str | None = strawberry.field(description="City or town.", default=None)
-    state: str | None = strawberry.field(description="State, province or region.", default=None)
-    postal_code: str | None = strawberry.field(
-        description="As the country writes it.", default=None
-    )
-    country: str | None = strawberry.field(
-        description="ISO 3166-1 alpha-2 code, such as US.", default=None
-    )
-
-    def row(self) -> AddressRow:
-        return AddressRow(**vars(self))
-
-
-@strawberry.input(description="A new customer.")
-class CustomerCreateInput:
-    external_id: str = strawberry.field(
-        description="Your own name for the customer, as events will carry it."
-    )
-    name: str = strawberry.field(description="As invoices will show it.")
-    email: str | None = strawberry.field(description="Where to send invoices.", default=None)
-    timezone: str = strawberry.field(description="IANA zone.", default="UTC")
-    currency: str | None = strawberry.field(description="ISO 4217 code.", default=None)
-    address: AddressInput | None = strawberry.field(
-        description="Where to address invoices to.", default=None
-    )
-    metadata: Metadata | None = strawberry.field(description="Your own notes.", default=None)
-
-    def command(self) -> CreateCustomer:
-        return CreateCustomer(
-            external_id=self.external_id,
-            name=self.name,
-            email=self.email,
-            timezone=self.timezone,
-            currency=self.currency,
-            address=self.address.row() if self.address else AddressRow(),
-            metadata=self.metadata or {},
-        )
-
-
-@strawberry.input(
-    description="Changes to a customer. A field that is absent stays as it is; null clears what "
-    "may be empty."
-)
-class CustomerUpdateInput:
-    id: strawberry.ID = strawberry.field(description="Which customer.")
-    external_id: strawberry.Maybe[str | None] = strawberry.field(
-        description="Your own name for the customer. Events already sent keep the old one."
-    )
-    name: strawberry.Maybe[str | None] = strawberry.field(description="As invoices will show it.")
-    email: strawberry.Maybe[str | None] = strawberry.field(description="Where to send invoices.")
-    timezone: strawberry.Maybe[str | None] = strawberry.field(description="IANA zone.")
-    currency: strawberry.Maybe[str | None] = strawberry.field(description="ISO 4217 code.")
-    address: strawberry.Maybe[AddressInput | None] = strawberry.field(
-        description="Where to address invoices to; replaces the whole address."
-    )
-    metadata: strawberry.Maybe[Metadata | None] = strawberry.field(
-        description="Your own notes; replaces all of them."
-    )
-
-    def patch(self) -> dict[str, Any]:
-        changes = present(self, without=("id",))
-        if isinstance(changes.get("address"), AddressInput):
-            changes["address"] = changes["address"].row()
-        return changes
-
-
-@strawberry.input(description="The customer to take out of use.")
-class CustomerArchiveInput:
-    id: strawberry.ID = strawberry.field(description="Which customer.")
-
-
-@strawberry.input(description="The archived customer to put back into use.")
-class CustomerRestoreInput:
-    id: strawberry.ID = strawberry.field(description="Which customer.")
 
 
 CustomerResult = Annotated[

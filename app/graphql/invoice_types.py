@@ -30,10 +30,21 @@ class InvoiceParty:
     reference: str | None = strawberry.field(
         description="Your own name for the customer; null for the seller."
     )
+    tax_id: str | None = strawberry.field(description="VAT or similar number.")
+    registration_number: str | None = strawberry.field(description="In the companies' register.")
+    country: str | None = strawberry.field(description="ISO 3166-1 alpha-2 code.")
 
     @classmethod
     def of(cls, row: PartyRow) -> Self:
-        return cls(name=row.name, lines=list(row.lines), email=row.email, reference=row.reference)
+        return cls(
+            name=row.name,
+            lines=list(row.lines),
+            email=row.email,
+            reference=row.reference,
+            tax_id=row.tax_id,
+            registration_number=row.registration_number,
+            country=row.country,
+        )
 
 
 @strawberry.type(

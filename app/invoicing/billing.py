@@ -117,7 +117,7 @@ async def bill_page(services: Billing, page: Page) -> PageDone:
 async def finalize_page(services: Billing, page: Page) -> PageDone:
     """Issue the drafts whose wait is over, computed again if they waited.
 
-    Raises: Unavailable, NumberTaken.
+    Raises: Unavailable.
     """
     ids, after = await _waiting(services, page, FINALIZE)
     moment = Moment(page.at, page.watermark)
@@ -134,8 +134,15 @@ async def finalize_page(services: Billing, page: Page) -> PageDone:
     _, refused = await _apart(waited, compute)
     await _note(page, FINALIZE, refused)
     ready = [key for key in ids if key not in refused]
-    issued = await actions.finalize_many(page.scope, ready, by=SYSTEM, at=page.at)
-    return _done(page, Tally(finalized=len(issued), failed=len(refused)), after)
+
+    async def issue(some: Sequence[str]) -> list[str]:
+        issued = await actions.finalize_many(page.scope, some, by=SYSTEM, at=page.at)
+        return [invoice.id for invoice in issued]
+
+    issued, unnumbered = await _apart(ready, issue)
+    await _note(page, FINALIZE, unnumbered)
+    failed = len(refused) + len(unnumbered)
+    return _done(page, Tally(finalized=len(issued), failed=failed), after)
 
 
 async def print_page(services: Billing, page: Page) -> PageDone:

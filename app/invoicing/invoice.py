@@ -38,12 +38,28 @@ class LineKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """The seller or the customer as printed, kept as they were when the invoice was finalized."""
+    """The seller or the customer as printed, kept as they were when the invoice was finalized.
+
+    From `street` on it is what electronic invoices want to know apart: the address in parts
+    (`country` an ISO 3166-1 code), and where they are delivered (`electronic_scheme` an ISO 6523
+    code).
+    """
 
     name: str
     lines: tuple[str, ...] = ()  # the postal address, top to bottom
     email: str | None = None
     reference: str | None = None  # the seller's own name for the customer
+    tax_id: str | None = None
+    registration_number: str | None = None
+    street: str | None = None
+    street2: str | None = None
+    city: str | None = None
+    state: str | None = None
+    postal_code: str | None = None
+    country: str | None = None
+    electronic_scheme: str | None = None
+    electronic_id: str | None = None
+    iban: str | None = None  # of the seller
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Settings of an environment: typed, with defaults; what is stored is what differs from them."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -8,8 +9,13 @@ from msgspec import Meta, Struct
 
 from app.kernel import checks
 from app.kernel.errors import Invalid
+from app.tenants import locales
 
-_PREFIX = r"^[A-Za-z0-9][A-Za-z0-9/_.-]{0,19}$"
+# What a number of an invoice or a credit note may begin with.
+NUMBER_PREFIX = r"[A-Za-z0-9][A-Za-z0-9/_.-]{0,19}"
+_PREFIX = Meta(pattern=f"^{NUMBER_PREFIX}$")
+NumberDate = Literal["none", "YY", "YYYY", "YYMM", "YYYYMM", "YYMMDD", "YYYYMMDD"]
+Layout = Literal["standard", "compact", "detailed"]
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -20,19 +26,49 @@ class InvoiceSettings(Section, frozen=True):
     """How invoices are numbered, when they are due and who they are from: `INV-202601-00001`,
     30 days, the tenant under its own name."""
 
-    number_prefix: Annotated[str, Meta(pattern=_PREFIX)] = "INV"
+    number_prefix: Annotated[str, _PREFIX] = "INV"
     number_separator: Literal["", "-", "/", "."] = "-"
-    number_date: Literal["none", "YYYY", "YYYYMM", "YYYYMMDD"] = "YYYYMM"
+    number_date: NumberDate = "YYYYMM"
     number_digits: Annotated[int, Meta(ge=1, le=12)] = 5
     number_start: Annotated[int, Meta(ge=1, le=999_999_999)] = 1
     number_timezone: str = "UTC"  # decides on which day, month and year an invoice is issued
+    # Credit notes are numbered apart, otherwise alike: `CN-202601-00001`.
+    credit_note_prefix: Annotated[str, _PREFIX] = "CN"
     due_days: Annotated[int, Meta(ge=0, le=365)] = 30
     # How long a draft waits for late events; None: the installation's billing setting.
     finalization_delay_seconds: Annotated[int, Meta(ge=0, le=2_592_000)] | None = None
+    # What becomes of an invoice that comes to nothing.
+    zero_invoices: Literal["skip", "issue", "issue_as_paid"] = "skip"
+    # Whether what falls due for a customer at one instant becomes one invoice.
+    consolidate: bool = False
     # The seller as printed; kept with each invoice when it is issued.
     seller_name: Annotated[str, Meta(max_length=255)] = ""  # empty: the tenant's name
     seller_lines: Annotated[tuple[str, ...], Meta(max_length=8)] = ()  # the address, from the top
     seller_email: str = ""
+
+
+class SellerSettings(Section, frozen=True):
+    """Facts about the seller beside the name, as electronic invoices want them; "" for none."""
+
+    street: Annotated[str, Meta(max_length=255)] = ""
+    city: Annotated[str, Meta(max_length=255)] = ""
+    postal_code: Annotated[str, Meta(max_length=32)] = ""
+    country: str = ""  # ISO 3166-1 alpha-2
+    tax_id: Annotated[str, Meta(max_length=64)] = ""  # the VAT number, its country first
+    registration_number: Annotated[str, Meta(max_length=64)] = ""
+    electronic_scheme: Annotated[str, Meta(pattern=r"^(\d{4})?$")] = ""  # ISO 6523, such as 9930
+    electronic_id: Annotated[str, Meta(max_length=128)] = ""
+    iban: Annotated[str, Meta(max_length=34)] = ""  # where transfers go
+
+
+class DocumentSettings(Section, frozen=True):
+    """What invoices and credit notes look like; kept with each when it is issued."""
+
+    layout: Layout = "standard"
+    locale: str = "en-US"  # of numbers, money and days, where the customer has none
+    # What lines are grouped under where they have no heading of their own.
+    sections: Literal["kind", "subscription", "group"] = "kind"
+    payment_terms: Annotated[str, Meta(max_length=500)] = ""  # printed below the totals
 
 
 class EventSettings(Section, frozen=True):
@@ -46,6 +82,8 @@ class EventSettings(Section, frozen=True):
 class EnvironmentSettings(Section, frozen=True):
     invoice: InvoiceSettings = InvoiceSettings()
     events: EventSettings = EventSettings()
+    seller: SellerSettings = SellerSettings()
+    documents: DocumentSettings = DocumentSettings()
 
 
 SECTIONS = {field.name: field.type for field in msgspec.structs.fields(EnvironmentSettings)}
@@ -56,6 +94,8 @@ def effective(overrides: Mapping[str, Any]) -> EnvironmentSettings:
     try:
         settings = msgspec.convert(overrides, EnvironmentSettings)
         _check_invoice(settings.invoice)
+        _check_seller(settings.seller)
+        _check_documents(settings.documents)
     except msgspec.ValidationError as error:
         raise _explained(str(error), overrides) from None
     except Invalid as error:
@@ -71,6 +111,33 @@ def _check_invoice(invoice: InvoiceSettings) -> None:
         checks.text(line, f"invoice.sellerLines[{index}]")
     if invoice.seller_email:
         checks.email(invoice.seller_email, "invoice.sellerEmail")
+
+
+def _check_seller(seller: SellerSettings) -> None:
+    for name in msgspec.structs.fields(SellerSettings):
+        if value := getattr(seller, name.name):
+            checks.text(value, f"seller.{_camel(name.name)}")
+    if seller.iban and not _is_iban(seller.iban):
+        raise checks.invalid("seller.iban", f"{seller.iban!r} is not an IBAN without blanks")
+    if seller.country:
+        checks.country(seller.country, "seller.country")
+    if bool(seller.electronic_scheme) != bool(seller.electronic_id):
+        raise checks.invalid(
+            "seller.electronicScheme", "an electronic address takes a scheme and an id, or neither"
+        )
+
+
+def _check_documents(documents: DocumentSettings) -> None:
+    locales.check(documents.locale, "documents.locale")
+    if documents.payment_terms:
+        checks.text(documents.payment_terms, "documents.paymentTerms", longest=500)
+
+
+def _is_iban(value: str) -> bool:
+    """ISO 13616: the letters as numbers from 10, the first four characters last, 1 modulo 97."""
+    if not re.fullmatch(r"[A-Z]{2}\d{2}[A-Z0-9]{11,30}", value, re.ASCII):
+        return False
+    return int("".join(str(int(char, 36)) for char in value[4:] + value[:4])) % 97 == 1
 
 
 def patched(overrides: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

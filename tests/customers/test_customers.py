@@ -3,7 +3,12 @@ from datetime import timedelta
 import pytest
 
 from app.customers import actions, reads
-from app.customers.customer import Address, CreateCustomer, CustomerStatus
+from app.customers.customer import (
+    Address,
+    CreateCustomer,
+    CustomerStatus,
+    ElectronicAddress,
+)
 from app.customers.errors import CustomerIsActive, CustomerIsArchived
 from app.infra.postgres import fetch
 from app.kernel.errors import AlreadyExists, Invalid, NotFound
@@ -28,8 +33,16 @@ async def test_what_is_created_is_found(database, scope, clock):
         timezone="Europe/Berlin",
         currency="EUR",
         address=address,
+        tax_id="DE123456789",
+        registration_number="HRB 1",
+        electronic_address=ElectronicAddress("9930", "DE123456789"),
+        locale="de-de",
+        invoice_prefix="ACME",
+        consolidate_invoices=True,
         metadata={"segment": "b2b"},
     )
+    assert (made.locale, made.invoice_prefix, made.consolidate_invoices) == ("de-DE", "ACME", True)
+    assert made.electronic_address == ElectronicAddress("9930", "DE123456789")
     assert await reads.get(scope, made.id) == made
     assert made.address == address
     assert made.metadata == {"segment": "b2b"}
@@ -65,6 +78,22 @@ async def test_a_second_customer_with_the_external_id_is_refused(database, scope
         ({"currency": "DOLLAR"}, "currency", "INVALID_CURRENCY"),
         ({"address": Address(country="Germany")}, "address.country", "INVALID_COUNTRY"),
         ({"metadata": {"k": "x" * 513}}, "metadata", "INVALID_METADATA"),
+        ({"tax_id": "x" * 65}, "taxId", "INVALID_TAX_ID"),
+        ({"registration_number": " "}, "registrationNumber", "INVALID_REGISTRATION_NUMBER"),
+        (
+            {"electronic_address": ElectronicAddress("EM", "a")},
+            "electronicAddress.scheme",
+            "INVALID_SCHEME",
+        ),
+        (
+            {"electronic_address": ElectronicAddress("0088", "")},
+            "electronicAddress.id",
+            "INVALID_ID",
+        ),
+        ({"locale": "ar-EG"}, "locale", "INVALID_LOCALE"),
+        ({"locale": "de_DE"}, "locale", "INVALID_LOCALE"),
+        ({"invoice_prefix": "-A"}, "invoicePrefix", "INVALID_INVOICE_PREFIX"),
+        ({"invoice_prefix": "A" * 21}, "invoicePrefix", "INVALID_INVOICE_PREFIX"),
     ],
 )
 async def test_bad_input_names_the_field_and_changes_nothing(

@@ -10,6 +10,13 @@ from app.graphql.errors import Rejected
 from app.graphql.patch import plain
 from app.graphql.permissions import requires
 from app.graphql.tenants.acting import recording
+from app.graphql.tenants.document_settings import (
+    DocumentSettings,
+    DocumentSettingsInput,
+    SellerSettings,
+    SellerSettingsInput,
+    ZeroInvoices,
+)
 from app.tenants.actions import environments as actions
 from app.tenants.reads import environments as reads
 from app.tenants.settings import EnvironmentSettings as Row
@@ -18,6 +25,9 @@ from app.tenants.settings import EnvironmentSettings as Row
 @strawberry.enum(description="The date in an invoice number.")
 class InvoiceNumberDate(Enum):
     NONE = strawberry.enum_value("none", description="No date; one counter for ever.")
+    SHORT_YEAR = strawberry.enum_value("YY", description="26; a counter per year.")
+    SHORT_MONTH = strawberry.enum_value("YYMM", description="2601; a counter per month.")
+    SHORT_DAY = strawberry.enum_value("YYMMDD", description="260131; a counter per day.")
     YEAR = strawberry.enum_value("YYYY", description="2026; a counter per year.")
     MONTH = strawberry.enum_value("YYYYMM", description="202601; a counter per month.")
     DAY = strawberry.enum_value("YYYYMMDD", description="20260131; a counter per day.")
@@ -33,7 +43,17 @@ class InvoiceSettings:
     number_timezone: str = strawberry.field(
         description="IANA zone; decides on which day an invoice is issued."
     )
+    credit_note_prefix: str = strawberry.field(
+        description="CN in CN-202601-00001: credit notes are numbered apart, otherwise alike."
+    )
     due_days: int = strawberry.field(description="How many days after issue it is due.")
+    zero_invoices: ZeroInvoices = strawberry.field(
+        description="What becomes of an invoice that comes to nothing."
+    )
+    consolidate: bool = strawberry.field(
+        description="Whether what falls due for a customer at one instant becomes one invoice, "
+        "where the customer says nothing."
+    )
     finalization_delay_seconds: int | None = strawberry.field(
         description="How long a draft waits for late events; null: the installation's setting."
     )
@@ -62,6 +82,8 @@ class EventSettings:
 class EnvironmentSettings:
     invoice: InvoiceSettings = strawberry.field(description="Of invoices.")
     events: EventSettings = strawberry.field(description="Of events.")
+    seller: SellerSettings = strawberry.field(description="Of the seller.")
+    documents: DocumentSettings = strawberry.field(description="Of documents.")
 
     @classmethod
     def of(cls, row: Row) -> Self:
@@ -74,7 +96,10 @@ class EnvironmentSettings:
                 number_digits=invoice.number_digits,
                 number_start=invoice.number_start,
                 number_timezone=invoice.number_timezone,
+                credit_note_prefix=invoice.credit_note_prefix,
                 due_days=invoice.due_days,
+                zero_invoices=ZeroInvoices(invoice.zero_invoices),
+                consolidate=invoice.consolidate,
                 finalization_delay_seconds=invoice.finalization_delay_seconds,
                 seller_name=invoice.seller_name,
                 seller_lines=list(invoice.seller_lines),
@@ -84,6 +109,8 @@ class EnvironmentSettings:
                 max_past_days=events.max_past_days,
                 max_future_seconds=events.max_future_seconds,
             ),
+            seller=SellerSettings.of(row.seller),
+            documents=DocumentSettings.of(row.documents),
         )
 
 
@@ -101,7 +128,16 @@ class InvoiceSettingsInput:
     number_digits: strawberry.Maybe[int | None] = strawberry.field(description="1 to 12.")
     number_start: strawberry.Maybe[int | None] = strawberry.field(description="1 or more.")
     number_timezone: strawberry.Maybe[str | None] = strawberry.field(description="IANA zone.")
+    credit_note_prefix: strawberry.Maybe[str | None] = strawberry.field(
+        description="Letters, digits and `/ _ . -`, at most 20."
+    )
     due_days: strawberry.Maybe[int | None] = strawberry.field(description="0 to 365.")
+    zero_invoices: strawberry.Maybe[ZeroInvoices | None] = strawberry.field(
+        description="What becomes of an invoice that comes to nothing."
+    )
+    consolidate: strawberry.Maybe[bool | None] = strawberry.field(
+        description="Whether what falls due for a customer at one instant becomes one invoice."
+    )
     finalization_delay_seconds: strawberry.Maybe[int | None] = strawberry.field(
         description="0 to 2,592,000."
     )
@@ -134,6 +170,12 @@ class SettingsUpdateInput:
         description="Of invoices."
     )
     events: strawberry.Maybe[EventSettingsInput | None] = strawberry.field(description="Of events.")
+    seller: strawberry.Maybe[SellerSettingsInput | None] = strawberry.field(
+        description="Of the seller."
+    )
+    documents: strawberry.Maybe[DocumentSettingsInput | None] = strawberry.field(
+        description="Of documents."
+    )
 
     def patch(self) -> dict[str, Any]:
         changes: dict[str, Any] = plain(self)

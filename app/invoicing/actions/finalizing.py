@@ -9,11 +9,12 @@ import orjson
 from asyncpg import UniqueViolationError
 
 from app.customers import reads as customers
+from app.customers.customer import Customer
 from app.infra import due, outbox
 from app.infra.crash import point
 from app.infra.postgres import writing
-from app.invoicing import numbering, parties
-from app.invoicing.actions import locks
+from app.invoicing import parties
+from app.invoicing.actions import locks, numbers
 from app.invoicing.errors import InvoiceNotDraft, NumberTaken
 from app.invoicing.events import InvoiceFinalized, InvoiceSkipped
 from app.invoicing.invoice import Invoice, InvoiceStatus, Party
@@ -23,17 +24,12 @@ from app.tenants import audit
 from app.tenants.reads import environments, tenants
 from app.tenants.settings import InvoiceSettings
 
-_NUMBERS = (
-    "INSERT INTO invoice_number_counters AS c "
-    "(tenant_id, environment_id, key, issued) VALUES ($1, $2, $3, $4::bigint - 1 + $5) "
-    "ON CONFLICT (tenant_id, environment_id, key) "
-    "DO UPDATE SET issued = c.issued + $5 RETURNING issued"
-)
 _ISSUE = (
     "UPDATE invoices SET status = 'finalized', number = row.number, issued_at = $3, "
-    "finalized_at = $3, due_at = $4, seller = $5::jsonb, bill_to = row.bill_to::jsonb, "
+    "finalized_at = $3, due_at = row.due_at, seller = $4::jsonb, bill_to = row.bill_to::jsonb, "
     "updated_at = $3 "
-    "FROM unnest($6::text[], $7::text[], $8::text[]) AS row(id, number, bill_to) "
+    "FROM unnest($5::text[], $6::text[], $7::timestamptz[], $8::text[]) "
+    "AS row(id, number, due_at, bill_to) "
     "WHERE invoices.tenant_id = $1 AND invoices.environment_id = $2 AND invoices.id = row.id"
 )
 _SKIP = (
@@ -64,7 +60,7 @@ async def finalize_many(
     What is not a draft is left alone, so a second call changes nothing. Returns what was
     issued. Raises: NumberTaken.
     """
-    settings = (await environments.settings(scope)).invoice
+    settings = await environments.settings(scope)
     seller = parties.seller(await tenants.get(scope), settings)
     async with writing(scope) as connection:
         found = await locks.invoices(connection, scope, invoice_ids)
@@ -75,8 +71,9 @@ async def finalize_many(
         )
         if empty:
             await _skip(connection, scope, empty, by=by, at=at)
-        issued = await _numbered(connection, scope, asked, settings=settings, at=at)
-        issued = await _issue(connection, scope, issued, seller, by=by)
+        buyers = await customers.by_ids(scope, {draft.customer_id for draft in asked})
+        issued = await _numbered(connection, scope, asked, buyers, settings=settings.invoice, at=at)
+        issued = await _issue(connection, scope, issued, (seller, buyers), by=by)
         await due.cancel(scope, FINALIZE, [invoice.id for invoice in found])
         await due.schedule_many(scope, PRINT, [(invoice.id, at) for invoice in issued])
         point("invoicing.finalized")
@@ -88,33 +85,27 @@ async def _numbered(
     connection: asyncpg.Connection,
     scope: Scope,
     drafts: Sequence[Invoice],
+    buyers: Mapping[str, Customer],
     *,
     settings: InvoiceSettings,
     at: datetime,
 ) -> list[Invoice]:
-    """The drafts as they will be issued. The counter's row stays locked until the commit."""
-    if not drafts:
-        return []
-    ended = await connection.fetchval(
-        _NUMBERS,
-        scope.tenant_id,
-        scope.environment_id,
-        numbering.counter(settings, at),
-        settings.number_start,
-        len(drafts),
-    )
-    first = ended - len(drafts) + 1
+    """The drafts as they will be issued, numbered in this order."""
+    prefixes = [
+        buyers[draft.customer_id].invoice_prefix or settings.number_prefix for draft in drafts
+    ]
+    given = await numbers.take(connection, scope, prefixes, settings=settings, at=at)
     return [
         replace(
             draft,
             status=InvoiceStatus.FINALIZED,
-            number=numbering.number(settings, at, first + index),
+            number=number,
             issued_at=at,
             finalized_at=at,
             due_at=at + timedelta(days=settings.due_days),
             updated_at=at,
         )
-        for index, draft in enumerate(drafts)
+        for draft, number in zip(drafts, given, strict=True)
     ]
 
 
@@ -122,13 +113,13 @@ async def _issue(
     connection: asyncpg.Connection,
     scope: Scope,
     numbered: Sequence[Invoice],
-    seller: Party,
+    between: tuple[Party, Mapping[str, Customer]],
     *,
     by: Actor,
 ) -> list[Invoice]:
     if not numbered:
         return []
-    buyers = await customers.by_ids(scope, {invoice.customer_id for invoice in numbered})
+    seller, buyers = between
     bill_to = {key: parties.buyer(customer) for key, customer in buyers.items()}
     issued = [
         replace(invoice, seller=seller, bill_to=bill_to[invoice.customer_id])
@@ -148,21 +139,21 @@ async def _write(
     issued: Sequence[Invoice],
     bill_to: Mapping[str, str],
 ) -> None:
-    numbers = [invoice.number for invoice in issued]
+    given = [invoice.number for invoice in issued]
     try:
         await connection.execute(
             _ISSUE,
             scope.tenant_id,
             scope.environment_id,
             issued[0].issued_at,
-            issued[0].due_at,
             None if issued[0].seller is None else _json(issued[0].seller),
             [invoice.id for invoice in issued],
-            numbers,
+            given,
+            [invoice.due_at for invoice in issued],
             [bill_to[invoice.customer_id] for invoice in issued],
         )
     except UniqueViolationError as error:
-        raise NumberTaken(f"between {numbers[0]} and {numbers[-1]}") from error
+        raise NumberTaken(f"between {given[0]} and {given[-1]}") from error
 
 
 async def _skip(

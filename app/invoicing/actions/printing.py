@@ -95,7 +95,7 @@ async def _rendered(scope: Scope, invoice: Invoice, lines: Sequence[InvoiceLine]
 async def _present(scope: Scope, invoice: Invoice) -> tuple[Party, Party]:
     """Who it would be from and to if it were issued now."""
     customer = await customers.get(scope, invoice.customer_id)
-    settings = (await environments.settings(scope)).invoice
+    settings = await environments.settings(scope)
     return parties.seller(await tenants.get(scope), settings), parties.buyer(customer)
 
 
