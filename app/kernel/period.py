@@ -7,6 +7,7 @@ change of clocks skips moves forward by the gap; one that occurs twice is its fi
 
 import re
 from calendar import monthrange
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal
@@ -40,6 +41,17 @@ class Period:
         """What both cover, or None when that is nothing."""
         start, end = max(self.start, other.start), min(self.end, other.end)
         return Period(start, end) if start < end else None
+
+    def without(self, gaps: Iterable["Period"]) -> tuple["Period", ...]:
+        """What is left of the period outside the gaps, in order; parts of no length are none."""
+        parts, start = [], self.start
+        for gap in sorted(gaps):
+            if start < min(gap.start, self.end):
+                parts.append(Period(start, min(gap.start, self.end)))
+            start = max(start, gap.end)
+        if start < self.end:
+            parts.append(Period(start, self.end))
+        return tuple(parts)
 
     @property
     def length(self) -> timedelta:
@@ -77,9 +89,8 @@ class Schedule:
 
     def full_period(self, start: datetime) -> Period:
         """The whole period that one which begins at `start` is all, or the last part, of."""
-        base = self._base()
-        index = self._last_index_at(start, base)
-        return Period(self._boundary(index, base), self._boundary(index + self.cadence.count, base))
+        index = self.index_at(start)
+        return Period(self.boundary(index), self.boundary(index + self.cadence.count))
 
     def containing(self, at: datetime, start: datetime) -> Period:
         """The period that holds `at`, walking from `start`. Raises ValueError before it."""
@@ -98,28 +109,30 @@ class Schedule:
         by_day = replace(self, anchor=floor(self.anchor, "day", self.zone))
         return by_day.containing(at, floor(start, "day", self.zone)).end
 
-    def _base(self) -> datetime:
-        local = self.anchor.astimezone(self.zone).replace(tzinfo=None)
-        return floor_local(local, self.cadence.unit) if self.alignment == "calendar" else local
-
-    def _boundary(self, index: int, base: datetime) -> datetime:
+    def boundary(self, index: int) -> datetime:
+        """The boundary `index` units of the cadence after the anchor, or before it."""
         if index == 0 and self.alignment == "anniversary":
             return self.anchor  # a wall time that occurs twice may mean its second occurrence
-        return to_instant(add_units(base, self.cadence.unit, index), self.zone)
+        return to_instant(add_units(self._base(), self.cadence.unit, index), self.zone)
 
-    def _last_index_at(self, at: datetime, base: datetime) -> int:
+    def index_at(self, at: datetime) -> int:
         """The greatest index whose boundary is at or before `at`."""
+        base = self._base()
         local = at.astimezone(self.zone).replace(tzinfo=None)
         if months := _MONTHS.get(self.cadence.unit):
             distance = (local.year - base.year) * 12 + local.month - base.month
             index = distance // months
         else:
             index = (local - base).days // (7 if self.cadence.unit == "week" else 1)
-        while self._boundary(index + 1, base) <= at:
+        while self.boundary(index + 1) <= at:
             index += 1
-        while self._boundary(index, base) > at:
+        while self.boundary(index) > at:
             index -= 1
         return index
+
+    def _base(self) -> datetime:
+        local = self.anchor.astimezone(self.zone).replace(tzinfo=None)
+        return floor_local(local, self.cadence.unit) if self.alignment == "calendar" else local
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,12 +37,12 @@ _METERED = (  # noqa: S608 - values are parameters
     "ingested_at FROM processed_events FINAL WHERE tenant_id = {tenant:String} "
     "AND environment_id = {environment:String} AND meter_id = {meter:String} AND "
 ) + _WHERE
-# One row per span: its place in the question, its customer and its bounds.
+# One row per part of a span: the span's place in the question, its customer and the part's bounds.
 _SPANS = (
     "SELECT asked.1 AS span, {customers:Array(String)}[asked.2] AS customer, "
     "fromUnixTimestamp64Milli(asked.3, 'UTC') AS period_start, "
     "fromUnixTimestamp64Milli(asked.4, 'UTC') AS period_end FROM (SELECT arrayJoin(arrayZip("
-    "range(length({owners:Array(UInt32)})), {owners:Array(UInt32)}, {starts:Array(Int64)}, "
+    "{places:Array(UInt32)}, {owners:Array(UInt32)}, {starts:Array(Int64)}, "
     "{ends:Array(Int64)})) AS asked)"
 )
 # Which rows a question with a watermark sees.
@@ -52,10 +52,15 @@ _EDGES = "CAST(arrayCumSum({edges:Array(Int64)}), 'Array(Int64)')"
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What is asked about: a customer's events from `period.start` until before `period.end`."""
+    """What is asked about: a customer's events from `period.start` until before `period.end`.
+
+    Events of the gaps do not count. They are left out before anything is aggregated, so that a
+    value which occurs on both sides of a gap is one unique value.
+    """
 
     external_customer_id: str
     period: Period
+    gaps: tuple[Period, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +183,7 @@ async def _ask(
     query = _query(scope, meter, question)
     found: dict[Span, list[Usage]] = {}
     figures = 0
-    distinct = list(dict.fromkeys(span for span in question.spans if span.period.length))
+    distinct = list(dict.fromkeys(s for s in question.spans if s.period.without(s.gaps)))
     for spans in _portions(distinct, room=MAX_BYTES - size(query.parameters)):
         parameters = {**query.parameters, **_span_parameters(spans)}
         rows = await clickhouse.select(query.sql, parameters, row=_Row)
@@ -226,11 +231,13 @@ def _query(scope: Scope, meter: Meter, question: _Question) -> Query:
 def _span_parameters(spans: Sequence[Span]) -> dict[str, Parameter]:
     customers = list(dict.fromkeys(span.external_customer_id for span in spans))
     place = {customer: index + 1 for index, customer in enumerate(customers)}
-    starts = [_milliseconds(span.period.start) for span in spans]
-    ends = [_milliseconds(span.period.end) for span in spans]
+    parts = [(i, s, part) for i, s in enumerate(spans) for part in s.period.without(s.gaps)]
+    starts = [_milliseconds(part.start) for _, _, part in parts]
+    ends = [_milliseconds(part.end) for _, _, part in parts]
     return {
         "customers": customers,
-        "owners": [place[span.external_customer_id] for span in spans],
+        "places": [index for index, _, _ in parts],
+        "owners": [place[span.external_customer_id] for _, span, _ in parts],
         "starts": starts,
         "ends": ends,
         "earliest": min(starts),

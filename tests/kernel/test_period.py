@@ -1,5 +1,6 @@
 import json
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -129,3 +130,23 @@ def test_a_period_touches_the_days_it_begins_and_ends_in():
     assert day_count(Period(noon, noon + timedelta(hours=1)), utc) == 1
     assert day_count(Period(noon, noon + timedelta(hours=12)), utc) == 1
     assert day_count(Period(noon, noon + timedelta(hours=13)), utc) == 2
+
+
+spans = st.tuples(instants, st.timedeltas(timedelta(0), timedelta(days=400))).map(
+    lambda pair: Period(pair[0], pair[0] + pair[1])
+)
+
+
+@given(spans, st.lists(spans, max_size=4))
+def test_what_is_left_and_the_gaps_make_up_the_period(whole, gaps):
+    parts = whole.without(gaps)
+    assert all(part.length and whole.intersection(part) == part for part in parts)
+    assert all(part.intersection(gap) is None for part in parts for gap in gaps)
+    assert all(before.end < after.start for before, after in pairwise(parts))
+    covered = whole.without(parts)
+    assert sum((part.length for part in parts + covered), timedelta()) == whole.length
+    assert all(
+        any(gap.start <= edge <= gap.end for gap in gaps)
+        for part in covered
+        for edge in (part.start, part.end)
+    )

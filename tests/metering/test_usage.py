@@ -46,6 +46,22 @@ async def test_a_period_has_its_start_and_not_its_end(clickhouse, scope):
     assert await totals(clickhouse, scope, one, late) == [1100]
 
 
+@pytest.mark.parametrize("raw", [False, True])
+async def test_events_in_the_gaps_of_a_span_do_not_count(clickhouse, scope, raw):
+    gaps = (Period(T0 + DAY, T0 + 2 * DAY), Period(T0 + 4 * DAY, MARCH.end))
+    sent = [v(10**n, at=T0 + n * DAY) for n in range(5)] + [v(1, at=T0 + 3 * DAY)]
+    one, unique = (
+        meter(kind, backfilled_at=None if raw else T0) for kind in (Sum("v"), CountUnique("v"))
+    )
+    await process(clickhouse, scope, [one, unique], sent)
+    whole, served = span(), replace(span(), gaps=gaps)
+    assert await totals(clickhouse, scope, one, whole, served) == [11112, 1102]
+    # The value 1 occurs before and after a gap, and is one value.
+    assert await totals(clickhouse, scope, unique, served, whole) == [3, 5]
+    nothing = replace(span(), gaps=(MARCH,))
+    assert await usage.totals(scope, clickhouse, one, [nothing]) == {nothing: usage.NOTHING}
+
+
 async def test_no_usage_is_zero_and_has_no_watermark(clickhouse, scope):
     found = await usage.totals(scope, clickhouse, meter(), [span("nobody")])
     assert found == {span("nobody"): usage.NOTHING}
