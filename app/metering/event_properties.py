@@ -37,7 +37,7 @@ def require_object(raw: bytes, *, max_bytes: int) -> None:
     except msgspec.ValidationError:
         raise PropertiesFault(
             "NUMBER_OUT_OF_RANGE",
-            "a number is beyond 1e308 or is written in more than 4300 characters; send it as a string",
+            "a number is beyond 1e308 or has more than 4300 characters; send it as a string",
         ) from None
     except (msgspec.DecodeError, UnicodeError) as error:
         raise PropertiesFault("INVALID_TEXT", f"a string is not Unicode: {error}") from None
