@@ -77,6 +77,15 @@ class BilledLine:
     amount: Money = strawberry.field(
         description="What it comes to, rounded once to the currency's minor unit."
     )
+    discount: Money = strawberry.field(description="Its share of the discounts.")
+    prepaid: Money = strawberry.field(description="Its share of the prepaid credits.")
+    tax: Money = strawberry.field(description="Its share of the tax, on top and included.")
+    tax_included: Money = strawberry.field(
+        description="The part of the tax that its amount holds already."
+    )
+    total: Money = strawberry.field(
+        description="Its amount less discount and prepaid credits, with the tax on top."
+    )
     service_start: datetime = strawberry.field(description="Charged from then.")
     service_end: datetime = strawberry.field(description="Charged until before then.")
     price_snapshot: JSON = strawberry.field(description="The price as it was when billed.")
@@ -122,7 +131,10 @@ def _facts(row: Row) -> dict[str, Any]:
         "description": row.description,
         "group": [DimensionValue(name=name, value=v) for name, v in row.group.items()],
         "quantity": row.quantity,
-        "amount": Money(amount=row.amount, currency=row.currency),
+        **{
+            name: Money(amount=getattr(row, name), currency=row.currency)
+            for name in ("amount", "discount", "prepaid", "tax", "tax_included", "total")
+        },
         "service_start": row.service.start,
         "service_end": row.service.end,
         "price_snapshot": JSON(row.price),

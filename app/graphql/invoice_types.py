@@ -16,6 +16,7 @@ from app.invoicing import actions
 from app.invoicing.bills import Drafted
 from app.invoicing.invoice import Invoice as Row
 from app.invoicing.invoice import Party as PartyRow
+from app.kernel.commands import fields_of
 
 if TYPE_CHECKING:
     from app.graphql.customers import Customer
@@ -58,7 +59,16 @@ class InvoicePreview:
     period_start: datetime = strawberry.field(description="Start of the period billed.")
     period_end: datetime = strawberry.field(description="When it falls due to be billed.")
     subtotal: Money = strawberry.field(description="The sum of the lines.")
-    total: Money = strawberry.field(description="What it would come to.")
+    discount: Money = strawberry.field(description="What discounts would take off.")
+    prepaid: Money = strawberry.field(description="What prepaid credits would pay.")
+    tax: Money = strawberry.field(description="The tax, on top and included.")
+    tax_included: Money = strawberry.field(
+        description="The part of the tax that the lines hold already."
+    )
+    total: Money = strawberry.field(
+        description="The subtotal less discounts and prepaid credits, with the tax on top."
+    )
+    credited: Money = strawberry.field(description="What credits of earlier invoices would pay.")
     amount_due: Money = strawberry.field(description="What would have to be paid.")
     lines: list[InvoicePreviewLine] = strawberry.field(description="What it would ask for.")
 
@@ -91,8 +101,19 @@ class Invoice(Node):
     )
     timezone: str = strawberry.field(description="IANA zone whose days are printed on it.")
     subtotal: Money = strawberry.field(description="The sum of its lines.")
-    total: Money = strawberry.field(description="What it comes to.")
-    amount_due: Money = strawberry.field(description="What has to be paid.")
+    discount: Money = strawberry.field(description="What discounts take off.")
+    prepaid: Money = strawberry.field(description="What prepaid credits pay.")
+    tax: Money = strawberry.field(description="The tax, on top and included.")
+    tax_included: Money = strawberry.field(
+        description="The part of the tax that the lines hold already."
+    )
+    total: Money = strawberry.field(
+        description="The subtotal less discounts and prepaid credits, with the tax on top."
+    )
+    credited: Money = strawberry.field(
+        description="What credits of earlier invoices paid when it was issued."
+    )
+    amount_due: Money = strawberry.field(description="What has to be paid: the total less credits.")
     issued_at: datetime | None = strawberry.field(description="When it was issued.")
     due_at: datetime | None = strawberry.field(description="When it has to be paid.")
     finalize_at: datetime | None = strawberry.field(
@@ -186,9 +207,7 @@ def _id(value: str | None) -> strawberry.ID | None:
 
 
 def _amounts(row: Row) -> dict[str, Money]:
-    totals, currency = row.totals, row.currency
     return {
-        "subtotal": Money(amount=totals.subtotal, currency=currency),
-        "total": Money(amount=totals.total, currency=currency),
-        "amount_due": Money(amount=totals.amount_due, currency=currency),
+        name: Money(amount=amount, currency=row.currency)
+        for name, amount in fields_of(row.totals).items()
     }

@@ -16,11 +16,11 @@ from app.invoicing.invoice import (
     InvoiceLine,
     InvoiceStatus,
     LineKind,
-    totals_of,
+    Totals,
 )
 from app.invoicing.rating import ENGINE_VERSION, Counted, Fact, RatedLine, rate
 from app.kernel.ids import new_id
-from app.kernel.money import Money
+from app.kernel.money import Money, total
 from app.kernel.period import Period
 from app.subscriptions.periods import BillingPoint, Service, due_points, points, service_of
 from app.subscriptions.subscription import BillableSubscription, LineItem, Subscription
@@ -128,14 +128,14 @@ def _bill(subject: BillableSubscription, point: BillingPoint) -> Bill:
 
 def _invoice(invoice_id: str, bill: Bill, lines: Sequence[InvoiceLine], moment: Moment) -> Invoice:
     amounts = (Money(line.amount, line.currency) for line in lines)
-    totals = totals_of(amounts, bill.subscription.currency)
+    totals = Totals.of(total(amounts, bill.subscription.currency).amount)
     over = moment.wait <= timedelta(0)
     hashes = sorted({entry.price.content_hash for entry in bill.entries})
     return Invoice(
         id=invoice_id,
         customer_id=bill.subscription.customer_id,
         subscription_id=bill.subscription.id,
-        status=InvoiceStatus.SKIPPED if over and not totals.total else InvoiceStatus.DRAFT,
+        status=InvoiceStatus.SKIPPED if over and totals.is_nothing else InvoiceStatus.DRAFT,
         reason=bill.reason,
         period=bill.point.period,
         timezone=bill.subscription.timezone,

@@ -15,6 +15,7 @@ from app.catalog import prices
 from app.catalog.prices import Rule, Step
 from app.catalog.prices.explanation import evaluate as evaluate_tree
 from app.catalog.prices.explanation import holds, number, step
+from app.invoicing.amounts import steps
 from app.kernel.quantity import fraction_rounded
 from app.subscriptions import proration
 
@@ -29,7 +30,7 @@ LINE_RULES: dict[str, Rule] = {
         lambda i, parts: Fraction(fraction_rounded(parts[0], int(number(i, "decimals")))),
     ),
 }
-RULES: dict[str, Rule] = prices.RULES | proration.RULES | LINE_RULES
+RULES: dict[str, Rule] = prices.RULES | proration.RULES | LINE_RULES | steps.RULES
 
 
 class Unexplained(ValueError):

@@ -1,14 +1,15 @@
 """An invoice and its lines, as everyone above the tables sees them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from app.kernel.money import Money, total
+from app.invoicing.amounts.totals import NOTHING, Totals
 from app.kernel.period import Period
+from app.kernel.quantity import EXACT
 
 
 class InvoiceStatus(StrEnum):
@@ -63,15 +64,6 @@ class Party:
 
 
 @dataclass(frozen=True, slots=True)
-class Totals:
-    """Amounts in major units of one currency, each a whole number of minor units."""
-
-    subtotal: Decimal
-    total: Decimal
-    amount_due: Decimal
-
-
-@dataclass(frozen=True, slots=True)
 class Invoice:
     """A row as everyone above the table sees it.
 
@@ -112,8 +104,10 @@ class Invoice:
 class InvoiceLine:
     """What is asked for one line item (or one group of it) over its own service period.
 
-    `amount` is rounded to the minor unit, once. `price` is the price as it was, content and
-    id; `explanation` is the tree that evaluates to `amount` (see explanation.py).
+    `amount` is rounded to the minor unit, once; `discount`, `prepaid` and `tax` are its shares of
+    the invoice's (see `Totals`), and what is asked for the line is `total`. `price` is the price
+    as it was, content and id; `explanation` is the tree that evaluates to `amount` (see
+    explanation.py).
     `group` names the property values that a usage line stands for, None for events that had
     none; {} where it is not grouped.
     """
@@ -133,12 +127,25 @@ class InvoiceLine:
     service: Period
     price: Mapping[str, Any] = field(repr=False)
     explanation: Mapping[str, Any] = field(repr=False)
+    discount: Decimal = field(default=NOTHING, kw_only=True)
+    prepaid: Decimal = field(default=NOTHING, kw_only=True)
+    tax: Decimal = field(default=NOTHING, kw_only=True)
+    tax_included: Decimal = field(default=NOTHING, kw_only=True)
+
+    @property
+    def total(self) -> Decimal:
+        """The amount less its discount and prepaid credits, with the tax on top."""
+        taken = EXACT.add(self.discount, self.prepaid)
+        added = EXACT.subtract(self.tax, self.tax_included)
+        return EXACT.add(EXACT.subtract(self.amount, taken), added)
 
 
-def totals_of(amounts: Iterable[Money], currency: str) -> Totals:
-    """What the lines come to. A subtotal is the sum of rounded lines, never rounded again.
-
-    Raises ValueError for a line of another currency.
-    """
-    subtotal = total(amounts, currency).amount
-    return Totals(subtotal=subtotal, total=subtotal, amount_due=max(subtotal, Decimal(0)))
+__all__ = [
+    "BillingReason",
+    "Invoice",
+    "InvoiceLine",
+    "InvoiceStatus",
+    "LineKind",
+    "Party",
+    "Totals",
+]

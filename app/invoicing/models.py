@@ -53,6 +53,26 @@ BEGIN
   RAISE EXCEPTION 'rows of % are only added', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
 END $$"""
 
+_ADD_UP = """
+CREATE OR REPLACE FUNCTION tariff_invoice_adds_up() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  wrong text;
+BEGIN
+  SELECT i.id INTO wrong FROM issued i JOIN was ON was.id = i.id, LATERAL (
+    SELECT coalesce(sum(amount), 0) AS subtotal, coalesce(sum(discount), 0) AS discount,
+           coalesce(sum(prepaid), 0) AS prepaid, coalesce(sum(tax), 0) AS tax,
+           coalesce(sum(tax_included), 0) AS tax_included
+      FROM invoice_lines WHERE invoice_id = i.id) AS s
+   WHERE was.status = 'draft' AND i.status = 'finalized'
+     AND (i.subtotal, i.discount, i.prepaid, i.tax, i.tax_included) IS DISTINCT FROM
+         (s.subtotal, s.discount, s.prepaid, s.tax, s.tax_included) LIMIT 1;
+  IF wrong IS NOT NULL THEN
+    RAISE EXCEPTION 'the lines of invoice % do not add up to it', wrong
+      USING ERRCODE = 'check_violation';
+  END IF;
+  RETURN NULL;
+END $$"""
+
 
 class InvoiceTable(ScopedTable):
     customer_id = id_field()
@@ -64,7 +84,12 @@ class InvoiceTable(ScopedTable):
     timezone = fields.CharField(max_length=64)
     currency = fields.CharField(max_length=3)
     subtotal = amount_field()
+    discount = amount_field()
+    prepaid = amount_field()
+    tax = amount_field()
+    tax_included = amount_field()
     total = amount_field()
+    credited = amount_field()
     amount_due = amount_field()
     number = fields.CharField(max_length=64, null=True)
     issued_at = fields.DatetimeField(null=True)
@@ -85,6 +110,10 @@ class InvoiceTable(ScopedTable):
         _KEEP_INVOICES,
         "CREATE TRIGGER keep_issued BEFORE UPDATE OR DELETE ON invoices "
         "FOR EACH ROW EXECUTE FUNCTION tariff_keep_invoice()",
+        _ADD_UP,
+        "CREATE TRIGGER issued_adds_up AFTER UPDATE ON invoices "
+        "REFERENCING OLD TABLE AS was NEW TABLE AS issued "
+        "FOR EACH STATEMENT EXECUTE FUNCTION tariff_invoice_adds_up()",
     )
 
     class Meta:
@@ -111,6 +140,16 @@ class InvoiceTable(ScopedTable):
                 name="invoices_numbered_when_finalized",
             ),
             CheckConstraint(check="period_start <= period_end", name="invoices_period"),
+            CheckConstraint(
+                check="total = subtotal - discount - prepaid + tax - tax_included AND "
+                "amount_due = greatest(total - credited, 0)",
+                name="invoices_add_up",
+            ),
+            CheckConstraint(
+                check="discount >= 0 AND prepaid >= 0 AND credited >= 0 AND "
+                "credited <= greatest(total, 0)",
+                name="invoices_nothing_below_zero",
+            ),
         )
         indexes = (
             ("tenant_id", "environment_id", "created_at", "id"),
@@ -138,6 +177,10 @@ class InvoiceLineTable(ScopedTable):
     service_end = fields.DatetimeField()
     price = fields.JSONField[dict[str, Any]]()
     explanation = fields.JSONField[dict[str, Any]]()
+    discount = amount_field()
+    prepaid = amount_field()
+    tax = amount_field()
+    tax_included = amount_field()
 
     guards: ClassVar[tuple[str, ...]] = (
         _KEEP_LINES,
@@ -155,6 +198,13 @@ class InvoiceLineTable(ScopedTable):
     class Meta:
         table = "invoice_lines"
         unique_together = (("invoice_id", "position"),)
+        constraints = (
+            CheckConstraint(
+                check="discount >= 0 AND prepaid >= 0 AND discount <= greatest(amount, 0) AND "
+                "discount + prepaid <= greatest(amount, 0) + greatest(tax - tax_included, 0)",
+                name="invoice_lines_nothing_below_zero",
+            ),
+        )
 
 
 class InvoiceNumberCounterTable(Model):

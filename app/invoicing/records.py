@@ -1,6 +1,7 @@
 """Between the dataclasses and the rows of the tables."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -24,6 +25,7 @@ from app.kernel.quantity import plain
 from app.kernel.scope import Scope
 
 Values = Mapping[str, Any]
+TOTALS = tuple(field.name for field in fields(Totals))
 
 
 def invoice_of(row: asyncpg.Record) -> Invoice:
@@ -36,7 +38,7 @@ def invoice_of(row: asyncpg.Record) -> Invoice:
         period=Period(row["period_start"], row["period_end"]),
         timezone=row["timezone"],
         currency=row["currency"],
-        totals=Totals(row["subtotal"], row["total"], row["amount_due"]),
+        totals=Totals(**{name: row[name] for name in TOTALS}),
         number=row["number"],
         issued_at=row["issued_at"],
         due_at=row["due_at"],
@@ -73,6 +75,10 @@ def line_of(row: asyncpg.Record) -> InvoiceLine:
         service=Period(row["service_start"], row["service_end"]),
         price=json_of(row["price"]),
         explanation=json_of(row["explanation"]),
+        discount=row["discount"],
+        prepaid=row["prepaid"],
+        tax=row["tax"],
+        tax_included=row["tax_included"],
     )
 
 
@@ -101,9 +107,7 @@ def invoice_values(scope: Scope, invoice: Invoice) -> dict[str, Any]:
 def computed_values(invoice: Invoice) -> dict[str, Any]:
     """The columns that computing a draft again writes."""
     return {
-        "subtotal": invoice.totals.subtotal,
-        "total": invoice.totals.total,
-        "amount_due": invoice.totals.amount_due,
+        **{name: getattr(invoice.totals, name) for name in TOTALS},
         "engine_version": invoice.engine_version,
         "catalog_hash": invoice.catalog_hash,
         "usage_watermark": invoice.usage_watermark,
@@ -133,6 +137,10 @@ def line_values(scope: Scope, line: InvoiceLine, at: datetime) -> dict[str, Any]
         "service_end": line.service.end,
         "price": line.price,
         "explanation": line.explanation,
+        "discount": line.discount,
+        "prepaid": line.prepaid,
+        "tax": line.tax,
+        "tax_included": line.tax_included,
     }
 
 
@@ -149,6 +157,20 @@ async def insert(connection: asyncpg.Connection, table: str, rows: Iterable[Valu
     await connection.execute(
         f"INSERT INTO {table} ({columns}) SELECT {columns} "  # noqa: S608 - names of ours
         f"FROM json_populate_recordset(NULL::{table}, $1::json)",
+        orjson.dumps(listed, default=_written).decode(),
+    )
+
+
+async def update(connection: asyncpg.Connection, table: str, rows: Iterable[Values]) -> None:
+    """Set the columns of rows that are there, each found by its id, in one statement."""
+    listed = list(rows)
+    if not listed:
+        return
+    changes = ", ".join(f"{name} = row.{name}" for name in listed[0] if name != "id")
+    await connection.execute(
+        f"UPDATE {table} SET {changes} "  # noqa: S608 - names of ours
+        f"FROM json_populate_recordset(NULL::{table}, $1::json) AS row "
+        f"WHERE {table}.id = row.id",
         orjson.dumps(listed, default=_written).decode(),
     )
 

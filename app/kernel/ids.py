@@ -27,7 +27,6 @@ PREFIXES = {
     "cus": "customer",
     "mtr": "meter",
     "feat": "feature",
-    "grp": "group",
     "plan": "plan",
     "pri": "price",
     "sub": "subscription",

@@ -8,6 +8,7 @@ from typing import Self
 
 from app.kernel.currencies import minor_units
 from app.kernel.quantity import EXACT, round_half_away
+from app.kernel.shares import proportional
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +72,5 @@ def allocate(amount: Money, weights: Iterable[Decimal]) -> list[Money]:
     if units != units.to_integral_value():
         raise ValueError(f"{amount.amount} is not a whole number of minor units")
     sign, whole = (-1 if units < 0 else 1), abs(int(units))
-    weight = sum((Fraction(w) for w in shares), Fraction(0))
-    if weight == 0:
-        shares, weight = [Decimal(1), *[Decimal(0)] * (len(shares) - 1)], Fraction(1)
-    exact = [whole * Fraction(w) / weight for w in shares]
-    parts = [int(e) for e in exact]
-    by_remainder = sorted(range(len(parts)), key=lambda i: (parts[i] - exact[i], i))
-    for index in by_remainder[: whole - sum(parts)]:
-        parts[index] += 1
+    parts = proportional(whole, [Fraction(share) for share in shares])
     return [Money(EXACT.scaleb(Decimal(sign * p), -digits), amount.currency) for p in parts]

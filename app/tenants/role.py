@@ -16,7 +16,6 @@ _READ_AND_WRITE = (
     "environment",
     "event",
     "feature",
-    "group",
     "invoice",
     "meter",
     "plan",
@@ -38,7 +37,7 @@ def _writes(*resources: str) -> frozenset[str]:
     return frozenset(f"{resource}:write" for resource in resources)
 
 
-_CATALOGUE = ("customer", "feature", "group", "meter", "plan", "price", "subscription")
+_CATALOGUE = ("customer", "feature", "meter", "plan", "price", "subscription")
 
 OWNER = "owner"
 BUILT_IN: dict[str, frozenset[str]] = {

@@ -8,7 +8,6 @@ import pytest
 from app.infra.postgres import fetch
 
 TABLES = (
-    "catalog_groups",
     "features",
     "plans",
     "prices",

@@ -76,7 +76,6 @@ def price(charge=ChargeKind.FIXED, timing=InvoiceTiming.ARREARS):
         feature_id=None,
         meter_id=None,
         lookup_key=None,
-        group_id=None,
         display_name="Fee",
         charge=charge,
         billing=Billing.RECURRING,

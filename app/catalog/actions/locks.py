@@ -1,4 +1,4 @@
-"""Row locks of the catalogue. Taken in this order: plan, group, feature, price."""
+"""Row locks of the catalogue. Taken in this order: plan, feature, price."""
 
 from typing import Literal
 
@@ -6,13 +6,11 @@ import asyncpg
 
 from app.kernel.scope import Scope
 
-Table = Literal["plans", "catalog_groups", "features", "prices"]
-
 
 async def lock(
     connection: asyncpg.Connection,
     scope: Scope,
-    table: Table,
+    table: Literal["plans", "features", "prices"],
     entity_id: str,
     *,
     shared: bool = False,

@@ -3,29 +3,20 @@
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-import asyncpg
-
 from app.infra import outbox
 from app.infra.clickhouse import ClickHouse
 from app.infra.postgres import writing
 from app.invoicing import reads
 from app.invoicing.actions import locks
-from app.invoicing.actions.saving import replace_lines
+from app.invoicing.actions.saving import rewrite
 from app.invoicing.bills import Bill, Drafted, Moment, again, draft
 from app.invoicing.errors import InvoiceNotDraft, PeriodChanged
 from app.invoicing.events import InvoiceComputed
 from app.invoicing.invoice import Invoice, InvoiceStatus
-from app.invoicing.records import computed_values
 from app.invoicing.usage import count
 from app.kernel.scope import Actor, Scope
 from app.subscriptions import reads as subscriptions
 from app.tenants import audit
-
-_COMPUTED = (
-    "UPDATE invoices SET subtotal = $4, total = $5, amount_due = $6, engine_version = $7, "
-    "catalog_hash = $8, usage_watermark = $9, updated_at = $10 "
-    "WHERE tenant_id = $1 AND environment_id = $2 AND id = $3"
-)
 
 
 async def compute(
@@ -97,8 +88,7 @@ async def _write(
         before = {invoice.id: invoice for invoice in held}
         open_ids = {i.id for i in held if i.status is InvoiceStatus.DRAFT}
         written = [drafted for drafted in fresh if drafted.invoice.id in open_ids]
-        for drafted in written:
-            await _write_one(connection, scope, drafted)
+        await rewrite(connection, scope, written, at=moment.at)
         entries = [
             audit.Entry("invoice.compute", now.id, before=before[now.id].totals, after=now.totals)
             for now in (drafted.invoice for drafted in written)
@@ -108,16 +98,3 @@ async def _write(
             scope, [InvoiceComputed.of(d.invoice, d.invoice.updated_at) for d in written]
         )
     return [drafted.invoice for drafted in written]
-
-
-async def _write_one(connection: asyncpg.Connection, scope: Scope, drafted: Drafted) -> None:
-    invoice = drafted.invoice
-    await replace_lines(connection, scope, drafted, invoice.updated_at)
-    await connection.execute(
-        _COMPUTED,
-        scope.tenant_id,
-        scope.environment_id,
-        invoice.id,
-        *computed_values(invoice).values(),
-        invoice.updated_at,
-    )

@@ -65,9 +65,10 @@ async def finalize_many(
     async with writing(scope) as connection:
         found = await locks.invoices(connection, scope, invoice_ids)
         drafts = [invoice for invoice in found if invoice.status is InvoiceStatus.DRAFT]
-        empty = [draft for draft in drafts if not draft.totals.total]
+        empty = [draft for draft in drafts if draft.totals.is_nothing]
         asked = sorted(
-            (draft for draft in drafts if draft.totals.total), key=lambda d: (d.period.end, d.id)
+            (draft for draft in drafts if not draft.totals.is_nothing),
+            key=lambda d: (d.period.end, d.id),
         )
         if empty:
             await _skip(connection, scope, empty, by=by, at=at)

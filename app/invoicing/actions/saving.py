@@ -9,7 +9,13 @@ from app.infra import due, outbox
 from app.invoicing.bills import Drafted
 from app.invoicing.events import InvoiceDrafted, InvoiceEvent, InvoiceSkipped
 from app.invoicing.invoice import Invoice, InvoiceStatus
-from app.invoicing.records import insert, invoice_values, line_values
+from app.invoicing.records import (
+    computed_values,
+    insert,
+    invoice_values,
+    line_values,
+    update,
+)
 from app.invoicing.work import FINALIZE
 from app.kernel.scope import Actor, Scope
 from app.tenants import audit
@@ -58,19 +64,29 @@ async def save(
     return fresh
 
 
-async def replace_lines(
-    connection: asyncpg.Connection, scope: Scope, drafted: Drafted, at: datetime
+async def rewrite(
+    connection: asyncpg.Connection, scope: Scope, drafts: Sequence[Drafted], *, at: datetime
 ) -> None:
-    """Give a draft the lines of `drafted`, whose invoice has the draft's id."""
+    """Give drafts that are there, and locked, the lines and amounts they have in `drafts`."""
+    if not drafts:
+        return
     await connection.execute(
         "DELETE FROM invoice_lines "
-        "WHERE tenant_id = $1 AND environment_id = $2 AND invoice_id = $3",
+        "WHERE tenant_id = $1 AND environment_id = $2 AND invoice_id = ANY($3)",
         scope.tenant_id,
         scope.environment_id,
-        drafted.invoice.id,
+        [drafted.invoice.id for drafted in drafts],
     )
-    rows = [line_values(scope, line, at) for line in drafted.lines]
-    await insert(connection, "invoice_lines", rows)
+    await insert(
+        connection,
+        "invoice_lines",
+        [line_values(scope, line, at) for drafted in drafts for line in drafted.lines],
+    )
+    await update(
+        connection,
+        "invoices",
+        [{"id": d.invoice.id, **computed_values(d.invoice), "updated_at": at} for d in drafts],
+    )
 
 
 async def _unbilled(

@@ -205,7 +205,15 @@ def _unit_price(row: Row, currency: str) -> str:
 def _totals(invoice: Invoice) -> Iterator[Total]:
     totals, currency = invoice.totals, invoice.currency
     yield Total("Subtotal", money(totals.subtotal, currency))
+    if totals.discount:
+        yield Total("Discounts", money(-totals.discount, currency))
+    if totals.prepaid:
+        yield Total("Prepaid credits", money(-totals.prepaid, currency))
+    if totals.tax:
+        yield Total("Tax", money(totals.tax, currency))
     yield Total("Total", money(totals.total, currency))
+    if totals.credited:
+        yield Total("Credits", money(-totals.credited, currency))
     owed = money(totals.amount_due, currency)
     shown = owed if currency in owed else f"{owed} {currency}"
     yield Total("Amount due", shown, strong=True)
