@@ -28,10 +28,10 @@ from app.infra.migrations import migrate
 from app.infra.postgres import postgres
 from app.infra.s3 import open_storage
 from app.infra.temporal import connect_temporal
-from app.invoicing.schedules import schedule_id
 from app.kernel.clock import FixedClock
 from app.kernel.ids import new_id
 from app.kernel.scope import Scope
+from app.runs.schedules import schedule_id
 from tests.processes import Processes, data_directory
 
 NOW = datetime(2024, 6, 15, 12, 0, tzinfo=UTC)

@@ -21,7 +21,7 @@ from app.graphql.node import Kind
 from app.graphql.permissions import requires
 from app.invoicing import actions, reads
 from app.invoicing.bills import Moment
-from app.invoicing.schedules import start_billing_run
+from app.runs.schedules import start_billing_run
 
 
 @strawberry.type(description="A billing run of the environment, under way.")

@@ -6,5 +6,3 @@
 BILL = "subscription.bill"  # a subscription: its next point is reached
 FINALIZE = "invoice.finalize"  # a draft: its wait for late events is over
 PRINT = "invoice.print"  # an issued invoice: its PDF is to be stored
-
-KINDS = (BILL, FINALIZE, PRINT)

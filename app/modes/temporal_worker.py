@@ -1,4 +1,4 @@
-"""Mode `temporal_worker`: the workflows and activities of billing, and the schedule they run on.
+"""Mode `temporal_worker`: the workflows and activities of due work, and their schedule.
 
 Scales out by starting more of them. HTTP answers probes alone.
 """
@@ -13,13 +13,13 @@ from temporalio.worker import Worker
 from app.config import Settings
 from app.infra.telemetry.activities import ObservedActivities
 from app.infra.telemetry.temporal_sdk import EngineMetrics, observe_engine
-from app.invoicing.activities import BillingActivities
 from app.invoicing.billing import Billing
-from app.invoicing.schedules import ensure_schedules
-from app.invoicing.workflows import WORKFLOWS
 from app.metering.visibility import EventVisibility
 from app.modes.probes import probes
 from app.modes.serving import Service, http, run_services, signalled
+from app.runs.activities import RunActivities
+from app.runs.schedules import ensure_schedules
+from app.runs.workflows import WORKFLOWS
 from app.runtime import EVERYTHING, Runtime, open_runtime
 
 log = structlog.get_logger(__name__)
@@ -77,7 +77,7 @@ def worker(runtime: Runtime) -> Worker:
         runtime.temporal,
         task_queue=settings.temporal.task_queue,
         workflows=WORKFLOWS,
-        activities=BillingActivities(billing).all,
+        activities=RunActivities(billing).all,
         interceptors=[ObservedActivities()],
         max_concurrent_activities=_ACTIVITIES,
         max_concurrent_workflow_tasks=_WORKFLOW_TASKS,

@@ -92,7 +92,7 @@ class Migration(migrations.Migration):
                 ('attempts', fields.IntField(default=0)),
                 ('last_error', fields.TextField(null=True, unique=False)),
             ],
-            options={'table': 'due_items', 'app': 'tariff', 'unique_together': (('tenant_id', 'environment_id', 'kind', 'subject_id'),), 'indexes': [Index(fields=['kind', 'due_at'])], 'pk_attr': 'id', 'table_description': "Work that falls due at an instant of its environment's clock; one per kind and subject."},
+            options={'table': 'due_items', 'app': 'tariff', 'unique_together': (('tenant_id', 'environment_id', 'kind', 'subject_id'),), 'indexes': [Index(fields=['kind', 'due_at']), Index(fields=['tenant_id', 'environment_id', 'kind', 'due_at', 'subject_id'])], 'pk_attr': 'id', 'table_description': "Work that falls due at an instant of its environment's clock; one per kind and subject."},
             bases=['Model'],
         ),
         ops.CreateModel(

@@ -142,7 +142,7 @@ async def _run_is_over(settings: Settings, client: Client) -> None:
     handle = temporal.get_workflow_handle(run["workflowId"], run_id=run["runId"])
     async with asyncio.timeout(60):
         tally = await handle.result()
-    assert tally["failed"] == 0
+    assert "failed" not in tally
 
 
 async def _everything_sent_is_stored_as_it_was_sent(

@@ -19,8 +19,8 @@ async def test_work_waits_from_its_instant_on(database, scope, clock):
     later = now + timedelta(seconds=1)
     waiting = await due.waiting(scope, KIND, at=later, limit=10)
     assert [d.subject_id for d in waiting] == ["sub_a", "sub_b"]
-    assert scope in await due.scopes_with_work(KIND, at=now)
-    assert scope not in await due.scopes_with_work(KIND, at=now - timedelta(seconds=1))
+    assert scope in await due.scopes_with_work([KIND], at=now)
+    assert scope not in await due.scopes_with_work([KIND], at=now - timedelta(seconds=1))
 
 
 async def test_scheduling_again_moves_the_work(database, scope, clock):
@@ -35,13 +35,15 @@ async def test_scheduling_again_moves_the_work(database, scope, clock):
     assert [tuple(row) for row in rows] == [(0, None)]
 
 
-async def test_pages_follow_one_another(database, scope, clock):
-    await schedule(scope, *((f"sub_{n}", clock.now()) for n in range(5)))
+async def test_pages_follow_one_another_by_when_the_work_fell_due(database, scope, clock):
+    now = clock.now()
+    await schedule(scope, *((f"sub_{n}", now) for n in (0, 1, 4)))
+    await schedule(scope, *((f"sub_{n}", now - timedelta(days=5 - n)) for n in (2, 3)))
     seen, after = [], ""
-    while page := await due.waiting(scope, KIND, at=clock.now(), limit=2, after=after):
+    while page := await due.waiting(scope, KIND, at=now, limit=2, after=after):
         seen += [d.subject_id for d in page]
-        after = seen[-1]
-    assert seen == [f"sub_{n}" for n in range(5)]
+        after = page[-1].cursor
+    assert seen == [f"sub_{n}" for n in (2, 3, 0, 1, 4)]
 
 
 async def test_cancelled_work_and_other_scopes_are_not_seen(database, scope, clock):

@@ -10,9 +10,10 @@ from datetime import datetime
 
 from app.config import load
 from app.infra.clickhouse import open_clickhouse
+from app.infra.due import Page
 from app.infra.postgres import postgres
 from app.infra.s3 import open_storage
-from app.invoicing.billing import Billing, Page, bill_page, finalize_page, print_page
+from app.invoicing.billing import Billing, bill_page, finalize_page, print_page
 from app.kernel.clock import FixedClock
 from app.kernel.scope import Scope
 from tests.invoicing.world import CaughtUp
@@ -27,7 +28,7 @@ async def main(tenant_id: str, environment_id: str, instant: str) -> None:
         open_storage(settings.s3) as storage,
     ):
         services = Billing(clickhouse, storage, FixedClock(at), CaughtUp(), settings.billing)
-        page = Page(Scope(tenant_id, environment_id), at, at)
+        page = Page(Scope(tenant_id, environment_id), at, at, settings.billing.chunk_size)
         for step in (bill_page, finalize_page, print_page):
             await step(services, page)
 

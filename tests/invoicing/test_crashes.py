@@ -39,7 +39,7 @@ async def die(settings, world, at, point):
 async def finish(world, at):
     world.clock.at = at
     for step in (billing.bill_page, billing.finalize_page, billing.print_page):
-        assert (await step(world.services, world.page())).tally.failed == 0
+        assert (await step(world.services, world.page())).tally["failed"] == 0
 
 
 async def bills(world):

@@ -17,8 +17,9 @@ from app.catalog.prices import Flat, Graduated, PerUnit, Tier
 from app.customers import actions as customers
 from app.customers.customer import Address, CreateCustomer, Customer
 from app.infra.clickhouse import ClickHouse
+from app.infra.due import Page
 from app.infra.s3 import Storage
-from app.invoicing.billing import Billing, Page
+from app.invoicing.billing import Billing
 from app.kernel.clock import FixedClock
 from app.kernel.ids import ulid
 from app.kernel.scope import SYSTEM, Scope
@@ -54,7 +55,7 @@ class World:
 
     def page(self, at: datetime | None = None, **fields: Any) -> Page:
         now = at or self.clock.now()
-        return Page(self.scope, now, now, **fields)
+        return Page(self.scope, now, now, self.services.settings.chunk_size, **fields)
 
     def patient(self, **settings: Any) -> "World":
         """The same world with other billing settings."""

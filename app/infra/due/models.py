@@ -19,4 +19,8 @@ class DueItemTable(Model):
     class Meta:
         table = "due_items"
         unique_together = (("tenant_id", "environment_id", "kind", "subject_id"),)
-        indexes = (("kind", "due_at"),)
+        # A sweep looks across environments by the first; a page goes along the second.
+        indexes = (
+            ("kind", "due_at"),
+            ("tenant_id", "environment_id", "kind", "due_at", "subject_id"),
+        )

@@ -19,10 +19,10 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError
 
 from app.config import Settings
-from app.invoicing.commands import RunBilling, SweepBilling, Tally
-from app.invoicing.workflows import BillingRun, BillingSweep, run_id
 from app.kernel.errors import Unavailable
 from app.kernel.scope import Scope
+from app.runs.commands import Counts, RunBilling, SweepBilling
+from app.runs.workflows import BillingRun, BillingSweep, run_id
 
 _DEADLINE = timedelta(seconds=10)
 
@@ -47,10 +47,10 @@ async def ensure_schedules(client: Client, settings: Settings) -> None:
 
 async def start_billing_run(
     client: Client, scope: Scope, *, task_queue: str
-) -> WorkflowHandle[BillingRun, Tally]:
+) -> WorkflowHandle[BillingRun, Counts]:
     """Start a run of the environment now, or join the one that is under way.
 
-    The handle's `result()` waits for its tally. Raises: Unavailable.
+    The handle's `result()` waits for its counts. Raises: Unavailable.
     """
     try:
         return await client.start_workflow(

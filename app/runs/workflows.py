@@ -12,16 +12,17 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
-    from app.invoicing.activities import BillingActivities
-    from app.invoicing.commands import (
+    from app.runs.activities import RunActivities
+    from app.runs.commands import (
         AwaitUsage,
+        Begun,
+        Counts,
         EnvironmentIds,
-        PageDone,
-        Phase,
         RunBilling,
         SweepBilling,
-        Tally,
+        WorkDone,
         WorkPage,
+        total,
     )
 
 # Servers that do not answer come back; activities say themselves what is not worth a retry.
@@ -33,7 +34,6 @@ _RETRY = RetryPolicy(
 _STEP = timedelta(minutes=15)
 # A worker that died is noticed after this long; its step then goes to another.
 _SILENCE = timedelta(seconds=15)
-_FOLLOWING: dict[Phase, Phase | None] = {"bill": "finalize", "finalize": "print", "print": None}
 
 
 def run_id(tenant_id: str, environment_id: str) -> str:
@@ -41,53 +41,55 @@ def run_id(tenant_id: str, environment_id: str) -> str:
     return f"billing-run:{tenant_id}:{environment_id}"
 
 
-@workflow.defn(name="invoicing.run")
+@workflow.defn(name="runs.billing")
 class BillingRun:
-    """Bills, finalizes and prints what is due in one environment."""
+    """Does what is due in one environment: bills, finalizes, prints, and whatever else there is."""
 
     @workflow.run
-    async def run(self, command: RunBilling) -> Tally:
-        begun = command.begun
-        if begun is None:
-            begun = await workflow.execute_activity_method(
-                BillingActivities.begin,
-                EnvironmentIds(command.tenant_id, command.environment_id),
-                start_to_close_timeout=timedelta(seconds=30),
-                retry_policy=_RETRY,
+    async def run(self, command: RunBilling) -> Counts:
+        begun = command.begun or await self._begin(command)
+        position, after, tally = command.position, command.after, command.tally
+        while position < len(begun.kinds):
+            done = await self._page(
+                WorkPage(
+                    command.tenant_id,
+                    command.environment_id,
+                    begun.kinds[position],
+                    begun.at,
+                    begun.watermark,
+                    after,
+                )
             )
-            await workflow.execute_activity_method(
-                BillingActivities.await_usage,
-                AwaitUsage(begun.watermark),
-                start_to_close_timeout=_STEP,
-                heartbeat_timeout=_SILENCE,
-                retry_policy=_RETRY,
-            )
-        phase: Phase | None = command.phase
-        after, tally = command.after, command.tally
-        while phase is not None:
-            page = WorkPage(
-                command.tenant_id, command.environment_id, begun.at, begun.watermark, after
-            )
-            done = await self._page(phase, page)
-            tally, after = tally.plus(done.tally), done.after or ""
+            tally, after = total(tally, done.tally), done.after or ""
             if done.after is None:
-                phase = _FOLLOWING[phase]
-            if phase is not None and workflow.info().is_continue_as_new_suggested():
+                position += 1
+            if position < len(begun.kinds) and workflow.info().is_continue_as_new_suggested():
                 workflow.continue_as_new(
                     RunBilling(
-                        command.tenant_id, command.environment_id, begun, phase, after, tally
+                        command.tenant_id, command.environment_id, begun, position, after, tally
                     )
                 )
         return tally
 
-    async def _page(self, phase: Phase, page: WorkPage) -> PageDone:
-        step = {
-            "bill": BillingActivities.bill,
-            "finalize": BillingActivities.finalize,
-            "print": BillingActivities.print_pdfs,
-        }[phase]
+    async def _begin(self, command: RunBilling) -> Begun:
+        begun = await workflow.execute_activity_method(
+            RunActivities.begin,
+            EnvironmentIds(command.tenant_id, command.environment_id),
+            start_to_close_timeout=timedelta(seconds=30),
+            retry_policy=_RETRY,
+        )
+        await workflow.execute_activity_method(
+            RunActivities.await_usage,
+            AwaitUsage(begun.watermark),
+            start_to_close_timeout=_STEP,
+            heartbeat_timeout=_SILENCE,
+            retry_policy=_RETRY,
+        )
+        return begun
+
+    async def _page(self, page: WorkPage) -> WorkDone:
         return await workflow.execute_activity_method(
-            step,
+            RunActivities.work,
             page,
             start_to_close_timeout=_STEP,
             heartbeat_timeout=_SILENCE,
@@ -95,14 +97,14 @@ class BillingRun:
         )
 
 
-@workflow.defn(name="invoicing.sweep")
+@workflow.defn(name="runs.sweep")
 class BillingSweep:
     """Starts a run in every environment with due work; one that is running is left alone."""
 
     @workflow.run
     async def run(self, command: SweepBilling) -> int:
         due = await workflow.execute_activity_method(
-            BillingActivities.environments_due,
+            RunActivities.environments_due,
             command,
             start_to_close_timeout=timedelta(minutes=1),
             retry_policy=_RETRY,

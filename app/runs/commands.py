@@ -4,36 +4,27 @@ Instants are ISO 8601 text, so that a saved history stays readable. New fields n
 runs that started before them are replayed.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-Phase = Literal["bill", "finalize", "print"]
+# How many subjects by what was done with them, such as `drafted`, `printed` or `failed`.
+Counts = dict[str, int]
 
 
-@dataclass(frozen=True)
-class Tally:
-    """How many invoices a run has drafted, issued and printed, and what failed and stays due."""
-
-    drafted: int = 0
-    finalized: int = 0
-    printed: int = 0
-    failed: int = 0
-
-    def plus(self, other: "Tally") -> "Tally":
-        return Tally(
-            self.drafted + other.drafted,
-            self.finalized + other.finalized,
-            self.printed + other.printed,
-            self.failed + other.failed,
-        )
+def total(one: Mapping[str, int], two: Mapping[str, int]) -> Counts:
+    return {key: one.get(key, 0) + two.get(key, 0) for key in sorted({*one, *two})}
 
 
 @dataclass(frozen=True)
 class Begun:
-    """`at`: the present in the environment. `watermark`: the machine's, for accepted events."""
+    """`at`: the present in the environment. `watermark`: the machine's, for accepted events.
+
+    `kinds` are the kinds of due work, in the order in which they are done.
+    """
 
     at: str
     watermark: str
+    kinds: list[str]
 
 
 @dataclass(frozen=True)
@@ -43,9 +34,9 @@ class RunBilling:
     tenant_id: str
     environment_id: str
     begun: Begun | None = None
-    phase: Phase = "bill"
+    position: int = 0
     after: str = ""
-    tally: Tally = Tally()
+    tally: Counts = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -61,16 +52,17 @@ class WorkPage:
 
     tenant_id: str
     environment_id: str
+    kind: str
     at: str
     watermark: str
     after: str
 
 
 @dataclass(frozen=True)
-class PageDone:
+class WorkDone:
     """`after` is where the next page begins; None when there is none."""
 
-    tally: Tally
+    tally: Counts
     after: str | None
 
 

@@ -1,4 +1,4 @@
-"""The billing workflows: in the sandbox, on a real Temporal server, and replayed."""
+"""Runs and the sweep: in the sandbox, on a real Temporal server, and replayed."""
 
 import asyncio
 import json
@@ -17,23 +17,24 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.workflow import _Definition  # no public way to a definition yet
 
 from app.infra.temporal import connect_temporal, ping
-from app.invoicing import activities as activities_module
 from app.invoicing import billing
-from app.invoicing.activities import BillingActivities
-from app.invoicing.commands import (
+from app.invoicing.errors import NumberTaken
+from app.invoicing.invoice import InvoiceStatus
+from app.invoicing.work import FINALIZE
+from app.kernel.errors import Unavailable
+from app.kernel.ids import ulid
+from app.runs import activities as activities_module
+from app.runs.activities import RunActivities
+from app.runs.commands import (
     AwaitUsage,
     EnvironmentIds,
     RunBilling,
     SweepBilling,
-    Tally,
     WorkPage,
+    total,
 )
-from app.invoicing.errors import NumberTaken
-from app.invoicing.invoice import InvoiceStatus
-from app.invoicing.schedules import ensure_schedules, schedule_id, start_billing_run
-from app.invoicing.workflows import WORKFLOWS, BillingRun, BillingSweep, run_id
-from app.kernel.errors import Unavailable
-from app.kernel.ids import ulid
+from app.runs.schedules import ensure_schedules, schedule_id, start_billing_run
+from app.runs.workflows import WORKFLOWS, BillingRun, BillingSweep, run_id
 from tests.invoicing.test_billing import APR, everything, invoices
 
 HISTORIES = Path(__file__).parents[1] / "histories"
@@ -52,7 +53,7 @@ async def working(client, world, *, cached=1000, queue=None):
         client,
         task_queue=queue,
         workflows=WORKFLOWS,
-        activities=BillingActivities(world.services).all,
+        activities=RunActivities(world.services).all,
         max_cached_workflows=cached,
     ):
         yield queue
@@ -83,13 +84,13 @@ async def test_a_run_bills_finalizes_and_prints_what_is_due(world, temporal, cac
     small.clock.at = APR
     async with working(temporal, small, cached=cached) as queue:
         handle = await start_billing_run(temporal, small.scope, task_queue=queue)
-        assert await handle.result() == Tally(drafted=12, finalized=12, printed=12)
+        assert await handle.result() == {"drafted": 12, "finalized": 12, "printed": 12}
         found = await invoices(small)
         assert {invoice.status for invoice in found} == {InvoiceStatus.FINALIZED}
         assert all(invoice.pdf_key for invoice in found)
         before = await everything(small)
         again = await start_billing_run(temporal, small.scope, task_queue=queue)
-        assert await again.result() == Tally()
+        assert await again.result() == {}
         assert await everything(small) == before
         await _replay(await handle.fetch_history())
 
@@ -100,7 +101,7 @@ async def test_a_long_run_goes_on_in_a_new_history(world, temporal, monkeypatch)
     monkeypatch.setattr("temporalio.workflow.Info.is_continue_as_new_suggested", lambda _: True)
     async with working(temporal, small) as queue:
         handle = await start_billing_run(temporal, small.scope, task_queue=queue)
-        assert await handle.result() == Tally(drafted=1, finalized=1, printed=1)
+        assert await handle.result() == {"drafted": 1, "finalized": 1, "printed": 1}
         described = await temporal.get_workflow_handle(handle.id).describe()
         assert described.run_id != handle.first_execution_run_id
 
@@ -112,7 +113,7 @@ async def test_a_run_asked_for_twice_is_one_run(world, temporal):
     second = await start_billing_run(temporal, world.scope, task_queue=queue)
     assert first.result_run_id == second.result_run_id
     async with working(temporal, world, queue=queue):
-        assert await second.result() == Tally(drafted=1, finalized=1, printed=1)
+        assert await second.result() == {"drafted": 1, "finalized": 1, "printed": 1}
 
 
 async def test_nothing_is_billed_before_accepted_events_are_counted(world, temporal):
@@ -130,7 +131,7 @@ async def test_nothing_is_billed_before_accepted_events_are_counted(world, tempo
     waiting = replace(world, services=replace(world.services, visibility=behind))
     async with working(temporal, waiting) as queue:
         handle = await start_billing_run(temporal, world.scope, task_queue=queue)
-        assert (await handle.result()).drafted == 1
+        assert (await handle.result())["drafted"] == 1
     assert behind.asked == 3
 
 
@@ -140,7 +141,7 @@ async def test_events_that_do_not_arrive_are_waited_for_again(world):
             return False
 
     impatient = world.patient(usage_wait_seconds=0.05)
-    stuck = BillingActivities(replace(impatient.services, visibility=Stuck()))
+    stuck = RunActivities(replace(impatient.services, visibility=Stuck()))
     # Not an error that Temporal would be told not to retry.
     with pytest.raises(Unavailable, match="not counted yet"):
         await ActivityEnvironment().run(stuck.await_usage, AwaitUsage(APR.isoformat()))
@@ -151,9 +152,9 @@ async def test_what_a_rule_refuses_is_not_retried(world, monkeypatch):
         raise NumberTaken("INV-1")
 
     monkeypatch.setattr(billing, "finalize_page", refuse)
-    page = WorkPage("ten", "env", APR.isoformat(), APR.isoformat(), "")
+    page = WorkPage("ten", "env", FINALIZE, APR.isoformat(), APR.isoformat(), "")
     with pytest.raises(ApplicationError) as refused:
-        await ActivityEnvironment().run(BillingActivities(world.services).finalize, page)
+        await ActivityEnvironment().run(RunActivities(world.services).work, page)
     assert (refused.value.type, refused.value.non_retryable) == ("NUMBER_TAKEN", True)
 
 
@@ -166,8 +167,8 @@ async def test_the_sweep_starts_a_run_wherever_something_is_due(world, temporal,
         )
         run = run_id(world.scope.tenant_id, world.scope.environment_id)
         handle = temporal.get_workflow_handle_for(BillingRun.run, run)
-        assert (await handle.result()).finalized == 1
-        due = await BillingActivities(world.services).environments_due(SweepBilling())
+        assert (await handle.result())["finalized"] == 1
+        due = await RunActivities(world.services).environments_due(SweepBilling())
         mine = EnvironmentIds(world.scope.tenant_id, world.scope.environment_id)
         assert mine not in due.environments
 
@@ -205,7 +206,7 @@ def test_every_workflow_has_a_saved_history():
 
 async def test_a_history_of_other_code_is_not_taken_for_ours():
     text = (HISTORIES / "billing_run.json").read_text()
-    other = text.replace("invoicing.await_usage", "invoicing.something_else")
+    other = text.replace("runs.await_usage", "invoicing.something_else")
     assert other != text
     with pytest.raises(Exception, match=r"something_else|Nondeterminism|nondeterminism"):
         await _replay(WorkflowHistory.from_json("other", json.loads(other)))
@@ -217,7 +218,11 @@ async def _replay(history):
     assert result.replay_failure is None
 
 
+def test_counts_add_up_by_what_was_done():
+    assert total({"drafted": 2, "failed": 1}, {"drafted": 3}) == {"drafted": 5, "failed": 1}
+
+
 def test_a_command_of_an_older_run_is_still_understood():
     assert RunBilling("ten", "env") == RunBilling(
-        "ten", "env", begun=None, phase="bill", after="", tally=Tally(0, 0, 0, 0)
+        "ten", "env", begun=None, position=0, after="", tally={}
     )

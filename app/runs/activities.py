@@ -1,4 +1,4 @@
-"""The steps of a billing run as Temporal calls them: each names its input and asks billing.py.
+"""The steps of a run as Temporal calls them: each names its input and asks the domains.
 
 Every step is safe to repeat: Temporal may run one again after it has succeeded.
 """
@@ -12,49 +12,43 @@ from typing import Any
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from app.infra.due import scopes_with_work
+from app.infra.due import Kind, Page, scopes_with_work
 from app.invoicing import billing
-from app.invoicing.billing import Billing, Page
-from app.invoicing.commands import (
+from app.invoicing.billing import Billing
+from app.kernel.errors import DomainError
+from app.kernel.scope import Scope
+from app.runs.commands import (
     AwaitUsage,
     Begun,
     EnvironmentIds,
     EnvironmentsDue,
-    PageDone,
     SweepBilling,
+    WorkDone,
     WorkPage,
 )
-from app.invoicing.work import KINDS
-from app.kernel.errors import DomainError
-from app.kernel.scope import Scope
+from app.runs.registry import kinds
 
 # Runs started by one sweep before it continues as new.
 _ENVIRONMENTS = 100
 _BEAT_SECONDS = 3
 
 
-class BillingActivities:
+class RunActivities:
     """Bound to the servers and the clock of the process that runs them."""
 
     def __init__(self, services: Billing) -> None:
         self._services = services
+        self._kinds: dict[str, Kind] = {kind.name: kind for kind in kinds(services)}
 
     @property
     def all(self) -> list[Callable[..., Any]]:
         """What a worker registers."""
-        return [
-            self.environments_due,
-            self.begin,
-            self.await_usage,
-            self.bill,
-            self.finalize,
-            self.print_pdfs,
-        ]
+        return [self.environments_due, self.begin, self.await_usage, self.work]
 
-    @activity.defn(name="invoicing.environments_due")
+    @activity.defn(name="runs.environments_due")
     async def environments_due(self, command: SweepBilling) -> EnvironmentsDue:
         at = self._services.clock.now()
-        found = {scope for kind in KINDS for scope in await scopes_with_work(kind, at=at)}
+        found = await scopes_with_work(list(self._kinds), at=at)
         keyed = sorted((scope.environment_id, scope.tenant_id) for scope in found)
         following = [pair for pair in keyed if pair[0] > command.after]
         chosen = following[:_ENVIRONMENTS]
@@ -63,41 +57,36 @@ class BillingActivities:
             chosen[-1][0] if len(following) > len(chosen) else None,
         )
 
-    @activity.defn(name="invoicing.begin")
+    @activity.defn(name="runs.begin")
     async def begin(self, command: EnvironmentIds) -> Begun:
         clock = self._services.clock
         scope = Scope(command.tenant_id, command.environment_id)
-        return Begun(at=clock.now(scope).isoformat(), watermark=clock.now().isoformat())
+        return Begun(
+            at=clock.now(scope).isoformat(),
+            watermark=clock.now().isoformat(),
+            kinds=list(self._kinds),
+        )
 
-    @activity.defn(name="invoicing.await_usage")
+    @activity.defn(name="runs.await_usage")
     async def await_usage(self, command: AwaitUsage) -> None:
         watermark = datetime.fromisoformat(command.watermark)
         async with _step():
             await billing.await_usage(self._services, watermark)
 
-    @activity.defn(name="invoicing.bill")
-    async def bill(self, command: WorkPage) -> PageDone:
+    @activity.defn(name="runs.work")
+    async def work(self, command: WorkPage) -> WorkDone:
         async with _step():
-            return await billing.bill_page(self._services, _page(command))
+            done = await self._kinds[command.kind].do(self._page(command))
+        return WorkDone(dict(done.tally), done.after)
 
-    @activity.defn(name="invoicing.finalize")
-    async def finalize(self, command: WorkPage) -> PageDone:
-        async with _step():
-            return await billing.finalize_page(self._services, _page(command))
-
-    @activity.defn(name="invoicing.print")
-    async def print_pdfs(self, command: WorkPage) -> PageDone:
-        async with _step():
-            return await billing.print_page(self._services, _page(command))
-
-
-def _page(command: WorkPage) -> Page:
-    return Page(
-        scope=Scope(command.tenant_id, command.environment_id),
-        at=datetime.fromisoformat(command.at),
-        watermark=datetime.fromisoformat(command.watermark),
-        after=command.after,
-    )
+    def _page(self, command: WorkPage) -> Page:
+        return Page(
+            scope=Scope(command.tenant_id, command.environment_id),
+            at=datetime.fromisoformat(command.at),
+            watermark=datetime.fromisoformat(command.watermark),
+            limit=self._services.settings.chunk_size,
+            after=command.after,
+        )
 
 
 @asynccontextmanager
