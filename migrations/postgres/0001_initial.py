@@ -51,6 +51,17 @@ class Migration(migrations.Migration):
             bases=['Model'],
         ),
         ops.CreateModel(
+            name='ClockMemberTable',
+            fields=[
+                ('owner_id', fields.CharField(primary_key=True, unique=True, db_index=True, max_length=40)),
+                ('tenant_id', fields.CharField(max_length=40)),
+                ('environment_id', fields.CharField(max_length=40)),
+                ('clock_id', fields.CharField(max_length=40)),
+            ],
+            options={'table': 'clock_members', 'app': 'tariff', 'indexes': [Index(fields=['tenant_id', 'environment_id', 'clock_id', 'owner_id'])], 'pk_attr': 'owner_id', 'table_description': 'An owner of due work who lives on a test clock.'},
+            bases=['Model'],
+        ),
+        ops.CreateModel(
             name='CustomerTable',
             fields=[
                 ('id', fields.CharField(primary_key=True, unique=True, db_index=True, max_length=40)),
@@ -88,11 +99,13 @@ class Migration(migrations.Migration):
                 ('environment_id', fields.CharField(max_length=40)),
                 ('kind', fields.CharField(max_length=64)),
                 ('subject_id', fields.CharField(max_length=40)),
+                ('owner_id', fields.CharField(null=True, max_length=40)),
+                ('clock_id', fields.CharField(null=True, max_length=40)),
                 ('due_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
                 ('attempts', fields.IntField(default=0)),
                 ('last_error', fields.TextField(null=True, unique=False)),
             ],
-            options={'table': 'due_items', 'app': 'tariff', 'unique_together': (('tenant_id', 'environment_id', 'kind', 'subject_id'),), 'indexes': [Index(fields=['kind', 'due_at']), Index(fields=['tenant_id', 'environment_id', 'kind', 'due_at', 'subject_id'])], 'pk_attr': 'id', 'table_description': "Work that falls due at an instant of its environment's clock; one per kind and subject."},
+            options={'table': 'due_items', 'app': 'tariff', 'unique_together': (('tenant_id', 'environment_id', 'kind', 'subject_id'),), 'indexes': [Index(fields=['clock_id', 'kind', 'due_at']), Index(fields=['tenant_id', 'environment_id', 'clock_id', 'kind', 'due_at', 'subject_id']), Index(fields=['tenant_id', 'environment_id', 'owner_id'])], 'pk_attr': 'id', 'table_description': "Work that falls due at an instant of its owner's clock; one per kind and subject."},
             bases=['Model'],
         ),
         ops.CreateModel(
@@ -553,6 +566,9 @@ class Migration(migrations.Migration):
                 'ALTER TABLE "audit_entries" ENABLE ROW LEVEL SECURITY',
                 'ALTER TABLE "audit_entries" FORCE ROW LEVEL SECURITY',
                 'CREATE POLICY scope ON "audit_entries" USING (current_setting(\'tariff.system\', true) = \'on\' OR (tenant_id = current_setting(\'tariff.tenant_id\', true) AND environment_id = current_setting(\'tariff.environment_id\', true))) WITH CHECK (current_setting(\'tariff.system\', true) = \'on\' OR (tenant_id = current_setting(\'tariff.tenant_id\', true) AND environment_id = current_setting(\'tariff.environment_id\', true)))',
+                'ALTER TABLE "clock_members" ENABLE ROW LEVEL SECURITY',
+                'ALTER TABLE "clock_members" FORCE ROW LEVEL SECURITY',
+                'CREATE POLICY scope ON "clock_members" USING (current_setting(\'tariff.system\', true) = \'on\' OR (tenant_id = current_setting(\'tariff.tenant_id\', true) AND environment_id = current_setting(\'tariff.environment_id\', true))) WITH CHECK (current_setting(\'tariff.system\', true) = \'on\' OR (tenant_id = current_setting(\'tariff.tenant_id\', true) AND environment_id = current_setting(\'tariff.environment_id\', true)))',
                 'ALTER TABLE "customers" ENABLE ROW LEVEL SECURITY',
                 'ALTER TABLE "customers" FORCE ROW LEVEL SECURITY',
                 'CREATE POLICY scope ON "customers" USING (current_setting(\'tariff.system\', true) = \'on\' OR (tenant_id = current_setting(\'tariff.tenant_id\', true) AND environment_id = current_setting(\'tariff.environment_id\', true))) WITH CHECK (current_setting(\'tariff.system\', true) = \'on\' OR (tenant_id = current_setting(\'tariff.tenant_id\', true) AND environment_id = current_setting(\'tariff.environment_id\', true)))',

@@ -2,14 +2,15 @@ from datetime import timedelta
 
 from app.infra import due
 from app.infra.postgres import fetch, writing
+from app.kernel.ids import new_id
 from app.kernel.scope import Scope
 
 KIND = "subscription.bill"
 
 
-async def schedule(scope, *items):
+async def schedule(scope, *items, owner=None):
     async with writing(scope):
-        await due.schedule_many(scope, KIND, items)
+        await due.schedule_many(scope, KIND, [due.Item(key, at, owner) for key, at in items])
 
 
 async def test_work_waits_from_its_instant_on(database, scope, clock):
@@ -56,3 +57,39 @@ async def test_cancelled_work_and_other_scopes_are_not_seen(database, scope, clo
     async with writing(scope):
         await due.cancel(scope, KIND, ["sub_a"])
     assert await due.waiting(scope, KIND, at=clock.now(), limit=10) == []
+
+
+async def test_work_of_who_lives_on_a_clock_waits_for_that_clock_alone(database, scope, clock):
+    now, clocked = clock.now(), new_id("cus")
+    async with writing(scope):
+        await due.settle(scope, clocked, "clk_1")
+    await schedule(scope, ("sub_free", now), owner="cus_free")
+    await schedule(scope, ("sub_clocked", now), owner=clocked)
+    await schedule(scope, ("sweep", now))
+
+    async def waiting(clock_id):
+        found = await due.waiting(scope, KIND, at=now, limit=10, clock_id=clock_id)
+        return [each.subject_id for each in found]
+
+    assert await waiting(None) == ["sub_free", "sweep"]
+    assert await waiting("clk_1") == ["sub_clocked"]
+    assert await waiting("clk_2") == []
+    await schedule(scope, ("sub_clocked", now - timedelta(days=1)), owner=clocked)
+    assert await waiting("clk_1") == ["sub_clocked"]
+    found = await due.clocks_of(scope, ["cus_free", clocked])
+    assert found == {clocked: "clk_1"}
+    assert await due.has_work(scope, clocked)
+    assert not await due.has_work(scope, "cus_nobody")
+
+
+async def test_the_sweep_does_not_see_work_on_a_clock(database, scope, clock):
+    clocked = new_id("cus")
+    async with writing(scope):
+        await due.settle(scope, clocked, "clk_1")
+    await schedule(scope, ("sub_clocked", clock.now()), owner=clocked)
+    assert scope not in await due.scopes_with_work([KIND], at=clock.now())
+    async with writing(scope):
+        await due.cancel(scope, KIND, ["sub_clocked"])
+        await due.settle(scope, clocked, None)
+    await schedule(scope, ("sub_clocked", clock.now()), owner=clocked)
+    assert scope in await due.scopes_with_work([KIND], at=clock.now())

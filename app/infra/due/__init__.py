@@ -8,9 +8,11 @@ A page function does one page of the work of one kind (`pages`). Domains write t
 their actions; who does which kind, and in which order, is on one page above the domains.
 """
 
+from app.infra.due.members import clocks_of, has_work, settle
 from app.infra.due.pages import Kind, Page, PageDone, Tally, apart, do_page, note, take
 from app.infra.due.rows import (
     Due,
+    Item,
     cancel,
     failed,
     schedule,
@@ -21,18 +23,22 @@ from app.infra.due.rows import (
 
 __all__ = [
     "Due",
+    "Item",
     "Kind",
     "Page",
     "PageDone",
     "Tally",
     "apart",
     "cancel",
+    "clocks_of",
     "do_page",
     "failed",
+    "has_work",
     "note",
     "schedule",
     "schedule_many",
     "scopes_with_work",
+    "settle",
     "take",
     "waiting",
 ]

@@ -30,6 +30,7 @@ class Page:
     """Up to `limit` subjects of `scope` whose work is due at `at`, from what follows `after`.
 
     `watermark`: an instant of the machine; every event accepted before it has been counted.
+    `clock_id`: the test clock whose present `at` is; None where it is the environment's.
     """
 
     scope: Scope
@@ -37,6 +38,7 @@ class Page:
     watermark: datetime
     limit: int
     after: str = ""
+    clock_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,14 @@ class Kind:
 
 async def take(page: Page, kind: str) -> tuple[list[str], str | None]:
     """The subjects of the page, and where the next page begins."""
-    found = await rows.waiting(page.scope, kind, at=page.at, limit=page.limit, after=page.after)
+    found = await rows.waiting(
+        page.scope,
+        kind,
+        at=page.at,
+        limit=page.limit,
+        after=page.after,
+        clock_id=page.clock_id,
+    )
     ids = [each.subject_id for each in found]
     return ids, found[-1].cursor if len(ids) == page.limit else None
 

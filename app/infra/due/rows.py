@@ -11,15 +11,29 @@ from app.kernel.ids import new_id
 from app.kernel.scope import Scope
 
 _SCHEDULE = (
-    "INSERT INTO due_items (id, tenant_id, environment_id, kind, subject_id, due_at, attempts) "
-    "SELECT i, $2, $3, $4, s, d, 0 "
-    "FROM unnest($1::text[], $5::text[], $6::timestamptz[]) AS row(i, s, d) "
+    "INSERT INTO due_items "
+    "(id, tenant_id, environment_id, kind, subject_id, owner_id, clock_id, due_at, attempts) "
+    "SELECT i, $2, $3, $4, s, o, m.clock_id, d, 0 "
+    "FROM unnest($1::text[], $5::text[], $6::text[], $7::timestamptz[]) AS row(i, s, o, d) "
+    "LEFT JOIN clock_members m "
+    "ON m.tenant_id = $2 AND m.environment_id = $3 AND m.owner_id = row.o "
     "ON CONFLICT (tenant_id, environment_id, kind, subject_id) "
     "DO UPDATE SET due_at = excluded.due_at, attempts = 0, last_error = NULL"
 )
 # Before every instant that work can be due at.
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 _SCOPE = "tenant_id = $1 AND environment_id = $2 AND kind = $3"
+
+
+class Item(Struct, frozen=True):
+    """Work that falls due for a subject at `due_at`, an instant of the clock its owner lives on.
+
+    `owner_id` is the customer whose work it is, or None where it is the environment's own.
+    """
+
+    subject_id: str
+    due_at: datetime
+    owner_id: str | None
 
 
 class Due(Struct, frozen=True):
@@ -35,20 +49,25 @@ class Due(Struct, frozen=True):
         return f"{self.due_at.isoformat()} {self.subject_id}"
 
 
-async def schedule(scope: Scope, kind: str, subject_id: str, at: datetime) -> None:
-    """Work of `kind` for the subject falls due at `at`; moves it if it was scheduled before."""
-    await schedule_many(scope, kind, [(subject_id, at)])
+async def schedule(scope: Scope, kind: str, item: Item) -> None:
+    """Work of `kind` falls due for the subject; moves it if it was scheduled before."""
+    await schedule_many(scope, kind, [item])
 
 
-async def schedule_many(scope: Scope, kind: str, items: Sequence[tuple[str, datetime]]) -> None:
+async def schedule_many(scope: Scope, kind: str, items: Sequence[Item]) -> None:
     """`schedule` for many subjects in one statement. Call inside `writing(scope)`."""
     if not items:
         return
-    ids = [new_id("due") for _ in items]
-    subjects, instants = [s for s, _ in items], [d for _, d in items]
     async with connections.get("default").acquire_connection() as connection:
         await connection.execute(
-            _SCHEDULE, ids, scope.tenant_id, scope.environment_id, kind, subjects, instants
+            _SCHEDULE,
+            [new_id("due") for _ in items],
+            scope.tenant_id,
+            scope.environment_id,
+            kind,
+            [item.subject_id for item in items],
+            [item.owner_id for item in items],
+            [item.due_at for item in items],
         )
 
 
@@ -79,17 +98,26 @@ async def failed(scope: Scope, kind: str, subject_ids: Sequence[str], error: str
 
 
 async def waiting(
-    scope: Scope, kind: str, *, at: datetime, limit: int, after: str = ""
+    scope: Scope,
+    kind: str,
+    *,
+    at: datetime,
+    limit: int,
+    after: str = "",
+    clock_id: str | None = None,
 ) -> list[Due]:
     """Subjects whose work of `kind` is due at `at`, the longest due first; pages by `Due.cursor`.
 
+    Of those who live on the test clock, or by the environment's own present where there is none.
     Reading is not claiming: the work itself locks the subject and checks that it is still due.
     """
     since, subject_id = _behind(after)
+    lives = "clock_id IS NULL" if clock_id is None else "clock_id = $8"
     rows = await fetch(
         scope,
         f"SELECT subject_id, due_at, attempts FROM due_items WHERE {_SCOPE} "  # noqa: S608
-        "AND due_at <= $4 AND (due_at, subject_id) > ($5, $6) ORDER BY due_at, subject_id LIMIT $7",
+        f"AND due_at <= $4 AND (due_at, subject_id) > ($5, $6) AND {lives} "
+        "ORDER BY due_at, subject_id LIMIT $7",
         scope.tenant_id,
         scope.environment_id,
         kind,
@@ -97,16 +125,20 @@ async def waiting(
         since,
         subject_id,
         limit,
+        *(() if clock_id is None else (clock_id,)),
     )
     return [Due(row["subject_id"], row["due_at"], row["attempts"]) for row in rows]
 
 
 async def scopes_with_work(kinds: Sequence[str], *, at: datetime) -> list[Scope]:
-    """Every environment that has work of any of the kinds due at `at`, across tenants."""
+    """Every environment that has work of any of the kinds due at `at`, across tenants.
+
+    What lives on a test clock is not counted: its present is another.
+    """
     async with system() as connection:
         rows = await connection.fetch(
             "SELECT DISTINCT tenant_id, environment_id FROM due_items "
-            "WHERE kind = ANY($1) AND due_at <= $2 ORDER BY 1, 2",
+            "WHERE clock_id IS NULL AND kind = ANY($1) AND due_at <= $2 ORDER BY 1, 2",
             list(kinds),
             at,
         )

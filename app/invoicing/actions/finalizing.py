@@ -76,7 +76,9 @@ async def finalize_many(
         issued = await _numbered(connection, scope, asked, buyers, settings=settings.invoice, at=at)
         issued = await _issue(connection, scope, issued, (seller, buyers), by=by)
         await due.cancel(scope, FINALIZE, [invoice.id for invoice in found])
-        await due.schedule_many(scope, PRINT, [(invoice.id, at) for invoice in issued])
+        await due.schedule_many(
+            scope, PRINT, [due.Item(invoice.id, at, invoice.customer_id) for invoice in issued]
+        )
         point("invoicing.finalized")
     point("invoicing.finalized_committed")
     return issued

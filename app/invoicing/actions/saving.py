@@ -112,8 +112,9 @@ def _empty(scope: Scope, invoice: Invoice) -> dict[str, object]:
     return {**invoice_values(scope, invoice), "status": InvoiceStatus.DRAFT}
 
 
-def _finalization(invoice: Invoice) -> tuple[str, datetime]:
-    return invoice.id, invoice.finalize_at or invoice.created_at
+def _finalization(invoice: Invoice) -> due.Item:
+    at = invoice.finalize_at or invoice.created_at
+    return due.Item(invoice.id, at, invoice.customer_id)
 
 
 def _noted(invoice: Invoice) -> audit.Entry:

@@ -8,7 +8,7 @@ from app.infra import due, outbox
 from app.infra.postgres import writing
 from app.kernel.events import Event
 from app.kernel.scope import SYSTEM, Scope
-from app.subscriptions.actions.rows import BILL, lock, told
+from app.subscriptions.actions.rows import BILL, bill_at, lock, told
 from app.subscriptions.events import (
     SubscriptionActivated,
     SubscriptionCanceled,
@@ -104,9 +104,11 @@ async def _store(
 
 
 async def _reschedule(scope: Scope, moved: Sequence[Subscription]) -> None:
-    points = [(each.id, next_point(each)) for each in moved]
-    await due.schedule_many(scope, BILL, [(key, point.at) for key, point in points if point])
-    if over := [key for key, point in points if point is None]:
+    points = [(each, next_point(each)) for each in moved]
+    await due.schedule_many(
+        scope, BILL, [bill_at(each, point.at) for each, point in points if point]
+    )
+    if over := [each.id for each, point in points if point is None]:
         await due.cancel(scope, BILL, over)
 
 

@@ -1,5 +1,6 @@
 """What the verbs share: the row's lock, and when it is billed next."""
 
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -39,7 +40,12 @@ async def schedule_billing(scope: Scope, subscription: Subscription) -> None:
     if point is None:
         await due.cancel(scope, BILL, [subscription.id])
     else:
-        await due.schedule(scope, BILL, subscription.id, point.at)
+        await due.schedule(scope, BILL, bill_at(subscription, point.at))
+
+
+def bill_at(subscription: Subscription, at: datetime) -> due.Item:
+    """The due work of billing the subscription's point at `at`."""
+    return due.Item(subscription.id, at, subscription.customer_id)
 
 
 def told(subscription: Subscription) -> dict[str, Any]:
