@@ -117,8 +117,8 @@ async def finalize_page(services: Billing, page: Page) -> PageDone:
         issued = await actions.finalize_many(page.scope, some, by=SYSTEM, at=page.at)
         return [invoice.id for invoice in issued]
 
-    issued, unnumbered = await _apart(ready, issue)
-    await _note(page, FINALIZE, unnumbered)
+    issued, unnumbered = await due.apart(ready, issue)
+    await due.note(page, FINALIZE, unnumbered)
     failed = len(refused) + len(unnumbered)
     return _done(page, Tally(finalized=len(issued), failed=failed), after)
 
