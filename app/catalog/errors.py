@@ -5,14 +5,16 @@ DomainError
 │                      METER_REQUIRED, METER_NOT_ALLOWED, FEATURE_REQUIRED, FEATURE_NOT_ALLOWED,
 │                      FEATURE_NOT_METERED, UNKNOWN_DIMENSION, DUPLICATE_DIMENSION,
 │                      USAGE_IN_ADVANCE, ONE_TIME_USAGE, FLAT_USAGE, INVALID_TRIAL_DAYS,
-│                      TRIAL_NOT_ALLOWED,
-│                      EFFECTIVE_IN_PAST, INVALID_CADENCE; price models: INVALID_TIERS,
+│                      TRIAL_NOT_ALLOWED, EFFECTIVE_IN_PAST, INVALID_CADENCE, WRONG_GROUP_KIND,
+│                      REPORTING_UNIT_NOT_ALLOWED; price models: INVALID_TIERS,
 │                      LAST_TIER_NOT_OPEN, TIERS_NOT_ASCENDING, NEGATIVE_AMOUNT, …
 ├── NotFound           NOT_FOUND
 └── Conflict
     ├── AlreadyExists  ALREADY_EXISTS (lookup_key)
-    ├── Archived       FEATURE_ARCHIVED, PLAN_ARCHIVED, PRICE_ARCHIVED, METER_ARCHIVED
-    ├── NotArchived    FEATURE_NOT_ARCHIVED, PLAN_NOT_ARCHIVED, PRICE_NOT_ARCHIVED
+    ├── Archived       FEATURE_ARCHIVED, GROUP_ARCHIVED, PLAN_ARCHIVED, PRICE_ARCHIVED,
+    │                  METER_ARCHIVED
+    ├── NotArchived    FEATURE_NOT_ARCHIVED, GROUP_NOT_ARCHIVED, PLAN_NOT_ARCHIVED,
+    │                  PRICE_NOT_ARCHIVED
     ├── FeatureInUse   FEATURE_IN_USE
     └── PriceReplaced  PRICE_REPLACED
 """
@@ -27,7 +29,7 @@ class Archived(Conflict):
         super().__init__(
             f"{kind} {entity_id} is archived; restore it first",
             field=field,
-            code=f"{kind.upper()}_ARCHIVED",
+            code=f"{_code(kind)}_ARCHIVED",
         )
         self.kind, self.entity_id = kind, entity_id
 
@@ -35,7 +37,7 @@ class Archived(Conflict):
 class NotArchived(Conflict):
     def __init__(self, kind: str, entity_id: str) -> None:
         super().__init__(
-            f"{kind} {entity_id} is not archived", field="id", code=f"{kind.upper()}_NOT_ARCHIVED"
+            f"{kind} {entity_id} is not archived", field="id", code=f"{_code(kind)}_NOT_ARCHIVED"
         )
         self.kind, self.entity_id = kind, entity_id
 
@@ -58,3 +60,7 @@ class PriceReplaced(Conflict):
             f"price {price_id} was replaced by {successor_id}; change that one", field="id"
         )
         self.price_id, self.successor_id = price_id, successor_id
+
+
+def _code(kind: str) -> str:
+    return kind.upper().replace(" ", "_")

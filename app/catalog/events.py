@@ -27,6 +27,26 @@ class FeatureRestored(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GroupCreated(Event):
+    name: ClassVar[str] = "group.created"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupUpdated(Event):
+    name: ClassVar[str] = "group.updated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupArchived(Event):
+    name: ClassVar[str] = "group.archived"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupRestored(Event):
+    name: ClassVar[str] = "group.restored"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanCreated(Event):
     name: ClassVar[str] = "plan.created"
 

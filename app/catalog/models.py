@@ -13,6 +13,8 @@ class FeatureTable(ScopedTable):
     meter_id = id_field(null=True)
     unit_singular = fields.CharField(max_length=64, null=True)
     unit_plural = fields.CharField(max_length=64, null=True)
+    reporting_unit = fields.JSONField[dict[str, str]](null=True)
+    group_id = id_field(null=True)
     description = fields.TextField(null=True)
     metadata = fields.JSONField[dict[str, str]]()
     archived_at = fields.DatetimeField(null=True)
@@ -30,7 +32,30 @@ class FeatureTable(ScopedTable):
         indexes = (
             ("tenant_id", "environment_id", "created_at", "id"),
             ("tenant_id", "environment_id", "meter_id"),
+            ("tenant_id", "environment_id", "group_id"),
         )
+
+
+class GroupTable(ScopedTable):
+    name = fields.CharField(max_length=255)
+    lookup_key = fields.CharField(max_length=255)
+    kind = fields.CharField(max_length=16)
+    description = fields.TextField(null=True)
+    metadata = fields.JSONField[dict[str, str]]()
+    archived_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        # GROUPS is a word of SQL.
+        table = "catalog_groups"
+        # Archived groups free their lookup key.
+        constraints = (
+            UniqueConstraint(
+                fields=("tenant_id", "environment_id", "lookup_key"),
+                name="catalog_groups_lookup_key",
+                condition="archived_at IS NULL",
+            ),
+        )
+        indexes = (("tenant_id", "environment_id", "created_at", "id"),)
 
 
 class PlanTable(ScopedTable):
@@ -61,6 +86,7 @@ class PriceTable(ScopedTable):
     meter_id = id_field(null=True)
     lookup_key = fields.CharField(max_length=255, null=True)
     display_name = fields.CharField(max_length=255)
+    group_id = id_field(null=True)
     charge = fields.CharField(max_length=16)
     billing = fields.CharField(max_length=16)
     model = fields.JSONField[dict[str, Any]]()
@@ -95,4 +121,5 @@ class PriceTable(ScopedTable):
             ("tenant_id", "environment_id", "created_at", "id"),
             ("tenant_id", "environment_id", "plan_id"),
             ("tenant_id", "environment_id", "feature_id"),
+            ("tenant_id", "environment_id", "group_id"),
         )

@@ -59,7 +59,8 @@ class Price:
     dimensions of the meter: each combination of their values is priced on its own and gets a
     line of its own. For `trial_days` days from the line's start a recurring fixed charge costs
     nothing. In force from `effective_from` until `effective_until` (exclusive; None: no end).
-    `replaces_id` is the row that this one took over from.
+    `group_id` is what it is shown together with. `replaces_id` is the row that this one took
+    over from.
     """
 
     id: str
@@ -68,6 +69,7 @@ class Price:
     meter_id: str | None
     lookup_key: str | None
     display_name: str
+    group_id: str | None
     charge: ChargeKind
     billing: Billing
     model: PriceModel
@@ -109,6 +111,7 @@ class CreatePrice:
     group_by: tuple[str, ...] = ()
     trial_days: int = 0
     lookup_key: str | None = None
+    group_id: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     effective_from: datetime | None = None
 

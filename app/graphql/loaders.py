@@ -12,9 +12,10 @@ from typing import TypeVar
 from strawberry.dataloader import DataLoader
 
 from app.catalog.feature import Feature
+from app.catalog.group import Group
 from app.catalog.plan import Plan
 from app.catalog.price import Price
-from app.catalog.reads import features, plans, prices
+from app.catalog.reads import features, groups, plans, prices
 from app.customers import reads as customers
 from app.customers.customer import Customer
 from app.invoicing import reads as invoices
@@ -125,6 +126,22 @@ class Loaders:
         return one(features.by_lookup_keys, self.scope)
 
     @cached_property
+    def features_of_group(self) -> DataLoader[PageKey, Page[Feature]]:
+        return paged(features.pages_of_groups, self.scope)
+
+    @cached_property
+    def reporting_features_of_meter(self) -> DataLoader[str, list[Feature]]:
+        return many(features.reporting_of_meters, self.scope)
+
+    @cached_property
+    def group(self) -> DataLoader[str, Group | None]:
+        return one(groups.by_ids, self.scope)
+
+    @cached_property
+    def group_by_lookup_key(self) -> DataLoader[str, Group | None]:
+        return one(groups.by_lookup_keys, self.scope)
+
+    @cached_property
     def plan(self) -> DataLoader[str, Plan | None]:
         return one(plans.by_ids, self.scope)
 
@@ -139,6 +156,10 @@ class Loaders:
     @cached_property
     def price_by_lookup_key(self) -> DataLoader[str, Price | None]:
         return one(prices.by_lookup_keys, self.scope)
+
+    @cached_property
+    def prices_of_group(self) -> DataLoader[PageKey, Page[Price]]:
+        return paged(prices.pages_of_groups, self.scope)
 
     @cached_property
     def prices_of_plan(self) -> DataLoader[str, list[Price]]:

@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Self
 
 import strawberry
 
+from app.catalog.feature import Feature, ReportingUnit
 from app.graphql.context import Context, Info
 from app.graphql.permissions import requires
 from app.kernel import checks
@@ -38,6 +39,26 @@ class DimensionValue:
     )
 
 
+@strawberry.type(description="A quantity in the reporting unit of a feature.")
+class ReportedQuantity:
+    feature_id: strawberry.ID = strawberry.field(description="The feature whose unit it is.")
+    quantity: Decimal = strawberry.field(
+        description="In that unit: exact, but for what lies beyond 18 decimals."
+    )
+    unit: str = strawberry.field(
+        description="What so many are called, in the singular for exactly 1."
+    )
+
+    @classmethod
+    def of(cls, feature: Feature, unit: ReportingUnit, quantity: Decimal) -> Self:
+        shown = unit.of(quantity)
+        return cls(
+            feature_id=strawberry.ID(feature.id),
+            quantity=shown,
+            unit=unit.singular if shown == 1 else unit.plural,
+        )
+
+
 @strawberry.type(description="How much a customer used of a meter.")
 class UsageFigure:
     meter_id: strawberry.ID = strawberry.field(description="Of which meter.")
@@ -54,6 +75,19 @@ class UsageFigure:
     watermark: datetime | None = strawberry.field(
         description="When the latest of these events was accepted; null when there are none."
     )
+
+    @strawberry.field(
+        description="The quantity as features show it: in the reporting unit of each feature in "
+        "use that the meter counts and that has one.",
+        extensions=[requires("feature:read")],
+    )
+    async def reported(self, info: Info) -> list[ReportedQuantity]:
+        counted = await info.context.load.reporting_features_of_meter.load(self.meter_id)
+        return [
+            ReportedQuantity.of(feature, feature.reporting_unit, self.quantity)
+            for feature in counted
+            if feature.reporting_unit is not None
+        ]
 
 
 @strawberry.input(description="From an instant until before another.")

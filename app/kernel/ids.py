@@ -27,6 +27,7 @@ PREFIXES = {
     "cus": "customer",
     "mtr": "meter",
     "feat": "feature",
+    "grp": "group",
     "plan": "plan",
     "pri": "price",
     "sub": "subscription",

@@ -36,7 +36,8 @@ def require_object(raw: bytes, *, max_bytes: int) -> None:
         msgspec.json.decode(raw)
     except msgspec.ValidationError:
         raise PropertiesFault(
-            "NUMBER_OUT_OF_RANGE", "a number is beyond 1e308; send it as a string"
+            "NUMBER_OUT_OF_RANGE",
+            "a number is beyond 1e308 or has more than 4300 characters; send it as a string",
         ) from None
     except (msgspec.DecodeError, UnicodeError) as error:
         raise PropertiesFault("INVALID_TEXT", f"a string is not Unicode: {error}") from None

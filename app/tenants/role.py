@@ -16,6 +16,7 @@ _READ_AND_WRITE = (
     "environment",
     "event",
     "feature",
+    "group",
     "invoice",
     "meter",
     "plan",
@@ -37,7 +38,7 @@ def _writes(*resources: str) -> frozenset[str]:
     return frozenset(f"{resource}:write" for resource in resources)
 
 
-_CATALOGUE = ("customer", "feature", "meter", "plan", "price", "subscription")
+_CATALOGUE = ("customer", "feature", "group", "meter", "plan", "price", "subscription")
 
 OWNER = "owner"
 BUILT_IN: dict[str, frozenset[str]] = {

@@ -8,6 +8,7 @@ import pytest
 from app.infra.postgres import fetch
 
 TABLES = (
+    "catalog_groups",
     "features",
     "plans",
     "prices",

@@ -2,8 +2,9 @@
 
 from decimal import Decimal
 
-from app.catalog.actions import features, plans, prices
+from app.catalog.actions import features, groups, plans, prices
 from app.catalog.feature import CreateFeature, FeatureType
+from app.catalog.group import CreateGroup, GroupKind
 from app.catalog.plan import CreatePlan
 from app.catalog.price import ChargeKind, CreatePrice
 from app.catalog.prices import Flat, PerUnit
@@ -36,6 +37,13 @@ async def feature(scope, clock, **fields):
     if wanted["type"] is FeatureType.METERED and "meter_id" not in wanted:
         wanted["meter_id"] = (await meter(scope, clock)).id
     return await features.create(scope, CreateFeature(**wanted), by=SYSTEM, at=clock.now())
+
+
+async def group(scope, clock, **fields):
+    """Of features, unless told otherwise."""
+    defaults = {"name": "Compute", "lookup_key": new_id("grp"), "kind": GroupKind.FEATURE}
+    command = CreateGroup(**defaults | fields)
+    return await groups.create(scope, command, by=SYSTEM, at=clock.now())
 
 
 async def plan(scope, clock, **fields):

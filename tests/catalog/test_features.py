@@ -1,17 +1,25 @@
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
+from fractions import Fraction
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.catalog.actions import features as actions
 from app.catalog.errors import Archived, FeatureInUse, NotArchived
-from app.catalog.feature import FeatureStatus, FeatureType
+from app.catalog.feature import FeatureStatus, FeatureType, ReportingUnit
 from app.catalog.reads import features as reads
 from app.infra.listing import Condition, PageRequest
 from app.kernel.errors import AlreadyExists, Invalid, NotFound
+from app.kernel.quantity import EXACT
 from app.kernel.scope import SYSTEM, Scope
 from app.metering import actions as meters
 from tests.catalog import make
 from tests.catalog.history import audited, changes, refused, told
+
+HOURS = ReportingUnit("hour", "hours", divisor=Decimal(3600))
 
 
 async def test_what_is_created_is_found(database, scope, clock):
@@ -24,11 +32,13 @@ async def test_what_is_created_is_found(database, scope, clock):
         meter_id=meter.id,
         unit_singular="second",
         unit_plural="seconds",
+        reporting_unit=HOURS,
         description="Talk time",
         metadata={"team": "voice"},
     )
     assert (made.name, made.meter_id) == ("Call seconds", meter.id)
     assert (made.unit_singular, made.unit_plural) == ("second", "seconds")
+    assert made.reporting_unit == HOURS
     assert made.status is FeatureStatus.ACTIVE
     assert await reads.get(scope, made.id) == made
     assert await reads.by_lookup_keys(scope, ["call_seconds", "none"]) == {"call_seconds": made}
@@ -72,6 +82,22 @@ async def test_another_environment_s_meter_does_not_exist(database, scope, clock
         ({"lookup_key": None}, "lookupKey", "REQUIRED"),
         ({"unit_singular": "x" * 65}, "unitSingular", "INVALID_UNIT_SINGULAR"),
         ({"unit_plural": "\n"}, "unitPlural", "INVALID_UNIT_PLURAL"),
+        ({"reporting_unit": HOURS}, "reportingUnit", "REPORTING_UNIT_NOT_ALLOWED"),
+        (
+            {"reporting_unit": replace(HOURS, plural=" ")},
+            "reportingUnit.plural",
+            "INVALID_PLURAL",
+        ),
+        (
+            {"reporting_unit": replace(HOURS, factor=Decimal(0))},
+            "reportingUnit.factor",
+            "NOT_POSITIVE",
+        ),
+        (
+            {"reporting_unit": replace(HOURS, divisor=Decimal(-1))},
+            "reportingUnit.divisor",
+            "NEGATIVE_AMOUNT",
+        ),
         ({"description": "x" * 2001}, "description", "INVALID_DESCRIPTION"),
         ({"metadata": {"a": 1}}, "metadata", "INVALID_METADATA"),
     ],
@@ -106,6 +132,35 @@ async def test_an_update_changes_what_it_names_alone(database, scope, clock):
         "feature.created",
         "feature.updated",
     ]
+
+
+async def test_only_usage_has_a_reporting_unit_and_it_comes_off_again(database, scope, clock):
+    seats = await make.feature(scope, clock, type=FeatureType.STATIC)
+    async with refused(scope, Invalid, "REPORTING_UNIT_NOT_ALLOWED", "reportingUnit"):
+        await actions.update(scope, seats.id, {"reporting_unit": HOURS}, by=SYSTEM, at=clock.now())
+    calls = await make.feature(scope, clock, reporting_unit=HOURS)
+    other = await make.feature(scope, clock, meter_id=calls.meter_id)
+    assert await reads.reporting_of_meters(scope, [calls.meter_id, "mtr_none"]) == {
+        calls.meter_id: [calls],
+        "mtr_none": [],
+    }
+    none = {"reporting_unit": None}
+    bare = await actions.update(scope, calls.id, none, by=SYSTEM, at=clock.now())
+    assert (bare.reporting_unit, other.reporting_unit) == (None, None)
+    assert (await reads.reporting_of_meters(scope, [calls.meter_id]))[calls.meter_id] == []
+
+
+@given(
+    quantity=st.decimals(0, 10**12, places=6),
+    factor=st.decimals("0.000001", 10**6, places=6),
+)
+def test_a_factor_shows_exactly_and_a_divisor_to_eighteen_decimals(quantity, factor):
+    times = ReportingUnit("x", "x", factor=factor)
+    assert times.of(quantity) == EXACT.multiply(quantity, factor)
+    per = ReportingUnit("x", "x", divisor=factor)
+    error = Fraction(per.of(quantity)) - Fraction(quantity) / Fraction(factor)
+    assert abs(error) <= Fraction(1, 2 * 10**18)
+    assert ReportingUnit.from_json(per.to_json()) == per
 
 
 async def test_an_archived_feature_changes_only_by_being_restored(database, scope, clock):

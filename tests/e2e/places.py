@@ -130,9 +130,15 @@ async def _catalogue(caller: Caller, world: dict[str, str]) -> None:
         name=word, eventName=world["eventName"], aggregation=aggregation,
     )  # fmt: skip
     world["meter"] = made["id"]
+    made = await caller.do("groupCreate", "Group", "id", name=word, lookupKey=key, kind="FEATURE")
+    world["group"] = made["id"]
+    made = await caller.do(
+        "groupCreate", "Group", "id", name=word, lookupKey=f"{key}-prices", kind="PRICE"
+    )
+    world["priceGroup"] = made["id"]
     made = await caller.do(
         "featureCreate", "Feature", "id",
-        name=word, lookupKey=key, type="METERED", meterId=world["meter"],
+        name=word, lookupKey=key, type="METERED", meterId=world["meter"], groupId=world["group"],
     )  # fmt: skip
     world["feature"] = made["id"]
     world["plan"] = (await caller.do("planCreate", "Plan", "id", name=word, lookupKey=key))["id"]
@@ -140,6 +146,7 @@ async def _catalogue(caller: Caller, world: dict[str, str]) -> None:
         "priceCreate", "Price", "id",
         planId=world["plan"], displayName=word, charge="USAGE", featureId=world["feature"],
         currency="USD", lookupKey=key, model={"perUnit": {"unitAmount": "1.25"}},
+        groupId=world["priceGroup"],
         effectiveFrom="2024-01-01T00:00:00Z",
     )  # fmt: skip
     world["price"] = made["id"]

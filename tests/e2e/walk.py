@@ -39,6 +39,9 @@ ID_NAMES: Final[Mapping[str, str]] = {
     "entityId": "customer",
     "requestId": "request",
     "heldQuantity.priceId": "fixedPrice",
+    "priceCreate.groupId": "priceGroup",
+    "priceUpdate.groupId": "priceGroup",
+    "price.groupId": "priceGroup",
 }
 # Texts that identify: by the name of the input, what of a world it is.
 TEXT_NAMES: Final[Mapping[str, str]] = {

@@ -9,10 +9,17 @@ from app.kernel.scope import Scope
 from app.tenants.role import READS
 from tests.catalog import make
 
+GROUP = """
+  __typename
+  ... on Group { id name lookupKey kind description metadata status archivedAt
+                 features { nodes { lookupKey } totalCount } }
+  ... on Problem { code field message }
+"""
 FEATURE = """
   __typename
   ... on Feature { id name lookupKey type meterId unitSingular unitPlural description metadata
-                   status archivedAt }
+                   status archivedAt reportingUnit { singular plural factor divisor }
+                   group { lookupKey } }
   ... on Problem { code field message }
 """
 PLAN = """
@@ -86,6 +93,7 @@ async def test_a_feature_lives_through_the_graph(ask: Any, scope: Scope, clock: 
         meterId=meter.id,
         unitSingular="call",
         unitPlural="calls",
+        reportingUnit={"singular": "thousand", "plural": "thousands", "divisor": 1000},
     )
     assert made == {
         "__typename": "Feature",
@@ -100,10 +108,24 @@ async def test_a_feature_lives_through_the_graph(ask: Any, scope: Scope, clock: 
         "metadata": {},
         "status": "ACTIVE",
         "archivedAt": None,
+        "reportingUnit": {
+            "singular": "thousand",
+            "plural": "thousands",
+            "factor": "1",
+            "divisor": "1000",
+        },
+        "group": None,
     }
     changed = await mutate(
-        ask, "featureUpdate", FEATURE, id=made["id"], name="Voice", unitPlural=None
+        ask,
+        "featureUpdate",
+        FEATURE,
+        id=made["id"],
+        name="Voice",
+        unitPlural=None,
+        reportingUnit={"singular": "M", "plural": "M", "factor": "0.000001"},
     )
+    assert changed["reportingUnit"]["factor"] == "0.000001"
     assert (changed["name"], changed["unitSingular"], changed["unitPlural"]) == (
         "Voice",
         "call",
@@ -131,6 +153,40 @@ async def test_a_feature_lives_through_the_graph(ask: Any, scope: Scope, clock: 
             "node": {"name": "Voice"},
             "features": {"nodes": [{"id": made["id"]}], "totalCount": 1},
         }
+    }
+
+
+async def test_a_group_lives_through_the_graph(ask: Any) -> None:
+    made = await mutate(
+        ask, "groupCreate", GROUP, name="Compute", lookupKey="compute", kind="FEATURE"
+    )
+    assert (made["kind"], made["features"]) == ("FEATURE", {"nodes": [], "totalCount": 0})
+    feature = {"name": "GPU", "lookupKey": "gpu", "type": "BOOLEAN", "groupId": made["id"]}
+    joined = await mutate(ask, "featureCreate", FEATURE, **feature)
+    assert joined["group"] == {"lookupKey": "compute"}
+    renamed = await mutate(ask, "groupUpdate", GROUP, id=made["id"], name="Machines")
+    assert renamed["features"] == {"nodes": [{"lookupKey": "gpu"}], "totalCount": 1}
+    archived = await mutate(ask, "groupArchive", GROUP, id=made["id"])
+    assert (archived["status"], archived["archivedAt"]) == ("ARCHIVED", "2024-06-15T12:00:00Z")
+    refused = await mutate(ask, "featureCreate", FEATURE, **feature | {"lookupKey": "cpu"})
+    assert (refused["code"], refused["field"]) == ("GROUP_ARCHIVED", "groupId")
+    await mutate(ask, "groupRestore", GROUP, id=made["id"])
+    answer = await ask(
+        """query ($id: ID!) {
+             group(id: $id) { name }
+             groupByLookupKey(lookupKey: "compute") { id }
+             node(id: $id) { ... on Group { lookupKey } }
+             groups(filter: {kind: {eq: FEATURE}}, search: "mach") { nodes { id } totalCount }
+             features(filter: {groupId: {eq: $id}}) { nodes { lookupKey } }
+           }""",
+        {"id": made["id"]},
+    )
+    assert answer["data"] == {
+        "group": {"name": "Machines"},
+        "groupByLookupKey": {"id": made["id"]},
+        "node": {"lookupKey": "compute"},
+        "groups": {"nodes": [{"id": made["id"]}], "totalCount": 1},
+        "features": {"nodes": [{"lookupKey": "gpu"}]},
     }
 
 
@@ -352,6 +408,8 @@ async def test_a_model_that_is_not_exactly_one_of_exact_numbers_is_no_request(
         (READS - {"plan:read"}, "{ prices { nodes { plan { id } } } }"),
         (READS - {"feature:read"}, "{ prices { nodes { feature { id } } } }"),
         (READS - {"feature:read"}, "{ features { nodes { id } } }"),
+        (READS - {"group:read"}, "{ groups { nodes { id } } }"),
+        (READS, 'mutation { groupArchive(input: {id: "x"}) { __typename } }'),
         (READS, 'mutation { planArchive(input: {id: "x"}) { __typename } }'),
         (READS, 'mutation { priceArchive(input: {id: "x"}) { __typename } }'),
         (READS, 'mutation { featureArchive(input: {id: "x"}) { __typename } }'),

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from app.catalog.feature import FeatureType
+from app.catalog.group import GroupKind
 from app.invoicing import actions as invoicing
 from app.invoicing.bills import Moment
 from app.kernel.scope import SYSTEM, Scope
@@ -133,6 +134,40 @@ async def test_a_feature_shows_its_meter(ask: Any, scope: Scope, clock: Any) -> 
         assert by_id[each.id]["meter"]["id"] == each.meter_id
 
 
+GROUPS = """{ groups { nodes { id kind
+  features(first: 5) { nodes { id group { id } } }
+  prices(first: 5) { nodes { id group { id } } }
+} } }"""
+
+
+async def test_groups_and_what_belongs_to_them_take_one_statement_each(
+    ask: Any, scope: Scope, clock: Any
+) -> None:
+    plan = await catalog.plan(scope, clock)
+    for _ in range(3):
+        group = await catalog.group(scope, clock, kind=GroupKind.PRICE)
+        await catalog.price(scope, clock, plan.id, group_id=group.id)
+    for _ in range(3):
+        group = await catalog.group(scope, clock)
+        for _ in range(2):
+            await catalog.feature(scope, clock, type=FeatureType.BOOLEAN, group_id=group.id)
+    found: list[Any] = []
+
+    async def read() -> None:
+        answer = await ask(GROUPS)
+        assert "errors" not in answer, answer
+        found.extend(answer["data"]["groups"]["nodes"])
+
+    seen = await statements(scope, read)
+    # Back to the groups once from the features and once from the prices.
+    assert tables(seen) == ["catalog_groups", *["catalog_groups"] * 2, "features", "prices"]
+    assert len(seen) == 5
+    for group in found:
+        members = group["features"]["nodes"] + group["prices"]["nodes"]
+        assert len(members) == (2 if group["kind"] == "FEATURE" else 1)
+        assert {member["group"]["id"] for member in members} == {group["id"]}
+
+
 @pytest.mark.parametrize(
     ("missing", "text"),
     [
@@ -140,12 +175,15 @@ async def test_a_feature_shows_its_meter(ask: Any, scope: Scope, clock: Any) -> 
         ("invoice:read", "{ customers { nodes { invoices { nodes { id } } } } }"),
         ("invoice:read", "{ subscriptions { nodes { invoices { nodes { id } } } } }"),
         ("meter:read", "{ features { nodes { meter { id } } } }"),
+        ("feature:read", "{ groups { nodes { features { nodes { id } } } } }"),
+        ("price:read", "{ groups { nodes { prices { nodes { id } } } } }"),
     ],
 )
 async def test_who_may_not_read_what_an_edge_leads_to_is_denied(
     ask: Any, scope: Scope, clock: Any, missing: str, text: str
 ) -> None:
     await make.subscription(scope, clock)
+    await catalog.group(scope, clock)
     assert "errors" not in await ask(text, permissions=READS)
     answer = await ask(text, permissions=READS - {missing})
     assert [error["extensions"]["code"] for error in answer["errors"]] == ["FORBIDDEN"]

@@ -1,9 +1,11 @@
 """Meters, usage and events through the graph."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
+from app.catalog.feature import ReportingUnit
 from app.graphql.context import Context
 from app.graphql.metering import AggregationKind
 from app.graphql.usage import MAX_FIGURES
@@ -12,8 +14,10 @@ from app.kernel.ids import new_id
 from app.metering import actions, reads
 from app.metering.aggregations import KINDS
 from app.tenants.role import PERMISSIONS
+from tests.catalog import make as catalog
 from tests.graphql.conftest import caller_in, make_runtime
 from tests.metering.make import T0, Stored, process, strangers
+from tests.statements import statements
 
 METER = """
 __typename
@@ -248,6 +252,28 @@ async def test_usage_has_one_exact_figure_for_each_customer_and_period(ask, mete
         "watermark": "2024-04-30T00:00:00Z",
     }
     assert (found[5]["eventCount"], found[5]["watermark"]) == ("0", None)
+
+
+async def test_usage_is_shown_in_the_reporting_units_of_its_features(ask, metered, scope, clock):
+    query = USAGE.replace("watermark", "reported { featureId quantity unit }")
+    given = {"meters": [metered], "customers": ["acme", "zeta", "nobody"], "periods": [MARCH]}
+    assert [f["reported"] for f in (await ask(query, given))["usage"]] == [[], [], []]
+    sevens = ReportingUnit("week", "weeks", divisor=Decimal(7))
+    feature = await catalog.feature(scope, clock, meter_id=metered, reporting_unit=sevens)
+    plain = await catalog.feature(scope, clock, meter_id=metered)
+    asked = []
+
+    async def read():
+        asked.extend((await ask(query, given))["usage"])
+
+    # However many figures there are: the meter, and the features of all of them.
+    assert len(await statements(scope, read)) == 2
+    assert [f["reported"] for f in asked] == [
+        [{"featureId": feature.id, "quantity": "0.5", "unit": "weeks"}],
+        [{"featureId": feature.id, "quantity": "1", "unit": "week"}],
+        [{"featureId": feature.id, "quantity": "0", "unit": "weeks"}],
+    ]
+    assert plain.reporting_unit is None
 
 
 async def test_usage_in_groups_and_windows(ask, metered):

@@ -48,6 +48,7 @@ def price(
         feature_id=feature,
         meter_id=meter,
         lookup_key=None,
+        group_id=None,
         display_name=name,
         charge=charge,
         billing=Billing.RECURRING,

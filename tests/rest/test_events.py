@@ -195,6 +195,7 @@ RAW_FAULTS = [
     (b'{"a":"x:y","a":"x:y"}', "DUPLICATE_KEY"),
     (b'{"a":1e400}', "NUMBER_OUT_OF_RANGE"),
     (b'{"a":-1e999}', "NUMBER_OUT_OF_RANGE"),
+    (b'{"a":%b}' % (b"9" * 4301), "NUMBER_OUT_OF_RANGE"),
     (b'{"a":' + b"[" * 32 + b"]" * 32 + b"}", "PROPERTIES_TOO_DEEP"),
 ]
 
@@ -251,8 +252,8 @@ async def test_texts_that_look_like_keys_are_texts(door):
     assert (await door.post("/v1/events", sent[0])).status_code == 202
 
 
-@pytest.mark.parametrize("number", ["9" * 401, "-" + "9" * 5000])
-async def test_integers_of_any_size_are_kept_as_sent(door, number):
+@pytest.mark.parametrize("number", ["9" * 401, "-" + "9" * 4299])
+async def test_integers_of_thousands_of_digits_are_kept_as_sent(door, number):
     properties = f'{{"tokens":{number},"like":"1e400"}}'
     body = f'{{"event_name":"n","external_customer_id":"c","properties":{properties}}}'
     assert (await door.post("/v1/events", body.encode())).status_code == 202

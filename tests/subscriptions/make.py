@@ -76,6 +76,7 @@ def price(charge=ChargeKind.FIXED, timing=InvoiceTiming.ARREARS):
         feature_id=None,
         meter_id=None,
         lookup_key=None,
+        group_id=None,
         display_name="Fee",
         charge=charge,
         billing=Billing.RECURRING,

@@ -6,12 +6,21 @@ from typing import Any
 
 from tortoise.exceptions import IntegrityError
 
+from app.catalog.actions.groups import check_joined
 from app.catalog.actions.inputs import NAMED, UNIT_LENGTH
 from app.catalog.actions.locks import lock
 from app.catalog.errors import Archived, FeatureInUse, NotArchived
 from app.catalog.events import FeatureArchived, FeatureCreated, FeatureRestored, FeatureUpdated
-from app.catalog.feature import CreateFeature, Feature, FeatureStatus, FeatureType
+from app.catalog.feature import (
+    CreateFeature,
+    Feature,
+    FeatureStatus,
+    FeatureType,
+    ReportingUnit,
+)
+from app.catalog.group import GroupKind
 from app.catalog.models import FeatureTable
+from app.catalog.prices import numbers
 from app.catalog.reads import features as reads
 from app.catalog.reads import prices
 from app.infra import outbox
@@ -28,11 +37,13 @@ from app.tenants import audit
 
 
 async def create(scope: Scope, command: CreateFeature, *, by: Actor, at: datetime) -> Feature:
-    """Raises: Invalid, NotFound (the meter), Archived (the meter), AlreadyExists (lookup key)."""
+    """Raises: Invalid, NotFound, Archived (the meter, the group), AlreadyExists (lookup key)."""
     values = checked(fields_of(command), _CHECKS)
+    _check_reporting(command.type, command.reporting_unit)
     feature_id = new_id("feat")
     try:
-        async with writing(scope):
+        async with writing(scope) as connection:
+            await check_joined(connection, scope, command.group_id, GroupKind.FEATURE)
             await _check_meter(scope, command)
             await FeatureTable.create(
                 id=feature_id,
@@ -55,15 +66,17 @@ async def update(
 ) -> Feature:
     """Change the fields that `patch` holds; an absent field stays as it is.
 
-    Of `name`, `unit_singular`, `unit_plural`, `description` and `metadata`; nothing else of a
-    feature changes. Raises: Invalid, NotFound, Archived.
+    Of `name`, `unit_singular`, `unit_plural`, `reporting_unit`, `group_id`, `description` and
+    `metadata`; nothing else of a feature changes. Raises: Invalid, NotFound, Archived.
     """
     values = checked(patch, _CHANGEABLE)
     async with writing(scope) as connection:
+        await check_joined(connection, scope, values.get("group_id"), GroupKind.FEATURE)
         await lock(connection, scope, "features", feature_id)
         before = await reads.get(scope, feature_id)
         if before.status is FeatureStatus.ARCHIVED:
             raise Archived("feature", feature_id)
+        _check_reporting(before.type, patch.get("reporting_unit"))
         await FeatureTable.filter(id=feature_id).update(**values, updated_at=at)
         after = await reads.get(scope, feature_id)
         await audit.record(
@@ -137,12 +150,35 @@ async def _check_meter(scope: Scope, command: CreateFeature) -> None:
         raise Archived("meter", meter_id, field="meterId")
 
 
+def _check_reporting(type_: FeatureType, unit: ReportingUnit | None) -> None:
+    """Usage alone is reported. Raises: Invalid."""
+    if unit is not None and type_ is not FeatureType.METERED:
+        raise Invalid(
+            f"reportingUnit: a {type_.value} feature has no usage to report; leave it out",
+            field="reportingUnit",
+            code="REPORTING_UNIT_NOT_ALLOWED",
+        )
+
+
+def _reporting(unit: ReportingUnit | None) -> dict[str, str] | None:
+    if unit is None:
+        return None
+    return ReportingUnit(
+        singular=checks.text(unit.singular, "reportingUnit.singular", longest=UNIT_LENGTH),
+        plural=checks.text(unit.plural, "reportingUnit.plural", longest=UNIT_LENGTH),
+        factor=numbers.positive(unit.factor, "reportingUnit.factor"),
+        divisor=numbers.positive(unit.divisor, "reportingUnit.divisor"),
+    ).to_json()
+
+
 _CHANGEABLE: Checks = {
     "name": NAMED["name"],
     "description": NAMED["description"],
     "metadata": NAMED["metadata"],
     "unit_singular": lambda v: checks.optional_text(v, "unitSingular", longest=UNIT_LENGTH),
     "unit_plural": lambda v: checks.optional_text(v, "unitPlural", longest=UNIT_LENGTH),
+    "reporting_unit": _reporting,
+    "group_id": lambda v: v,
 }
 _CHECKS: Checks = {
     **_CHANGEABLE,

@@ -1,4 +1,4 @@
-"""Row locks of the catalogue. Taken in this order: plan, feature, price."""
+"""Row locks of the catalogue. Taken in this order: plan, group, feature, price."""
 
 from typing import Literal
 
@@ -6,11 +6,13 @@ import asyncpg
 
 from app.kernel.scope import Scope
 
+Table = Literal["plans", "catalog_groups", "features", "prices"]
+
 
 async def lock(
     connection: asyncpg.Connection,
     scope: Scope,
-    table: Literal["plans", "features", "prices"],
+    table: Table,
     entity_id: str,
     *,
     shared: bool = False,

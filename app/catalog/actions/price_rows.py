@@ -17,6 +17,7 @@ def draft(command: CreatePrice, *, at: datetime) -> Price:
         {
             "display_name": command.display_name,
             "lookup_key": command.lookup_key,
+            "group_id": command.group_id,
             "metadata": command.metadata,
         },
         CHECKS,
@@ -55,6 +56,7 @@ def columns(price: Price) -> dict[str, Any]:
         "meter_id": price.meter_id,
         "lookup_key": price.lookup_key,
         "display_name": price.display_name,
+        "group_id": price.group_id,
         "charge": price.charge.value,
         "billing": price.billing.value,
         "model": to_json(price.model),
@@ -78,5 +80,6 @@ def columns(price: Price) -> dict[str, Any]:
 CHECKS: Checks = {
     "display_name": lambda v: checks.text(required(v, "displayName"), "displayName"),
     "lookup_key": lambda v: None if v is None else checks.key(v, "lookupKey"),
+    "group_id": lambda v: v,
     "metadata": NAMED["metadata"],
 }

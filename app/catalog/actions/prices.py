@@ -8,6 +8,7 @@ from typing import Any
 from tortoise.exceptions import IntegrityError
 
 from app.catalog.actions import price_rows
+from app.catalog.actions.groups import check_joined
 from app.catalog.actions.locks import lock
 from app.catalog.actions.price_terms import check_feature, check_terms, hash_of, metered_by
 from app.catalog.errors import Archived, NotArchived, PriceReplaced
@@ -18,6 +19,7 @@ from app.catalog.events import (
     PriceRestored,
     PriceUpdated,
 )
+from app.catalog.group import GroupKind
 from app.catalog.models import PriceTable
 from app.catalog.plan import PlanStatus
 from app.catalog.price import CreatePrice, Price, PriceStatus, facts
@@ -33,12 +35,13 @@ from app.tenants import audit
 
 
 async def create(scope: Scope, command: CreatePrice, *, by: Actor, at: datetime) -> Price:
-    """Raises: Invalid, NotFound (plan, feature), Archived (plan, feature, meter), AlreadyExists."""
+    """Raises: Invalid, NotFound, Archived (plan, group, feature, meter), AlreadyExists."""
     draft = price_rows.draft(command, at=at)
     try:
         async with writing(scope) as connection:
             await lock(connection, scope, "plans", draft.plan_id, shared=True)
             await _check_plan(scope, draft.plan_id)
+            await check_joined(connection, scope, draft.group_id, GroupKind.PRICE)
             if draft.feature_id is not None:
                 await lock(connection, scope, "features", draft.feature_id, shared=True)
             meter = await metered_by(scope, draft)
@@ -56,7 +59,7 @@ async def update(
 ) -> Price:
     """Change the fields that `patch` holds; an absent field stays as it is.
 
-    `display_name`, `lookup_key` and `metadata` change in place. A change of `model`,
+    `display_name`, `lookup_key`, `group_id` and `metadata` change in place. A change of `model`,
     `adjustments`, `timing`, `group_by` or `trial_days` ends this row at `effective_from` (the
     patch's, else now) and returns the row that takes over; subscriptions stay on the
     row they bought.
@@ -66,6 +69,7 @@ async def update(
     moment = values.pop("effective_from", None)
     try:
         async with writing(scope) as connection:
+            await check_joined(connection, scope, values.get("group_id"), GroupKind.PRICE)
             await lock(connection, scope, "prices", price_id)
             before = await reads.get(scope, price_id)
             await _check_open(scope, before)
@@ -141,6 +145,7 @@ async def _rename(scope: Scope, before: Price, after: Price, *, by: Actor, at: d
     await PriceTable.filter(id=before.id).update(
         display_name=after.display_name,
         lookup_key=after.lookup_key,
+        group_id=after.group_id,
         metadata=dict(after.metadata),
         updated_at=at,
     )

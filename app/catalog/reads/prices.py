@@ -21,6 +21,7 @@ LISTING = Listing(
         Column("plan_id", "id"),
         Column("feature_id", "id"),
         Column("meter_id", "id"),
+        Column("group_id", "id", nullable=True),
         Column("lookup_key", "string"),
         Column("display_name", "string", sortable=True),
         Column("charge", "enum"),
@@ -49,6 +50,14 @@ _SELECT = "SELECT * FROM prices WHERE tenant_id = $1 AND environment_id = $2 AND
 
 async def page(scope: Scope, request: PageRequest) -> Page[Price]:
     return (await listing.page(scope, LISTING, request)).map(row_of)
+
+
+async def pages_of_groups(
+    scope: Scope, group_ids: Collection[str], request: PageRequest
+) -> dict[str, Page[Price]]:
+    """The page of each group's prices, ended or not; every group is a key."""
+    found = await listing.pages_of(scope, LISTING, request, column="group_id", parents=group_ids)
+    return {group_id: rows.map(row_of) for group_id, rows in found.items()}
 
 
 async def by_ids(scope: Scope, ids: Collection[str]) -> dict[str, Price]:
@@ -124,6 +133,7 @@ def row_of(record: asyncpg.Record) -> Price:
         meter_id=record["meter_id"],
         lookup_key=record["lookup_key"],
         display_name=record["display_name"],
+        group_id=record["group_id"],
         charge=ChargeKind(record["charge"]),
         billing=Billing(record["billing"]),
         model=from_json(record["model"]),

@@ -1,10 +1,15 @@
-"""Features, plans and prices in the graph."""
+"""Groups, features, plans and prices in the graph."""
 
-from app.graphql.catalog import features, plans, prices
+from app.graphql.catalog import features, groups, plans, prices
 
-KINDS = (*features.KINDS, *plans.KINDS, *prices.KINDS)
-QUERIES = (features.FeatureQuery, plans.PlanQuery, prices.PriceQuery)
-MUTATIONS = (features.FeatureMutation, plans.PlanMutation, prices.PriceMutation)
-TYPES = (features.Feature, plans.Plan, prices.Price)
+KINDS = (*groups.KINDS, *features.KINDS, *plans.KINDS, *prices.KINDS)
+QUERIES = (groups.GroupQuery, features.FeatureQuery, plans.PlanQuery, prices.PriceQuery)
+MUTATIONS = (
+    groups.GroupMutation,
+    features.FeatureMutation,
+    plans.PlanMutation,
+    prices.PriceMutation,
+)
+TYPES = (groups.Group, features.Feature, plans.Plan, prices.Price)
 
 __all__ = ["KINDS", "MUTATIONS", "QUERIES", "TYPES"]

@@ -1,40 +1,49 @@
-"""Features in the graph."""
+"""Features in the graph. What they take is in `feature_inputs`."""
 
 from datetime import datetime
-from enum import Enum
-from typing import Annotated, Any, Self
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Self
 
 import strawberry
-from strawberry import UNSET
 
 from app.catalog.actions import features as actions
-from app.catalog.feature import CreateFeature, FeatureStatus, FeatureType
 from app.catalog.feature import Feature as Row
+from app.catalog.feature import FeatureStatus, FeatureType
+from app.catalog.feature import ReportingUnit as UnitRow
 from app.catalog.reads import features as reads
+from app.graphql.catalog import groups
+from app.graphql.catalog.feature_inputs import (
+    FeatureArchiveInput,
+    FeatureCreateInput,
+    FeatureFilter,
+    FeatureOrder,
+    FeatureRestoreInput,
+    FeatureUpdateInput,
+)
 from app.graphql.context import Context, Info
 from app.graphql.errors import AlreadyExists, Rejected
-from app.graphql.filters import (
-    DateTimeFilter,
-    EnumFilter,
-    IdFilter,
-    MetadataFilter,
-    StringFilter,
-    and_filters,
-    not_filter,
-    or_filters,
-)
 from app.graphql.lists import listed
 from app.graphql.metering import Meter
 from app.graphql.node import Kind, Node
-from app.graphql.paging import (
-    Direction,
-)
-from app.graphql.patch import present
 from app.graphql.permissions import requires
 from app.graphql.scalars import Metadata
 
-strawberry.enum(FeatureType, description="What a feature gives.")
-strawberry.enum(FeatureStatus, description="Whether a feature is in use.")
+if TYPE_CHECKING:
+    from app.graphql.catalog.groups import Group
+
+
+@strawberry.type(
+    description="What usage is shown in: `factor` ÷ `divisor` of it for one unit of the meter."
+)
+class ReportingUnit:
+    singular: str = strawberry.field(description="What one is called, such as hour.")
+    plural: str = strawberry.field(description="What several are called, such as hours.")
+    factor: Decimal = strawberry.field(description="What a quantity is multiplied by.")
+    divisor: Decimal = strawberry.field(description="What it is then divided by.")
+
+    @classmethod
+    def of(cls, row: UnitRow) -> Self:
+        return cls(singular=row.singular, plural=row.plural, factor=row.factor, divisor=row.divisor)
 
 
 @strawberry.type(description="Something that a plan can give.")
@@ -50,6 +59,12 @@ class Feature(Node):
     )
     unit_singular: str | None = strawberry.field(description="What one unit is called.")
     unit_plural: str | None = strawberry.field(description="What several units are called.")
+    reporting_unit: ReportingUnit | None = strawberry.field(
+        description="What its usage is shown in; null: in units of the meter."
+    )
+    group_id: strawberry.ID | None = strawberry.field(
+        description="What it is shown together with; null: no group."
+    )
     description: str | None = strawberry.field(description="What it is.")
     metadata: Metadata = strawberry.field(description="Your own notes.")
     status: FeatureStatus = strawberry.field(description="Whether it is in use.")
@@ -69,6 +84,18 @@ class Feature(Node):
         row = await info.context.load.meter.load(self.meter_id)
         return None if row is None else Meter.of(row)
 
+    @strawberry.field(
+        description="What it is shown together with; null: no group.",
+        extensions=[requires("group:read")],
+    )
+    async def group(
+        self, info: Info
+    ) -> Annotated["Group", strawberry.lazy("app.graphql.catalog.groups")] | None:
+        if self.group_id is None:
+            return None
+        row = await info.context.load.group.load(self.group_id)
+        return None if row is None else groups.Group.of(row)
+
     @classmethod
     def of(cls, row: Row) -> Self:
         return cls(
@@ -79,6 +106,10 @@ class Feature(Node):
             meter_id=None if row.meter_id is None else strawberry.ID(row.meter_id),
             unit_singular=row.unit_singular,
             unit_plural=row.unit_plural,
+            reporting_unit=None
+            if row.reporting_unit is None
+            else ReportingUnit.of(row.reporting_unit),
+            group_id=None if row.group_id is None else strawberry.ID(row.group_id),
             description=row.description,
             metadata=Metadata(row.metadata),
             status=row.status,
@@ -86,105 +117,6 @@ class Feature(Node):
             updated_at=row.updated_at,
             archived_at=row.archived_at,
         )
-
-
-@strawberry.input(description="Which features to list; all conditions given must hold.")
-class FeatureFilter:
-    id: IdFilter | None = strawberry.field(description="By id.", default=UNSET)
-    name: StringFilter | None = strawberry.field(description="By name.", default=UNSET)
-    lookup_key: StringFilter | None = strawberry.field(
-        description="By the name that programs use.", default=UNSET
-    )
-    type: EnumFilter[FeatureType] | None = strawberry.field(
-        description="By what they give.", default=UNSET
-    )
-    meter_id: IdFilter | None = strawberry.field(
-        description="By the meter that counts them.", default=UNSET
-    )
-    status: EnumFilter[FeatureStatus] | None = strawberry.field(
-        description="By whether they are in use.", default=UNSET
-    )
-    metadata: MetadataFilter | None = strawberry.field(
-        description="By an entry of their metadata.", default=UNSET
-    )
-    created_at: DateTimeFilter | None = strawberry.field(
-        description="By when they were created.", default=UNSET
-    )
-    updated_at: DateTimeFilter | None = strawberry.field(
-        description="By when they last changed.", default=UNSET
-    )
-    and_: list["FeatureFilter"] | None = and_filters()
-    or_: list["FeatureFilter"] | None = or_filters()
-    not_: "FeatureFilter | None" = not_filter()
-
-
-@strawberry.enum(description="What features can be ordered by.")
-class FeatureOrderField(Enum):
-    CREATED_AT = strawberry.enum_value("created_at", description="When they were created.")
-    UPDATED_AT = strawberry.enum_value("updated_at", description="When they last changed.")
-    NAME = strawberry.enum_value("name", description="Their name.")
-    LOOKUP_KEY = strawberry.enum_value("lookup_key", description="The name that programs use.")
-    ID = strawberry.enum_value("id", description="Their id.")
-
-
-@strawberry.input(description="One key of the order of features.")
-class FeatureOrder:
-    field: FeatureOrderField = strawberry.field(description="What to order by.")
-    direction: Direction = strawberry.field(description="Which way.", default=Direction.ASC)
-
-
-@strawberry.input(description="A new feature.")
-class FeatureCreateInput:
-    name: str = strawberry.field(description="As people will read it.")
-    lookup_key: str = strawberry.field(
-        description="As programs will name it: letters, digits and _ . : -; it never changes."
-    )
-    type: FeatureType = strawberry.field(description="What it gives.")
-    meter_id: strawberry.ID | None = strawberry.field(
-        description="The meter that counts it; for metered features alone.", default=None
-    )
-    unit_singular: str | None = strawberry.field(
-        description="What one unit is called.", default=None
-    )
-    unit_plural: str | None = strawberry.field(
-        description="What several units are called.", default=None
-    )
-    description: str | None = strawberry.field(description="What it is.", default=None)
-    metadata: Metadata | None = strawberry.field(description="Your own notes.", default=None)
-
-    def command(self) -> CreateFeature:
-        return CreateFeature(**vars(self) | {"metadata": self.metadata or {}})
-
-
-@strawberry.input(
-    description="Changes to a feature. A field that is absent stays as it is; null clears."
-)
-class FeatureUpdateInput:
-    id: strawberry.ID = strawberry.field(description="Which feature.")
-    name: strawberry.Maybe[str] = strawberry.field(description="As people will read it.")
-    unit_singular: strawberry.Maybe[str | None] = strawberry.field(
-        description="What one unit is called."
-    )
-    unit_plural: strawberry.Maybe[str | None] = strawberry.field(
-        description="What several units are called."
-    )
-    description: strawberry.Maybe[str | None] = strawberry.field(description="What it is.")
-    metadata: strawberry.Maybe[Metadata | None] = strawberry.field(
-        description="Your own notes; replaces all of them."
-    )
-
-    def patch(self) -> dict[str, Any]:
-        return present(self, without=("id",))
-
-
-@strawberry.input(description="The feature to take out of use.")
-class FeatureArchiveInput:
-    id: strawberry.ID = strawberry.field(description="Which feature.")
-
-
-@strawberry.input(description="The archived feature to put back into use.")
-class FeatureRestoreInput:
-    id: strawberry.ID = strawberry.field(description="Which feature.")
 
 
 FeatureResult = Annotated[

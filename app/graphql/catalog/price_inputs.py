@@ -50,6 +50,7 @@ class PriceFilter:
     meter_id: IdFilter | None = strawberry.field(
         description="By the meter that counts them.", default=UNSET
     )
+    group_id: IdFilter | None = strawberry.field(description="By group.", default=UNSET)
     lookup_key: StringFilter | None = strawberry.field(
         description="By the name that programs use.", default=UNSET
     )
@@ -147,6 +148,9 @@ class PriceCreateInput:
         default=0,
     )
     lookup_key: str | None = strawberry.field(description="As programs will name it.", default=None)
+    group_id: strawberry.ID | None = strawberry.field(
+        description="A group of prices to show it together with.", default=None
+    )
     metadata: Metadata | None = strawberry.field(description="Your own notes.", default=None)
     effective_from: datetime | None = strawberry.field(
         description="New subscriptions take it from then; null: from now.", default=None
@@ -168,6 +172,7 @@ class PriceCreateInput:
             group_by=tuple(self.group_by),
             trial_days=self.trial_days,
             lookup_key=self.lookup_key,
+            group_id=self.group_id,
             metadata=self.metadata or {},
             effective_from=self.effective_from,
         )
@@ -181,6 +186,9 @@ class PriceUpdateInput:
     display_name: strawberry.Maybe[str] = strawberry.field(description="As invoices will show it.")
     lookup_key: strawberry.Maybe[str | None] = strawberry.field(
         description="As programs will name it."
+    )
+    group_id: strawberry.Maybe[strawberry.ID | None] = strawberry.field(
+        description="A group of prices to show it together with."
     )
     metadata: strawberry.Maybe[Metadata | None] = strawberry.field(
         description="Your own notes; replaces all of them."

@@ -10,9 +10,8 @@ from app.catalog.price import Billing, ChargeKind, InvoiceTiming, PriceStatus
 from app.catalog.price import Price as Row
 from app.catalog.reads import prices as reads
 from app.graphql.cadences import Cadence
-from app.graphql.catalog import plans
+from app.graphql.catalog import features, groups, plans
 from app.graphql.catalog.adjustments import Adjustments
-from app.graphql.catalog.features import Feature
 from app.graphql.catalog.price_inputs import (
     PriceArchiveInput,
     PriceCreateInput,
@@ -30,6 +29,8 @@ from app.graphql.permissions import requires
 from app.graphql.scalars import Metadata
 
 if TYPE_CHECKING:
+    from app.graphql.catalog.features import Feature
+    from app.graphql.catalog.groups import Group
     from app.graphql.catalog.plans import Plan
 
 
@@ -46,6 +47,9 @@ class Price(Node):
         description="As programs name it; unique among the prices without an end."
     )
     display_name: str = strawberry.field(description="As invoices show it.")
+    group_id: strawberry.ID | None = strawberry.field(
+        description="What it is shown together with; null: no group."
+    )
     charge: ChargeKind = strawberry.field(description="What the quantity is.")
     model: PriceModel = strawberry.field(description="How the quantity becomes an amount.")
     billing: Billing = strawberry.field(description="How often it is charged.")
@@ -88,11 +92,25 @@ class Price(Node):
         description="The feature that a usage charge measures; null for a fixed charge.",
         extensions=[requires("feature:read")],
     )
-    async def feature(self, info: Info) -> Feature | None:
+    async def feature(
+        self, info: Info
+    ) -> Annotated["Feature", strawberry.lazy("app.graphql.catalog.features")] | None:
         if self.feature_id is None:
             return None
         row = await info.context.load.feature.load(self.feature_id)
-        return None if row is None else Feature.of(row)
+        return None if row is None else features.Feature.of(row)
+
+    @strawberry.field(
+        description="What it is shown together with; null: no group.",
+        extensions=[requires("group:read")],
+    )
+    async def group(
+        self, info: Info
+    ) -> Annotated["Group", strawberry.lazy("app.graphql.catalog.groups")] | None:
+        if self.group_id is None:
+            return None
+        row = await info.context.load.group.load(self.group_id)
+        return None if row is None else groups.Group.of(row)
 
     @classmethod
     def of(cls, row: Row) -> Self:
@@ -103,6 +121,7 @@ class Price(Node):
             meter_id=_id(row.meter_id),
             lookup_key=row.lookup_key,
             display_name=row.display_name,
+            group_id=_id(row.group_id),
             charge=row.charge,
             model=shown(row.model),
             currency=row.currency,
