@@ -7,7 +7,9 @@ DomainError
 │                      USAGE_IN_ADVANCE, ONE_TIME_USAGE, FLAT_USAGE, INVALID_TRIAL_DAYS,
 │                      TRIAL_NOT_ALLOWED, EFFECTIVE_IN_PAST, INVALID_CADENCE, WRONG_GROUP_KIND,
 │                      REPORTING_UNIT_NOT_ALLOWED; price models: INVALID_TIERS,
-│                      LAST_TIER_NOT_OPEN, TIERS_NOT_ASCENDING, NEGATIVE_AMOUNT, …
+│                      LAST_TIER_NOT_OPEN, TIERS_NOT_ASCENDING, NEGATIVE_AMOUNT, …;
+│                      entitlements: TERMS_NOT_OF_FEATURE, OVERRIDES_NOT_ALLOWED,
+│                      WINDOW_REQUIRED, WINDOW_NOT_ALLOWED, INVALID_EFFECTIVE_UNTIL
 ├── NotFound           NOT_FOUND
 └── Conflict
     ├── AlreadyExists  ALREADY_EXISTS (lookup_key)
@@ -16,8 +18,12 @@ DomainError
     ├── NotArchived    FEATURE_NOT_ARCHIVED, GROUP_NOT_ARCHIVED, PLAN_NOT_ARCHIVED,
     │                  PRICE_NOT_ARCHIVED
     ├── FeatureInUse   FEATURE_IN_USE
-    └── PriceReplaced  PRICE_REPLACED
+    ├── PriceReplaced  PRICE_REPLACED
+    ├── EntitlementReplaced   ENTITLEMENT_REPLACED
+    └── EntitlementEnded      ENTITLEMENT_ENDED
 """
+
+from datetime import datetime
 
 from app.kernel.errors import Conflict
 
@@ -45,11 +51,13 @@ class NotArchived(Conflict):
 class FeatureInUse(Conflict):
     code = "FEATURE_IN_USE"
 
-    def __init__(self, feature_id: str, prices: int) -> None:
+    def __init__(self, feature_id: str, prices: int, entitlements: int) -> None:
         super().__init__(
-            f"feature {feature_id} has {prices} prices in use; archive those first", field="id"
+            f"feature {feature_id} has {prices} prices and {entitlements} entitlements in use; "
+            "archive those first",
+            field="id",
         )
-        self.feature_id, self.prices = feature_id, prices
+        self.feature_id, self.prices, self.entitlements = feature_id, prices, entitlements
 
 
 class PriceReplaced(Conflict):
@@ -60,6 +68,30 @@ class PriceReplaced(Conflict):
             f"price {price_id} was replaced by {successor_id}; change that one", field="id"
         )
         self.price_id, self.successor_id = price_id, successor_id
+
+
+class EntitlementReplaced(Conflict):
+    code = "ENTITLEMENT_REPLACED"
+
+    def __init__(self, entitlement_id: str, successor_id: str) -> None:
+        super().__init__(
+            f"entitlement {entitlement_id} was replaced by {successor_id}; change that one",
+            field="id",
+        )
+        self.entitlement_id, self.successor_id = entitlement_id, successor_id
+
+
+class EntitlementEnded(Conflict):
+    """What is over stays as it was; another may begin."""
+
+    code = "ENTITLEMENT_ENDED"
+
+    def __init__(self, entitlement_id: str, ended_at: datetime) -> None:
+        super().__init__(
+            f"entitlement {entitlement_id} ended at {ended_at.isoformat()}; create another",
+            field="id",
+        )
+        self.entitlement_id, self.ended_at = entitlement_id, ended_at
 
 
 def _code(kind: str) -> str:

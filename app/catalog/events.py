@@ -105,3 +105,50 @@ class PriceReplacedBy(PriceEvent):
 
     def payload(self) -> dict[str, Any]:
         return {"plan_id": self.plan_id, "successor_id": self.successor_id}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntitlementEvent(Event):
+    """Every event of an entitlement says whose it is, and to what."""
+
+    owner_kind: str
+    owner_id: str
+    feature_id: str
+
+    def payload(self) -> dict[str, Any]:
+        return {f"{self.owner_kind}_id": self.owner_id, "feature_id": self.feature_id}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntitlementCreated(EntitlementEvent):
+    name: ClassVar[str] = "entitlement.created"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntitlementUpdated(EntitlementEvent):
+    name: ClassVar[str] = "entitlement.updated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntitlementArchived(EntitlementEvent):
+    name: ClassVar[str] = "entitlement.archived"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntitlementRestored(EntitlementEvent):
+    name: ClassVar[str] = "entitlement.restored"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntitlementReplacedBy(EntitlementEvent):
+    """Its substance changed: from its end on another row is in force."""
+
+    name: ClassVar[str] = "entitlement.replaced"
+    successor_id: str
+
+    def payload(self) -> dict[str, Any]:
+        return {
+            f"{self.owner_kind}_id": self.owner_id,
+            "feature_id": self.feature_id,
+            "successor_id": self.successor_id,
+        }

@@ -1,7 +1,7 @@
 from typing import Any
 
 from tortoise import fields
-from tortoise.migrations.constraints import UniqueConstraint
+from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
 
 from app.infra.tables import ScopedTable, id_field
 
@@ -122,4 +122,59 @@ class PriceTable(ScopedTable):
             ("tenant_id", "environment_id", "plan_id"),
             ("tenant_id", "environment_id", "feature_id"),
             ("tenant_id", "environment_id", "group_id"),
+        )
+
+
+def _one_without_end(owner: str) -> UniqueConstraint:
+    return UniqueConstraint(
+        fields=("tenant_id", "environment_id", f"{owner}_id", "feature_id"),
+        name=f"entitlements_{owner}",
+        condition=f"{owner}_id IS NOT NULL AND effective_until IS NULL",
+    )
+
+
+class EntitlementTable(ScopedTable):
+    """The substance of a row (see `content_hash`) is written once and never changed."""
+
+    plan_id = id_field(null=True)
+    addon_id = id_field(null=True)
+    subscription_id = id_field(null=True)
+    feature_id = id_field()
+    enabled = fields.BooleanField()
+    terms = fields.JSONField[dict[str, Any]]()
+    overrides = fields.CharField(max_length=16, null=True)
+    metadata = fields.JSONField[dict[str, str]]()
+    content_hash = fields.CharField(max_length=64)
+    replaces_id = id_field(null=True)
+    effective_from = fields.DatetimeField()
+    effective_until = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "entitlements"
+        constraints = (
+            CheckConstraint(
+                check="num_nonnulls(plan_id, addon_id, subscription_id) = 1",
+                name="entitlements_one_owner",
+            ),
+            CheckConstraint(
+                check="(overrides IS NULL) = (subscription_id IS NULL)",
+                name="entitlements_overrides",
+            ),
+            CheckConstraint(check="effective_from <= effective_until", name="entitlements_period"),
+            # Actions keep the periods of an owner and a feature apart; this much the database does.
+            _one_without_end("plan"),
+            _one_without_end("addon"),
+            _one_without_end("subscription"),
+            # One row is replaced by one row.
+            UniqueConstraint(
+                fields=("tenant_id", "environment_id", "replaces_id"),
+                name="entitlements_replaces_id",
+            ),
+        )
+        indexes = (
+            ("tenant_id", "environment_id", "created_at", "id"),
+            ("tenant_id", "environment_id", "plan_id"),
+            ("tenant_id", "environment_id", "addon_id"),
+            ("tenant_id", "environment_id", "subscription_id"),
+            ("tenant_id", "environment_id", "feature_id"),
         )

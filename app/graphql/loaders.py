@@ -11,11 +11,12 @@ from typing import TypeVar
 
 from strawberry.dataloader import DataLoader
 
+from app.catalog.entitlement import Entitlement, OwnerKind
 from app.catalog.feature import Feature
 from app.catalog.group import Group
 from app.catalog.plan import Plan
 from app.catalog.price import Price
-from app.catalog.reads import features, groups, plans, prices
+from app.catalog.reads import entitlements, features, groups, plans, prices
 from app.customers import reads as customers
 from app.customers.customer import Customer
 from app.invoicing import reads as invoices
@@ -164,6 +165,18 @@ class Loaders:
     @cached_property
     def prices_of_plan(self) -> DataLoader[str, list[Price]]:
         return many(prices.all_of_plans, self.scope)
+
+    @cached_property
+    def entitlement(self) -> DataLoader[str, Entitlement | None]:
+        return one(entitlements.by_ids, self.scope)
+
+    @cached_property
+    def entitlements_of_plan(self) -> DataLoader[str, list[Entitlement]]:
+        return many(entitlements.all_of(OwnerKind.PLAN), self.scope)
+
+    @cached_property
+    def entitlements_of_subscription(self) -> DataLoader[str, list[Entitlement]]:
+        return many(entitlements.all_of(OwnerKind.SUBSCRIPTION), self.scope)
 
     @cached_property
     def subscription(self) -> DataLoader[str, Subscription | None]:

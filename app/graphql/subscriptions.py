@@ -8,6 +8,7 @@ import strawberry
 
 from app.graphql import customers, invoice_types
 from app.graphql.cadences import Cadence
+from app.graphql.catalog import entitlements
 from app.graphql.catalog.plans import Plan
 from app.graphql.catalog.prices import Price
 from app.graphql.context import Context, Info
@@ -31,6 +32,7 @@ from app.subscriptions.subscription import Subscription as Row
 from app.subscriptions.subscription import SubscriptionStatus
 
 if TYPE_CHECKING:
+    from app.graphql.catalog.entitlements import Entitlement
     from app.graphql.customers import Customer
     from app.graphql.invoice_types import Invoice
 
@@ -117,6 +119,22 @@ class Subscription(Node):
     async def line_items(self, info: Info) -> list[SubscriptionLineItem]:
         rows = await info.context.load.line_items_of_subscription.load(self.id)
         return [SubscriptionLineItem.of(row) for row in rows]
+
+    @strawberry.field(
+        description="The entitlements that it has for itself at an instant, beside those of its "
+        "plan and addons, the oldest first.",
+        extensions=[requires("entitlement:read")],
+    )
+    async def own_entitlements(
+        self,
+        info: Info,
+        at: Annotated[
+            datetime | None, strawberry.argument(description="In force then; null: now.")
+        ] = None,
+    ) -> list[Annotated["Entitlement", strawberry.lazy("app.graphql.catalog.entitlements")]]:
+        instant = at or info.context.now()
+        rows = await info.context.load.entitlements_of_subscription.load(self.id)
+        return [entitlements.Entitlement.of(row) for row in rows if row.in_force(instant)]
 
     @strawberry.field(
         description="Its invoices, drafts and void ones included, the newest first.",

@@ -3,6 +3,7 @@
 `field` is the input's name as the caller spells it; the code is `INVALID_` + the field's name.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -119,6 +120,28 @@ def currency(value: str, field: str = "currency") -> str:
 def country(value: str, field: str = "country") -> str:
     if not re.fullmatch(r"[A-Z]{2}", value):
         raise invalid(field, f"{value!r} is not an ISO 3166-1 code of two letters such as DE")
+    return value
+
+
+def json_value(value: Any, field: str, *, bytes_: int, deep: int) -> Any:
+    """A JSON value that can be stored: at most `bytes_` long and `deep` lists or objects deep."""
+    stack: list[tuple[Any, int]] = [(value, 0)]
+    while stack:
+        item, depth = stack.pop()
+        if depth > deep:
+            raise invalid(field, f"lists and objects nest more than {deep} deep")
+        if isinstance(item, str) and not storable(item):
+            raise invalid(field, "a text holds a NUL character or a lone surrogate")
+        if isinstance(item, dict):
+            stack += [(each, depth + 1) for each in (*item.keys(), *item.values())]
+        elif isinstance(item, list):
+            stack += [(each, depth + 1) for each in item]
+    try:
+        length = len(json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
+    except (TypeError, ValueError) as error:
+        raise invalid(field, f"is not JSON: {error}") from error
+    if length > bytes_:
+        raise invalid(field, f"{length} bytes of JSON are too many; at most {bytes_} fit")
     return value
 
 

@@ -161,6 +161,13 @@ class Duration:
         moved = at if day == local else to_instant(day, zone)
         return moved + timedelta(seconds=self.seconds)
 
+    def before(self, at: datetime, zone: ZoneInfo) -> datetime:
+        """The instant this long before `at`; wall time and day of the month are local."""
+        local = at.astimezone(zone).replace(tzinfo=None)
+        day = add_units(local, "month", -self.months) - timedelta(days=self.days)
+        moved = at if day == local else to_instant(day, zone)
+        return moved - timedelta(seconds=self.seconds)
+
 
 def floor(at: datetime, unit: Unit | Literal["hour"], zone: ZoneInfo) -> datetime:
     """The instant at which the local hour, day, week … that holds `at` began."""

@@ -19,8 +19,8 @@ class SubscriptionIsOver(Conflict):
 
     code = "SUBSCRIPTION_OVER"
 
-    def __init__(self, subscription_id: str, status: str) -> None:
-        super().__init__(f"subscription {subscription_id} is {status}", field="id")
+    def __init__(self, subscription_id: str, status: str, *, field: str = "id") -> None:
+        super().__init__(f"subscription {subscription_id} is {status}", field=field)
         self.subscription_id, self.status = subscription_id, status
 
 

@@ -1,4 +1,5 @@
 from tortoise import fields
+from tortoise.migrations.constraints import CheckConstraint
 
 from app.infra.tables import ScopedTable, id_field, quantity_field
 
@@ -44,3 +45,23 @@ class LineItemTable(ScopedTable):
             ("tenant_id", "environment_id", "subscription_id"),
             ("tenant_id", "environment_id", "price_id"),
         )
+
+
+class HoldingTable(ScopedTable):
+    subscription_id = id_field()
+    plan_id = id_field(null=True)
+    addon_id = id_field(null=True)
+    quantity = quantity_field()
+    entitlement_ids = fields.JSONField[list[str]]()
+    starts_at = fields.DatetimeField(null=True)
+    ends_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "subscription_holdings"
+        constraints = (
+            CheckConstraint(
+                check="num_nonnulls(plan_id, addon_id) = 1", name="subscription_holdings_one_owner"
+            ),
+            CheckConstraint(check="quantity > 0", name="subscription_holdings_quantity"),
+        )
+        indexes = (("tenant_id", "environment_id", "subscription_id"),)

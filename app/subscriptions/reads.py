@@ -1,16 +1,20 @@
 """Queries. Every one takes the scope first and finds nothing outside it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 import asyncpg
 
-from app.catalog.reads import prices
+from app.catalog.entitlement import Entitlement, Owner, OwnerKind
+from app.catalog.reads import entitlements, prices
 from app.infra import listing
 from app.infra.listing import Column, Listing, Order, Page, PageRequest
 from app.infra.rows import having, json_of, the
 from app.kernel.period import Cadence, Period
 from app.kernel.scope import Scope
+from app.subscriptions.entitlements import Entitled
+from app.subscriptions.entitlements import entitled as put_together
+from app.subscriptions.holding import Holding
 from app.subscriptions.periods import due_points
 from app.subscriptions.subscription import (
     BillableSubscription,
@@ -83,6 +87,33 @@ async def line_items_by_ids(scope: Scope, ids: Collection[str]) -> dict[str, Lin
     return {row["id"]: line_item_of(row) for row in rows}
 
 
+async def holdings(scope: Scope, subscription_ids: Collection[str]) -> dict[str, list[Holding]]:
+    """What each subscription ever held, the oldest first; every subscription is a key."""
+    rows = await having(
+        scope, "subscription_holdings", "subscription_id", subscription_ids, also="ORDER BY id"
+    )
+    found: dict[str, list[Holding]] = {key: [] for key in subscription_ids}
+    for row in rows:
+        found[row["subscription_id"]].append(holding_of(row))
+    return found
+
+
+async def entitled(scope: Scope, subscriptions: Mapping[str, Subscription]) -> dict[str, Entitled]:
+    """Everything that each subscription was ever given: two statements however many."""
+    held = await holdings(scope, list(subscriptions))
+    ids = {key for each in held.values() for one in each for key in one.entitlement_ids}
+    rows = await entitlements.bought_or_own(scope, ids, list(subscriptions))
+    bought = {row.id: row for row in rows if row.id in ids}
+    own: dict[str, list[Entitlement]] = {key: [] for key in subscriptions}
+    for row in rows:
+        if row.owner.kind is OwnerKind.SUBSCRIPTION:
+            own[row.owner.id].append(row)
+    return {
+        key: put_together(subscription, held[key], bought, own[key])
+        for key, subscription in subscriptions.items()
+    }
+
+
 async def billable(scope: Scope, ids: Collection[str]) -> list[BillableSubscription]:
     """The subscriptions by id, with their lines and prices: three statements however many."""
     subscriptions = await by_ids(scope, ids)
@@ -134,6 +165,23 @@ def line_item_of(record: asyncpg.Record) -> LineItem:
         price_id=record["price_id"],
         price_hash=record["price_hash"],
         quantity=record["quantity"],
+        starts_at=record["starts_at"],
+        ends_at=record["ends_at"],
+        created_at=record["created_at"],
+        updated_at=record["updated_at"],
+    )
+
+
+def holding_of(record: asyncpg.Record) -> Holding:
+    plan_id = record["plan_id"]
+    return Holding(
+        id=record["id"],
+        subscription_id=record["subscription_id"],
+        owner=Owner(OwnerKind.PLAN, plan_id)
+        if plan_id is not None
+        else Owner(OwnerKind.ADDON, record["addon_id"]),
+        quantity=record["quantity"],
+        entitlement_ids=tuple(json_of(record["entitlement_ids"])),
         starts_at=record["starts_at"],
         ends_at=record["ends_at"],
         created_at=record["created_at"],

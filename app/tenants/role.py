@@ -13,6 +13,7 @@ _READ_AND_WRITE = (
     "api_key",
     "billing",
     "customer",
+    "entitlement",
     "environment",
     "event",
     "feature",
@@ -38,7 +39,16 @@ def _writes(*resources: str) -> frozenset[str]:
     return frozenset(f"{resource}:write" for resource in resources)
 
 
-_CATALOGUE = ("customer", "feature", "group", "meter", "plan", "price", "subscription")
+_CATALOGUE = (
+    "customer",
+    "entitlement",
+    "feature",
+    "group",
+    "meter",
+    "plan",
+    "price",
+    "subscription",
+)
 
 OWNER = "owner"
 BUILT_IN: dict[str, frozenset[str]] = {

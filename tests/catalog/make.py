@@ -3,6 +3,8 @@
 from decimal import Decimal
 
 from app.catalog.actions import features, groups, plans, prices
+from app.catalog.entitlement import CreateEntitlement, Owner, OwnerKind
+from app.catalog.entitlement_terms import Metered
 from app.catalog.feature import CreateFeature, FeatureType
 from app.catalog.group import CreateGroup, GroupKind
 from app.catalog.plan import CreatePlan
@@ -13,6 +15,7 @@ from app.kernel.scope import SYSTEM
 from app.metering import actions as meters
 from app.metering.aggregations import Sum
 from app.metering.meter import CreateMeter
+from app.subscriptions.actions import entitling
 
 
 async def meter(scope, clock, **fields):
@@ -75,3 +78,18 @@ async def usage_price(scope, clock, plan_id, **fields):
     if "feature_id" not in wanted:
         wanted["feature_id"] = (await feature(scope, clock)).id
     return await price(scope, clock, plan_id, **wanted)
+
+
+async def entitlement(scope, clock, owner_id, *, kind=OwnerKind.PLAN, **fields):
+    """100 units a month of a new metered feature, unless told otherwise."""
+    if "feature_id" not in fields:
+        fields["feature_id"] = (await feature(scope, clock)).id
+    defaults = {"owner": Owner(kind, owner_id), "terms": Metered(Decimal(100))}
+    command = CreateEntitlement(**defaults | fields)
+    return await entitling.create(scope, command, by=SYSTEM, at=clock.now())
+
+
+async def override(scope, clock, subscription_id, **fields):
+    """What a subscription has for itself."""
+    kind = OwnerKind.SUBSCRIPTION
+    return await entitlement(scope, clock, subscription_id, kind=kind, **fields)

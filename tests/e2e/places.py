@@ -157,6 +157,11 @@ async def _catalogue(caller: Caller, world: dict[str, str]) -> None:
     )  # fmt: skip
     world["fixedPrice"] = made["id"]
     made = await caller.do(
+        "entitlementCreate", "Entitlement", "id",
+        planId=world["plan"], featureId=world["feature"], terms={"metered": {"limit": None}},
+    )  # fmt: skip
+    world["entitlement"] = made["id"]
+    made = await caller.do(
         "customerCreate", "Customer", "id",
         externalId=world["externalId"], name=word, email=world["email"], currency="USD",
     )  # fmt: skip

@@ -80,6 +80,7 @@ VALUES: Final[Mapping[str, Any]] = {
     "end": "2024-02-01T00:00:00Z",
     "charge": "USAGE",
     "model": {"perUnit": {"unitAmount": "1"}},
+    "terms": {"metered": {"limit": "1"}},
 }
 # Stands in texts that must be new each time; `Question.asking` puts something new in its place.
 FRESH: Final = "fresh~"

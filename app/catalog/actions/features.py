@@ -21,8 +21,8 @@ from app.catalog.feature import (
 from app.catalog.group import GroupKind
 from app.catalog.models import FeatureTable
 from app.catalog.prices import numbers
+from app.catalog.reads import entitlements, prices
 from app.catalog.reads import features as reads
-from app.catalog.reads import prices
 from app.infra import outbox
 from app.infra.postgres import writing
 from app.kernel import checks
@@ -89,15 +89,17 @@ async def update(
 async def archive(scope: Scope, feature_id: str, *, by: Actor, at: datetime) -> Feature:
     """Take the feature out of use; its lookup key becomes free.
 
-    Raises: NotFound, Archived, FeatureInUse (prices of it are not archived).
+    Raises: NotFound, Archived, FeatureInUse (prices of it, or entitlements to it, have no end).
     """
     async with writing(scope) as connection:
         await lock(connection, scope, "features", feature_id)
         before = await reads.get(scope, feature_id)
         if before.status is FeatureStatus.ARCHIVED:
             raise Archived("feature", feature_id)
-        if in_use := await prices.count_without_end(scope, feature_id):
-            raise FeatureInUse(feature_id, in_use)
+        priced = await prices.count_without_end(scope, feature_id)
+        given = await entitlements.count_without_end(scope, feature_id)
+        if priced or given:
+            raise FeatureInUse(feature_id, priced, given)
         await FeatureTable.filter(id=feature_id).update(archived_at=at, updated_at=at)
         after = await reads.get(scope, feature_id)
         await audit.record(

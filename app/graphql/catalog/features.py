@@ -190,8 +190,8 @@ class FeatureMutation:
         return Feature.of(row)
 
     @strawberry.mutation(
-        description="Take a feature out of use. Refused while prices of it are not archived. "
-        "Its lookup key becomes free for another.",
+        description="Take a feature out of use. Refused while prices of it or entitlements to it "
+        "have no end. Its lookup key becomes free for another.",
         extensions=[requires("feature:write")],
     )
     async def feature_archive(

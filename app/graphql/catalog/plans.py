@@ -11,7 +11,7 @@ from app.catalog.actions import plans as actions
 from app.catalog.plan import CreatePlan, PlanStatus
 from app.catalog.plan import Plan as Row
 from app.catalog.reads import plans as reads
-from app.graphql.catalog import prices
+from app.graphql.catalog import entitlements, prices
 from app.graphql.context import Context, Info
 from app.graphql.errors import AlreadyExists, Rejected
 from app.graphql.filters import (
@@ -34,6 +34,7 @@ from app.graphql.permissions import requires
 from app.graphql.scalars import Metadata
 
 if TYPE_CHECKING:
+    from app.graphql.catalog.entitlements import Entitlement
     from app.graphql.catalog.prices import Price
 
 strawberry.enum(PlanStatus, description="Whether a plan is in use.")
@@ -71,6 +72,21 @@ class Plan(Node):
         instant = at or info.context.now()
         rows = await info.context.load.prices_of_plan.load(self.id)
         return [prices.Price.of(row) for row in rows if row.in_force(instant)]
+
+    @strawberry.field(
+        description="What it gives to whoever buys it at an instant, the oldest first.",
+        extensions=[requires("entitlement:read")],
+    )
+    async def entitlements(
+        self,
+        info: Info,
+        at: Annotated[
+            datetime | None, strawberry.argument(description="In force then; null: now.")
+        ] = None,
+    ) -> list[Annotated["Entitlement", strawberry.lazy("app.graphql.catalog.entitlements")]]:
+        instant = at or info.context.now()
+        rows = await info.context.load.entitlements_of_plan.load(self.id)
+        return [entitlements.Entitlement.of(row) for row in rows if row.in_force(instant)]
 
     @classmethod
     def of(cls, row: Row) -> Self:

@@ -4,6 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from app.catalog.actions.locks import lock
+from app.catalog.entitlement import Owner, OwnerKind
 from app.catalog.errors import Archived
 from app.catalog.plan import PlanStatus
 from app.catalog.price import ChargeKind, Price
@@ -18,6 +19,7 @@ from app.kernel.errors import Invalid, NotFound
 from app.kernel.ids import new_id
 from app.kernel.period import Period
 from app.kernel.scope import Actor, Scope
+from app.subscriptions.actions.holding import hold
 from app.subscriptions.actions.rows import columns, schedule_billing, told
 from app.subscriptions.events import SubscriptionCreated
 from app.subscriptions.models import LineItemTable, SubscriptionTable
@@ -36,7 +38,8 @@ from app.tenants import audit
 async def create(
     scope: Scope, command: CreateSubscription, *, by: Actor, at: datetime
 ) -> Subscription:
-    """Put a customer on a plan: on its prices of the currency and cadence in force.
+    """Put a customer on a plan: on its prices of the currency and cadence in force, and with
+    the entitlements in force.
 
     In force when the subscription starts, or now for a start in the past; a start in the past
     is billed from then on, one invoice per period.
@@ -53,8 +56,13 @@ async def create(
         subscription = _subscription(command, terms, at=at)
         lines = _lines(subscription, bought, _quantities(bought, command.quantities), at=at)
         await _insert(scope, subscription, lines)
+        plan = Owner(OwnerKind.PLAN, command.plan_id)
+        holding = await hold(scope, subscription, plan, at=at, reference=reference)
         await schedule_billing(scope, subscription)
-        facts = asdict(subscription) | {"line_items": [asdict(line) for line in lines]}
+        facts = asdict(subscription) | {
+            "line_items": [asdict(line) for line in lines],
+            "entitlement_ids": list(holding.entitlement_ids),
+        }
         await audit.record(scope, by, "subscription.create", subscription.id, at=at, after=facts)
         await outbox.put(scope, SubscriptionCreated(**told(subscription), occurred_at=at))
     return subscription

@@ -1,0 +1,52 @@
+from datetime import datetime
+from decimal import Decimal
+
+from app.catalog.entitlement import Owner
+from app.catalog.reads import entitlements
+from app.infra.postgres import writing
+from app.kernel.commands import fields_of
+from app.kernel.ids import new_id
+from app.kernel.scope import Scope
+from app.subscriptions.holding import Holding
+from app.subscriptions.models import HoldingTable
+from app.subscriptions.subscription import Subscription
+
+
+async def hold(
+    scope: Scope,
+    subscription: Subscription,
+    owner: Owner,
+    *,
+    at: datetime,
+    reference: datetime,
+    quantity: Decimal = Decimal(1),
+    starts_at: datetime | None = None,
+    ends_at: datetime | None = None,
+) -> Holding:
+    """Give a subscription a plan or an addon, with the entitlements of it in force at `reference`.
+
+    Call in the transaction that sells it, which holds the plan or the addon.
+    """
+    async with writing(scope):
+        given = await entitlements.of_owner(scope, owner, at=reference)
+        holding = Holding(
+            id=new_id("hold"),
+            subscription_id=subscription.id,
+            owner=owner,
+            quantity=quantity,
+            entitlement_ids=tuple(each.id for each in given),
+            starts_at=starts_at,
+            ends_at=ends_at,
+            created_at=at,
+            updated_at=at,
+        )
+        row = fields_of(holding)
+        del row["owner"]
+        row |= {
+            "tenant_id": scope.tenant_id,
+            "environment_id": scope.environment_id,
+            f"{owner.kind.value}_id": owner.id,
+            "entitlement_ids": list(holding.entitlement_ids),
+        }
+        await HoldingTable.create(**row)
+    return holding
