@@ -1,5 +1,7 @@
 """What queries and mutations of invoices take."""
 
+from collections.abc import Iterator
+from datetime import datetime
 from enum import Enum
 
 import strawberry
@@ -19,9 +21,29 @@ from app.graphql.filters import (
 from app.graphql.paging import Direction
 from app.invoicing.invoice import BillingReason as BillingReason
 from app.invoicing.invoice import InvoiceStatus as InvoiceStatus
+from app.invoicing.invoice import PaymentStatus as PaymentStatus
+from app.kernel.listing import Condition, Where
 
 strawberry.enum(InvoiceStatus, description="Where an invoice is in its life.")
 strawberry.enum(BillingReason, description="Why there is an invoice.")
+strawberry.enum(
+    PaymentStatus,
+    name="InvoicePaymentStatus",
+    description="How an invoice in force stands. One that is settled has nothing left to pay and "
+    "was not paid: it came to nothing, or was credited.",
+)
+
+
+@strawberry.input(
+    description="Invoices in force that are not written off, of which something is still to be "
+    "paid, and that were due before the instant."
+)
+class OverdueFilter:
+    at: datetime = strawberry.field(description="The instant, such as now.")
+
+    def conditions(self, column: str, path: str) -> Iterator[Where]:
+        yield Condition("payment_status", "eq", PaymentStatus.OPEN.value)
+        yield Condition("due_at", "lt", self.at)
 
 
 @strawberry.input(description="Which invoices to list; all conditions given must hold.")
@@ -45,6 +67,21 @@ class InvoiceFilter:
     amount_due: DecimalFilter | None = strawberry.field(
         description="By what has to be paid, whatever the currency.", default=UNSET
     )
+    amount_remaining: DecimalFilter | None = strawberry.field(
+        description="By what is still to be paid, whatever the currency.", default=UNSET
+    )
+    payment_status: EnumFilter[PaymentStatus] | None = strawberry.field(
+        description="By how they stand; only those in force do.", default=UNSET
+    )
+    overdue: OverdueFilter | None = strawberry.field(
+        description="Those that are late at an instant.", default=UNSET
+    )
+    purchase_order: StringFilter | None = strawberry.field(
+        description="By the customer's order number.", default=UNSET
+    )
+    key: StringFilter | None = strawberry.field(
+        description="By your own key, of those made by hand.", default=UNSET
+    )
     period_start: DateTimeFilter | None = strawberry.field(
         description="By the start of the period billed.", default=UNSET
     )
@@ -56,6 +93,15 @@ class InvoiceFilter:
     )
     due_at: DateTimeFilter | None = strawberry.field(
         description="By when they have to be paid.", default=UNSET
+    )
+    finalized_at: DateTimeFilter | None = strawberry.field(
+        description="By when they were finalized.", default=UNSET
+    )
+    voided_at: DateTimeFilter | None = strawberry.field(
+        description="By when they were taken back.", default=UNSET
+    )
+    paid_at: DateTimeFilter | None = strawberry.field(
+        description="By when they were paid in full.", default=UNSET
     )
     metadata: MetadataFilter | None = strawberry.field(
         description="By an entry of their metadata.", default=UNSET
@@ -82,6 +128,9 @@ class InvoiceOrderField(Enum):
     NUMBER = strawberry.enum_value("number", description="Their number.")
     TOTAL = strawberry.enum_value("total", description="What they come to.")
     AMOUNT_DUE = strawberry.enum_value("amount_due", description="What has to be paid.")
+    AMOUNT_REMAINING = strawberry.enum_value(
+        "amount_remaining", description="What is still to be paid."
+    )
     ID = strawberry.enum_value("id", description="Their id.")
 
 
@@ -99,6 +148,11 @@ class InvoiceFinalizeInput:
 @strawberry.input(description="The draft to work out again.")
 class InvoiceComputeInput:
     id: strawberry.ID = strawberry.field(description="Which invoice.")
+    keep_edits: bool = strawberry.field(
+        description="One that was edited by hand is worked out again only with this: lines "
+        "written by hand stay, the others are replaced.",
+        default=False,
+    )
 
 
 @strawberry.input(description="The invoice to take back.")

@@ -88,6 +88,9 @@ class BilledLine:
     )
     service_start: datetime = strawberry.field(description="Charged from then.")
     service_end: datetime = strawberry.field(description="Charged until before then.")
+    section: str | None = strawberry.field(
+        description="The heading it is printed under; null: that of its kind."
+    )
     price_snapshot: JSON = strawberry.field(description="The price as it was when billed.")
     stored: strawberry.Private[Mapping[str, Any]]
 
@@ -137,6 +140,7 @@ def _facts(row: Row) -> dict[str, Any]:
         },
         "service_start": row.service.start,
         "service_end": row.service.end,
+        "section": row.section,
         "price_snapshot": JSON(row.price),
         "stored": row.explanation,
     }

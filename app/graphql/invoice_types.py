@@ -1,13 +1,13 @@
 """What the graph shows of invoices. Their lines are in `invoice_lines`."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Optional, Self
 
 import strawberry
 
 from app.graphql import customers, subscriptions
 from app.graphql.context import Info
-from app.graphql.invoice_inputs import BillingReason, InvoiceStatus
+from app.graphql.invoice_inputs import BillingReason, InvoiceStatus, PaymentStatus
 from app.graphql.invoice_lines import InvoiceLine, InvoicePreviewLine
 from app.graphql.node import Node
 from app.graphql.permissions import requires
@@ -16,11 +16,20 @@ from app.invoicing import actions
 from app.invoicing.bills import Drafted
 from app.invoicing.invoice import Invoice as Row
 from app.invoicing.invoice import Party as PartyRow
+from app.invoicing.invoice import Settlement as SettlementRow
+from app.invoicing.invoice import SettlementKind
 from app.kernel.commands import fields_of
 
 if TYPE_CHECKING:
     from app.graphql.customers import Customer
     from app.graphql.subscriptions import Subscription
+
+
+strawberry.enum(
+    SettlementKind,
+    name="InvoiceSettlementKind",
+    description="Why less is asked for than was due, or more again.",
+)
 
 
 @strawberry.type(description="Who an invoice is from or to, as printed on it.")
@@ -86,6 +95,32 @@ class InvoicePreview:
         )
 
 
+@strawberry.type(
+    description="An entry of the account of an invoice: what came off the amount due, or was put "
+    "back. Entries are only added."
+)
+class InvoiceSettlement:
+    id: strawberry.ID = strawberry.field(description="Of the entry.")
+    kind: SettlementKind = strawberry.field(description="Why.")
+    amount: Money = strawberry.field(description="What comes off; below zero it was put back.")
+    source_id: str | None = strawberry.field(
+        description="Of the payment, credit note or entry that caused it."
+    )
+    reason: str | None = strawberry.field(description="As was said.")
+    created_at: datetime = strawberry.field(description="When it was added.")
+
+    @classmethod
+    def of(cls, row: SettlementRow) -> Self:
+        return cls(
+            id=strawberry.ID(row.id),
+            kind=row.kind,
+            amount=Money(amount=row.amount, currency=row.currency),
+            source_id=row.source_id,
+            reason=row.reason,
+            created_at=row.created_at,
+        )
+
+
 @strawberry.type(description="What a customer is asked to pay for a period.")
 class Invoice(Node):
     number: str | None = strawberry.field(
@@ -114,6 +149,31 @@ class Invoice(Node):
         description="What credits of earlier invoices paid when it was issued."
     )
     amount_due: Money = strawberry.field(description="What has to be paid: the total less credits.")
+    amount_remaining: Money = strawberry.field(
+        description="What is still to be paid: of an invoice in force, what is due less what was "
+        "paid, credited and written off; else nothing."
+    )
+    payment_status: PaymentStatus | None = strawberry.field(
+        description="How it stands; null unless it is in force."
+    )
+    paid_at: datetime | None = strawberry.field(description="When it was paid in full.")
+    uncollectible_at: datetime | None = strawberry.field(
+        description="Since when nothing more is expected; null while it is."
+    )
+    uncollectible_reason: str | None = strawberry.field(description="Why nothing more is.")
+    key: str | None = strawberry.field(description="Your own, of one made by hand.")
+    purchase_order: str | None = strawberry.field(description="The customer's order number.")
+    memo: str | None = strawberry.field(description="A note to the customer, printed on it.")
+    edited: bool = strawberry.field(
+        description="Whether lines were written into it by hand, so that it is not computed "
+        "again by itself."
+    )
+    replaces_id: strawberry.ID | None = strawberry.field(
+        description="The invoice that it was drafted in place of."
+    )
+    replaced_by_id: strawberry.ID | None = strawberry.field(
+        description="The invoice that was drafted in its place."
+    )
     issued_at: datetime | None = strawberry.field(description="When it was issued.")
     due_at: datetime | None = strawberry.field(description="When it has to be paid.")
     finalize_at: datetime | None = strawberry.field(
@@ -158,6 +218,19 @@ class Invoice(Node):
         row = await info.context.load.subscription.load(self.subscription_id)
         return None if row is None else subscriptions.Subscription.of(row)
 
+    @strawberry.field(description="The invoice that it was drafted in place of.")
+    async def replaces(self, info: Info) -> Optional["Invoice"]:
+        return await _other(info, self.replaces_id)
+
+    @strawberry.field(description="The invoice that was drafted in its place.")
+    async def replaced_by(self, info: Info) -> Optional["Invoice"]:
+        return await _other(info, self.replaced_by_id)
+
+    @strawberry.field(description="Its account, the oldest entry first.")
+    async def settlements(self, info: Info) -> list[InvoiceSettlement]:
+        rows = await info.context.load.settlements_of_invoice.load(self.id)
+        return [InvoiceSettlement.of(row) for row in rows]
+
     @strawberry.field(description="What it asks for, in the order printed.")
     async def lines(self, info: Info) -> list[InvoiceLine]:
         rows = await info.context.load.lines_of_invoice.load(self.id)
@@ -183,6 +256,17 @@ class Invoice(Node):
             period_start=row.period.start,
             period_end=row.period.end,
             timezone=row.timezone,
+            payment_status=row.payment_status,
+            paid_at=row.paid_at,
+            uncollectible_at=row.uncollectible_at,
+            uncollectible_reason=row.uncollectible_reason,
+            key=row.source_id,
+            purchase_order=row.purchase_order,
+            memo=row.memo,
+            edited=row.edited,
+            replaces_id=_id(row.replaces_id),
+            replaced_by_id=_id(row.replaced_by_id),
+            amount_remaining=Money(amount=row.amount_remaining, currency=row.currency),
             issued_at=row.issued_at,
             due_at=row.due_at,
             finalize_at=row.finalize_at,
@@ -200,6 +284,13 @@ class Invoice(Node):
             row=row,
             **_amounts(row),
         )
+
+
+async def _other(info: Info, invoice_id: str | None) -> Invoice | None:
+    if invoice_id is None:
+        return None
+    row = await info.context.load.invoice.load(invoice_id)
+    return None if row is None else Invoice.of(row)
 
 
 def _id(value: str | None) -> strawberry.ID | None:

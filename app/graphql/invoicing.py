@@ -6,7 +6,14 @@ from typing import Annotated
 import strawberry
 
 from app.graphql.context import Context, Info
-from app.graphql.errors import Rejected
+from app.graphql.errors import AlreadyExists, Rejected
+from app.graphql.invoice_edits import (
+    InvoiceCreateInput,
+    InvoiceReissueInput,
+    InvoiceUpdateInput,
+    InvoiceWriteOffInput,
+    InvoiceWriteOffReverseInput,
+)
 from app.graphql.invoice_inputs import (
     InvoiceComputeInput,
     InvoiceFilter,
@@ -35,6 +42,10 @@ InvoiceResult = Annotated[
     strawberry.union(
         "InvoiceResult", description="The invoice as it is now, or why nothing was changed."
     ),
+]
+InvoiceCreateResult = Annotated[
+    Invoice | AlreadyExists | Rejected,
+    strawberry.union("InvoiceCreateResult", description="The invoice, or why none was made."),
 ]
 InvoicePreviewResult = Annotated[
     InvoicePreview | Rejected,
@@ -68,7 +79,7 @@ class InvoiceQuery:
         order=InvoiceOrder,
         permission="invoice:read",
         description="Invoices, drafts and void ones included unless the filter says otherwise. "
-        "The newest first unless ordered. `search` looks through numbers.",
+        "The newest first unless ordered. `search` looks through numbers and order numbers.",
     )
 
     @strawberry.field(
@@ -121,6 +132,7 @@ class InvoiceMutation:
             ctx.runtime.clickhouse,
             by=ctx.actor,
             moment=Moment(ctx.now(), None),
+            keep_edits=input.keep_edits,
         )
         return Invoice.of(row)
 
@@ -136,6 +148,92 @@ class InvoiceMutation:
     ) -> InvoiceResult:
         ctx = info.context
         row = await actions.void(
+            ctx.scope, input.id, reason=input.reason, by=ctx.actor, at=ctx.now()
+        )
+        return Invoice.of(row)
+
+    @strawberry.mutation(
+        description="Make an invoice of lines written by hand: a draft, or issued at once.",
+        extensions=[requires("invoice:write")],
+    )
+    async def invoice_create(
+        self,
+        info: Info,
+        input: Annotated[InvoiceCreateInput, strawberry.argument(description="The invoice.")],
+    ) -> InvoiceCreateResult:
+        ctx = info.context
+        row = await actions.create(
+            ctx.scope, input.command(), finalized=input.finalize, by=ctx.actor, at=ctx.now()
+        )
+        return Invoice.of(row)
+
+    @strawberry.mutation(
+        description="Edit an invoice: all of the changes are made, or none.",
+        extensions=[requires("invoice:write")],
+    )
+    async def invoice_update(
+        self,
+        info: Info,
+        input: Annotated[InvoiceUpdateInput, strawberry.argument(description="The changes.")],
+    ) -> InvoiceResult:
+        ctx = info.context
+        row = await actions.edit(ctx.scope, input.id, input.edits(), by=ctx.actor, at=ctx.now())
+        return Invoice.of(row)
+
+    @strawberry.mutation(
+        description="Take an invoice back and draft it again, once, for the same period: from "
+        "the usage it has now, and with what was written by hand. The answer is the new draft, "
+        "which waits for `invoiceFinalize`.",
+        extensions=[requires("invoice:write")],
+    )
+    async def invoice_reissue(
+        self,
+        info: Info,
+        input: Annotated[
+            InvoiceReissueInput, strawberry.argument(description="Which one, and why.")
+        ],
+    ) -> InvoiceResult:
+        ctx = info.context
+        row = await actions.reissue(
+            ctx.scope,
+            input.id,
+            ctx.runtime.clickhouse,
+            reason=input.reason,
+            by=ctx.actor,
+            at=ctx.now(),
+        )
+        return Invoice.of(row)
+
+    @strawberry.mutation(
+        description="Expect no more of what remains of an invoice in force.",
+        extensions=[requires("invoice:write")],
+    )
+    async def invoice_write_off(
+        self,
+        info: Info,
+        input: Annotated[
+            InvoiceWriteOffInput, strawberry.argument(description="Which one, and why.")
+        ],
+    ) -> InvoiceResult:
+        ctx = info.context
+        row = await actions.write_off(
+            ctx.scope, input.id, reason=input.reason, by=ctx.actor, at=ctx.now()
+        )
+        return Invoice.of(row)
+
+    @strawberry.mutation(
+        description="Ask again for what was written off.",
+        extensions=[requires("invoice:write")],
+    )
+    async def invoice_write_off_reverse(
+        self,
+        info: Info,
+        input: Annotated[
+            InvoiceWriteOffReverseInput, strawberry.argument(description="Which one, and why.")
+        ],
+    ) -> InvoiceResult:
+        ctx = info.context
+        row = await actions.reverse_write_off(
             ctx.scope, input.id, reason=input.reason, by=ctx.actor, at=ctx.now()
         )
         return Invoice.of(row)

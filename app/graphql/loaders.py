@@ -20,7 +20,7 @@ from app.catalog.reads import entitlements, features, groups, plans, prices
 from app.customers import reads as customers
 from app.customers.customer import Customer
 from app.invoicing import reads as invoices
-from app.invoicing.invoice import Invoice, InvoiceLine
+from app.invoicing.invoice import Invoice, InvoiceLine, Settlement
 from app.kernel.errors import NotFound, TariffError
 from app.kernel.listing import Page, PageRequest
 from app.kernel.scope import Scope
@@ -213,6 +213,10 @@ class Loaders:
     @cached_property
     def lines_of_invoice(self) -> DataLoader[str, list[InvoiceLine]]:
         return many(invoices.lines_of_invoices, self.scope)
+
+    @cached_property
+    def settlements_of_invoice(self) -> DataLoader[str, list[Settlement]]:
+        return many(invoices.settlements_of_invoices, self.scope)
 
     @cached_property
     def environment(self) -> DataLoader[str, Environment | None]:

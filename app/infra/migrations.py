@@ -26,7 +26,7 @@ from app.infra.tables import row_level_security
 T = TypeVar("T")
 
 # Rows of these tables are only ever added.
-APPEND_ONLY = ("audit_entries",)
+APPEND_ONLY = ("audit_entries", "invoice_settlements")
 
 
 async def migrate(settings: Settings) -> list[str]:

@@ -143,13 +143,16 @@ def _done(page: Page, tally: Tally, after: str | None) -> PageDone:
 
 
 async def _moment(services: Billing, page: Page) -> Moment:
-    wait = (await environments.settings(page.scope)).invoice.finalization_delay_seconds
+    settings = (await environments.settings(page.scope)).invoice
+    wait = settings.finalization_delay_seconds
     if wait is None:
         wait = services.settings.finalization_delay_seconds
-    return Moment(page.at, page.watermark, timedelta(seconds=wait))
+    skips = settings.zero_invoices == "skip"
+    return Moment(page.at, page.watermark, timedelta(seconds=wait), skips)
 
 
 def _waited(invoice: Invoice) -> bool:
-    """Whether events may have come since it was drafted."""
+    """Whether events may have come since it was drafted. What was edited stays as it is."""
     asked = invoice.finalize_at or invoice.created_at
-    return invoice.status is InvoiceStatus.DRAFT and asked > invoice.created_at
+    untouched = invoice.status is InvoiceStatus.DRAFT and not invoice.edited
+    return untouched and asked > invoice.created_at

@@ -80,11 +80,13 @@ class Moment:
     """When a draft is made, how fresh its usage is, and when its wait for late events ends.
 
     `watermark`: every event accepted before it has been counted; None where nobody looked.
+    `skips_zero`: what comes to nothing is skipped instead of issued.
     """
 
     at: datetime
     watermark: datetime | None
     wait: timedelta = timedelta(0)
+    skips_zero: bool = True
 
 
 def due(subject: BillableSubscription, at: datetime, *, limit: int) -> list[Bill]:
@@ -129,13 +131,13 @@ def _bill(subject: BillableSubscription, point: BillingPoint) -> Bill:
 def _invoice(invoice_id: str, bill: Bill, lines: Sequence[InvoiceLine], moment: Moment) -> Invoice:
     amounts = (Money(line.amount, line.currency) for line in lines)
     totals = Totals.of(total(amounts, bill.subscription.currency).amount)
-    over = moment.wait <= timedelta(0)
+    skipped = moment.skips_zero and moment.wait <= timedelta(0) and totals.is_nothing
     hashes = sorted({entry.price.content_hash for entry in bill.entries})
     return Invoice(
         id=invoice_id,
         customer_id=bill.subscription.customer_id,
         subscription_id=bill.subscription.id,
-        status=InvoiceStatus.SKIPPED if over and totals.is_nothing else InvoiceStatus.DRAFT,
+        status=InvoiceStatus.SKIPPED if skipped else InvoiceStatus.DRAFT,
         reason=bill.reason,
         period=bill.point.period,
         timezone=bill.subscription.timezone,

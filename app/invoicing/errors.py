@@ -1,18 +1,31 @@
 """What can be wrong with an invoice.
 
 DomainError
-├── Invalid                  INVALID_REASON
+├── Invalid                  INVALID_REASON, INVALID_DUE_AT, INVALID_MEMO, INVALID_PURCHASE_ORDER,
+│                            INVALID_METADATA, and of lines INVALID_DESCRIPTION, INVALID_QUANTITY,
+│                            INVALID_UNIT_AMOUNT, INVALID_SERVICE_END, INVALID_SECTION, …
 ├── NotFound                 NOT_FOUND
 └── Conflict
     ├── InvoiceNotDraft      INVOICE_NOT_DRAFT
+    ├── InvoiceNotFinalized  INVOICE_NOT_FINALIZED
+    ├── InvoiceEdited        INVOICE_EDITED
+    ├── LineIsComputed       LINE_IS_COMPUTED
     ├── InvoiceAlreadyVoid   INVOICE_ALREADY_VOID
+    ├── InvoiceAlreadyReplaced INVOICE_ALREADY_REPLACED
+    ├── InvoicePaidInPart    INVOICE_PAID
+    ├── NothingRemains       NOTHING_REMAINS
+    ├── NotWrittenOff        NOT_WRITTEN_OFF
+    ├── BeyondRemaining      BEYOND_REMAINING
     ├── NothingToBill        NOTHING_TO_BILL
     ├── PeriodChanged        PERIOD_CHANGED
     └── NumberTaken          NUMBER_TAKEN
 """
 
+from decimal import Decimal
+
 from app.invoicing.invoice import InvoiceStatus
 from app.kernel.errors import Conflict
+from app.kernel.quantity import plain
 
 
 class InvoiceNotDraft(Conflict):
@@ -21,6 +34,86 @@ class InvoiceNotDraft(Conflict):
     def __init__(self, invoice_id: str, status: InvoiceStatus) -> None:
         super().__init__(
             f"invoice {invoice_id} is {status}; only a draft can still be changed", field="id"
+        )
+
+
+class InvoiceNotFinalized(Conflict):
+    code = "INVOICE_NOT_FINALIZED"
+
+    def __init__(self, invoice_id: str, status: InvoiceStatus) -> None:
+        super().__init__(
+            f"invoice {invoice_id} is {status}; this takes one that is finalized", field="id"
+        )
+
+
+class InvoiceEdited(Conflict):
+    code = "INVOICE_EDITED"
+
+    def __init__(self, invoice_id: str) -> None:
+        super().__init__(
+            f"draft {invoice_id} was edited by hand; say keepEdits to compute its other lines "
+            "again and keep what was written by hand",
+            field="keepEdits",
+        )
+
+
+class LineIsComputed(Conflict):
+    """A line that follows from a price or from usage is not written by hand."""
+
+    code = "LINE_IS_COMPUTED"
+
+    def __init__(self, line_id: str, field: str) -> None:
+        super().__init__(
+            f"{field}: line {line_id} follows from a price; only lines written by hand can be "
+            "changed or removed",
+            field=field,
+        )
+
+
+class InvoiceAlreadyReplaced(Conflict):
+    code = "INVOICE_ALREADY_REPLACED"
+
+    def __init__(self, invoice_id: str, by: str) -> None:
+        super().__init__(f"invoice {invoice_id} is replaced by {by} already", field="id")
+
+
+class InvoicePaidInPart(Conflict):
+    code = "INVOICE_PAID"
+
+    def __init__(self, invoice_id: str) -> None:
+        super().__init__(
+            f"something was paid for invoice {invoice_id}; give it back by a credit note instead "
+            "of voiding the invoice",
+            field="id",
+        )
+
+
+class NothingRemains(Conflict):
+    code = "NOTHING_REMAINS"
+
+    def __init__(self, invoice_id: str) -> None:
+        super().__init__(f"nothing remains to be paid of invoice {invoice_id}", field="id")
+
+
+class NotWrittenOff(Conflict):
+    code = "NOT_WRITTEN_OFF"
+
+    def __init__(self, invoice_id: str) -> None:
+        super().__init__(f"invoice {invoice_id} is not written off", field="id")
+
+
+class BeyondRemaining(Conflict):
+    """More would come off an invoice than it still asks for."""
+
+    code = "BEYOND_REMAINING"
+
+    def __init__(
+        self, invoice_id: str, amount: Decimal, remaining: Decimal, *, field: str = "amount"
+    ) -> None:
+        super().__init__(
+            f"{field}: {plain(amount)} is more than the {plain(remaining)} that remain to be paid "
+            f"of invoice {invoice_id}",
+            field=field,
         )
 
 

@@ -68,6 +68,42 @@ class InvoiceFinalized(InvoiceEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceUpdated(InvoiceEvent):
+    """A draft was edited by hand, or the due date of an issued invoice was moved."""
+
+    name: ClassVar[str] = "invoice.updated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoicePaid(InvoiceEvent):
+    """Nothing remains to be paid."""
+
+    name: ClassVar[str] = "invoice.paid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceWrittenOff(InvoiceEvent):
+    """What remained is not expected any more."""
+
+    name: ClassVar[str] = "invoice.written_off"
+    amount: Decimal
+
+    def payload(self) -> dict[str, Any]:
+        return {**InvoiceEvent.payload(self), "amount": plain(self.amount)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceWriteOffReversed(InvoiceEvent):
+    """It is expected after all."""
+
+    name: ClassVar[str] = "invoice.write_off_reversed"
+    amount: Decimal
+
+    def payload(self) -> dict[str, Any]:
+        return {**InvoiceEvent.payload(self), "amount": plain(self.amount)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InvoiceVoided(InvoiceEvent):
     name: ClassVar[str] = "invoice.voided"
     number: str | None

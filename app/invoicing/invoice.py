@@ -25,16 +25,40 @@ class BillingReason(StrEnum):
     """Why there is an invoice; part of its identity besides subscription and period.
 
     `subscription_create` asks for the first period's advance fees; `subscription_cycle` for
-    what a period that ended owes in arrears and for the next period's advance fees.
+    what a period that ended owes in arrears and for the next period's advance fees. `one_off`
+    was written by hand; its identity is the caller's key.
     """
 
     SUBSCRIPTION_CREATE = "subscription_create"
     SUBSCRIPTION_CYCLE = "subscription_cycle"
+    ONE_OFF = "one_off"
 
 
 class LineKind(StrEnum):
+    """`manual`: written by hand, of no subscription and no price."""
+
     FIXED = "fixed"
     USAGE = "usage"
+    MANUAL = "manual"
+
+
+class PaymentStatus(StrEnum):
+    """How an invoice in force stands: `settled` is one that has nothing left to pay and was not
+    paid, because it came to nothing or was credited."""
+
+    OPEN = "open"
+    PAID = "paid"
+    SETTLED = "settled"
+    UNCOLLECTIBLE = "uncollectible"
+
+
+class SettlementKind(StrEnum):
+    """Why less is asked for than was due; `write_off_reversal` asks for it again."""
+
+    PAYMENT = "payment"
+    ADJUSTMENT = "adjustment"
+    WRITE_OFF = "write_off"
+    WRITE_OFF_REVERSAL = "write_off_reversal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +94,10 @@ class Invoice:
     `number`, `issued_at`, `due_at`, `seller` and `bill_to` are None until it is finalized.
     `period` is what was billed in arrears; fees in advance carry their own period on the line.
     `usage_watermark` is an instant: every event accepted before it had been counted.
-    `finalize_at` is when the wait for late events is over.
+    `finalize_at` is when the wait for late events is over; None: it is finalized by hand.
+    `source_id` is the caller's key of an invoice that is no period's. `edited`: by hand, so that
+    it is not computed again by itself. `amount_remaining` is what is still asked for: of an
+    invoice in force, what is due less its settlements; else 0.
     """
 
     id: str
@@ -98,6 +125,27 @@ class Invoice:
     metadata: Mapping[str, str]
     created_at: datetime
     updated_at: datetime
+    source_id: str | None = None
+    purchase_order: str | None = None
+    memo: str | None = None
+    edited: bool = False
+    replaces_id: str | None = None
+    replaced_by_id: str | None = None
+    amount_remaining: Decimal = Decimal(0)
+    paid_at: datetime | None = None
+    uncollectible_at: datetime | None = None
+    uncollectible_reason: str | None = None
+
+    @property
+    def payment_status(self) -> PaymentStatus | None:
+        """None where it is not in force."""
+        if self.status is not InvoiceStatus.FINALIZED:
+            return None
+        if self.uncollectible_at is not None:
+            return PaymentStatus.UNCOLLECTIBLE
+        if self.amount_remaining:
+            return PaymentStatus.OPEN
+        return PaymentStatus.SETTLED if self.paid_at is None else PaymentStatus.PAID
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +179,8 @@ class InvoiceLine:
     prepaid: Decimal = field(default=NOTHING, kw_only=True)
     tax: Decimal = field(default=NOTHING, kw_only=True)
     tax_included: Decimal = field(default=NOTHING, kw_only=True)
+    # The heading it is printed under; None: that of its kind.
+    section: str | None = field(default=None, kw_only=True)
 
     @property
     def total(self) -> Decimal:
@@ -140,6 +190,23 @@ class InvoiceLine:
         return EXACT.add(EXACT.subtract(self.amount, taken), added)
 
 
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """An entry of an invoice's account: `amount` comes off what is due; below zero it comes back.
+
+    `source_id` names what caused it, such as a payment or a credit note.
+    """
+
+    id: str
+    invoice_id: str
+    kind: SettlementKind
+    amount: Decimal
+    currency: str
+    source_id: str | None
+    reason: str | None
+    created_at: datetime
+
+
 __all__ = [
     "BillingReason",
     "Invoice",
@@ -147,5 +214,8 @@ __all__ = [
     "InvoiceStatus",
     "LineKind",
     "Party",
+    "PaymentStatus",
+    "Settlement",
+    "SettlementKind",
     "Totals",
 ]

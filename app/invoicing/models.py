@@ -12,7 +12,10 @@ from tortoise.models import Model
 from app.infra.tables import ScopedTable, amount_field, id_field, quantity_field
 
 # What may still be written on an invoice that is no longer a draft.
-_OPEN = "ARRAY['status', 'voided_at', 'void_reason', 'pdf_key', 'metadata', 'updated_at']"
+_OPEN = (
+    "ARRAY['status', 'voided_at', 'void_reason', 'pdf_key', 'metadata', 'updated_at', 'due_at', "
+    "'replaced_by_id', 'amount_remaining', 'paid_at', 'uncollectible_at', 'uncollectible_reason']"
+)
 
 _KEEP_INVOICES = f"""
 CREATE OR REPLACE FUNCTION tariff_keep_invoice() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -44,6 +47,24 @@ BEGIN
     RAISE EXCEPTION 'the lines of invoice % can no longer be changed', kept
       USING ERRCODE = 'restrict_violation';
   END IF;
+  RETURN NULL;
+END $$"""
+
+# What remains to be paid is what is due less the sum of the settlements, whoever adds one.
+_SETTLE = """
+CREATE OR REPLACE FUNCTION tariff_settle_invoices() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  closed text;
+BEGIN
+  SELECT i.id INTO closed FROM touched t JOIN invoices i ON i.id = t.invoice_id
+   WHERE i.status <> 'finalized' LIMIT 1;
+  IF closed IS NOT NULL THEN
+    RAISE EXCEPTION 'invoice % is not in force, so nothing settles it', closed
+      USING ERRCODE = 'restrict_violation';
+  END IF;
+  UPDATE invoices i SET amount_remaining = i.amount_due
+    - (SELECT sum(s.amount) FROM invoice_settlements s WHERE s.invoice_id = i.id)
+   WHERE i.id IN (SELECT t.invoice_id FROM touched t);
   RETURN NULL;
 END $$"""
 
@@ -104,6 +125,18 @@ class InvoiceTable(ScopedTable):
     engine_version = fields.CharField(max_length=20)
     catalog_hash = fields.CharField(max_length=64)
     usage_watermark = fields.DatetimeField(null=True)
+    # The caller's key of an invoice that is no period's; unique per reason.
+    source_id = fields.CharField(max_length=255, null=True)
+    purchase_order = fields.CharField(max_length=64, null=True)
+    memo = fields.CharField(max_length=2000, null=True)
+    edited = fields.BooleanField(default=False)
+    replaces_id = id_field(null=True)
+    replaced_by_id = id_field(null=True)
+    # What is still asked for: of an invoice in force; kept by `tariff_settle_invoices`.
+    amount_remaining = amount_field(default=0)
+    paid_at = fields.DatetimeField(null=True)
+    uncollectible_at = fields.DatetimeField(null=True)
+    uncollectible_reason = fields.CharField(max_length=500, null=True)
     metadata = fields.JSONField[dict[str, str]]()
 
     guards: ClassVar[tuple[str, ...]] = (
@@ -129,7 +162,16 @@ class InvoiceTable(ScopedTable):
                     "reason",
                 ),
                 name="invoices_once_per_period",
-                condition="status <> 'void'",
+                condition="status <> 'void' AND reason IN "
+                "('subscription_create', 'subscription_cycle', 'trial_end')",
+            ),
+            UniqueConstraint(
+                fields=("tenant_id", "environment_id", "reason", "source_id"),
+                name="invoices_once_per_source",
+                condition="status <> 'void' AND source_id IS NOT NULL",
+            ),
+            UniqueConstraint(
+                fields=("tenant_id", "environment_id", "replaces_id"), name="invoices_replaced_once"
             ),
             UniqueConstraint(
                 fields=("tenant_id", "environment_id", "number"), name="invoices_number"
@@ -149,6 +191,11 @@ class InvoiceTable(ScopedTable):
                 check="discount >= 0 AND prepaid >= 0 AND credited >= 0 AND "
                 "credited <= greatest(total, 0)",
                 name="invoices_nothing_below_zero",
+            ),
+            CheckConstraint(
+                check="amount_remaining BETWEEN 0 AND amount_due AND "
+                "(status = 'finalized' OR amount_remaining = 0)",
+                name="invoices_remaining",
             ),
         )
         indexes = (
@@ -175,6 +222,7 @@ class InvoiceLineTable(ScopedTable):
     currency = fields.CharField(max_length=3)
     service_start = fields.DatetimeField()
     service_end = fields.DatetimeField()
+    section = fields.CharField(max_length=255, null=True)
     price = fields.JSONField[dict[str, Any]]()
     explanation = fields.JSONField[dict[str, Any]]()
     discount = amount_field()
@@ -205,6 +253,38 @@ class InvoiceLineTable(ScopedTable):
                 name="invoice_lines_nothing_below_zero",
             ),
         )
+
+
+class InvoiceSettlementTable(ScopedTable):
+    """What came off the amount due of an invoice in force, and what was put back; append-only."""
+
+    invoice_id = id_field()
+    kind = fields.CharField(max_length=20)
+    amount = amount_field()
+    currency = fields.CharField(max_length=3)
+    source_id = fields.CharField(max_length=255, null=True)
+    reason = fields.CharField(max_length=500, null=True)
+
+    guards: ClassVar[tuple[str, ...]] = (
+        _SETTLE,
+        "CREATE TRIGGER settle AFTER INSERT ON invoice_settlements "
+        "REFERENCING NEW TABLE AS touched "
+        "FOR EACH STATEMENT EXECUTE FUNCTION tariff_settle_invoices()",
+        "CREATE TRIGGER keep_unchanged BEFORE UPDATE OR DELETE ON invoice_settlements "
+        "FOR EACH STATEMENT EXECUTE FUNCTION tariff_refuse_update()",
+    )
+
+    class Meta:
+        table = "invoice_settlements"
+        constraints = (
+            # Told twice, a payment counts once.
+            UniqueConstraint(
+                fields=("tenant_id", "environment_id", "kind", "source_id"),
+                name="invoice_settlements_once",
+                condition="source_id IS NOT NULL",
+            ),
+        )
+        indexes = (("tenant_id", "environment_id", "invoice_id"),)
 
 
 class InvoiceNumberCounterTable(Model):

@@ -6,9 +6,16 @@ from collections.abc import Collection
 from app.infra import listing
 from app.infra.listing import Column, Listing, Order, Page, PageRequest
 from app.infra.rows import having, the
-from app.invoicing.invoice import Invoice, InvoiceLine
-from app.invoicing.records import invoice_of, line_of
+from app.invoicing.invoice import Invoice, InvoiceLine, Settlement
+from app.invoicing.records import invoice_of, line_of, settlement_of
 from app.kernel.scope import Scope
+
+# The same as `Invoice.payment_status`.
+_PAYMENT_STATUS = (
+    "(CASE WHEN status <> 'finalized' THEN NULL "
+    "WHEN uncollectible_at IS NOT NULL THEN 'uncollectible' "
+    "WHEN amount_remaining > 0 THEN 'open' WHEN paid_at IS NULL THEN 'settled' ELSE 'paid' END)"
+)
 
 LISTING = Listing(
     table="invoices",
@@ -23,18 +30,23 @@ LISTING = Listing(
         Column("subtotal", "decimal", sortable=True),
         Column("total", "decimal", sortable=True),
         Column("amount_due", "decimal", sortable=True),
+        Column("amount_remaining", "decimal", sortable=True),
+        Column("payment_status", "enum", sql=_PAYMENT_STATUS, nullable=True),
+        Column("purchase_order", "string", nullable=True),
+        Column("key", "string", sql="source_id", nullable=True),
         Column("period_start", "datetime", sortable=True),
         Column("period_end", "datetime", sortable=True),
         Column("issued_at", "datetime", sortable=True, nullable=True),
         Column("due_at", "datetime", sortable=True, nullable=True),
         Column("finalized_at", "datetime", sortable=True, nullable=True),
         Column("voided_at", "datetime", nullable=True),
+        Column("paid_at", "datetime", nullable=True),
         Column("metadata", "json"),
         Column("created_at", "datetime", sortable=True),
         Column("updated_at", "datetime", sortable=True),
     ),
     default_order=(Order("created_at", descending=True),),
-    searchable=("number",),
+    searchable=("number", "purchase_order"),
 )
 
 
@@ -70,6 +82,19 @@ async def lines_by_ids(scope: Scope, ids: Collection[str]) -> dict[str, InvoiceL
     """The lines with these ids; absent ids are absent from the result."""
     rows = await having(scope, "invoice_lines", "id", ids)
     return {row["id"]: line_of(row) for row in rows}
+
+
+async def settlements_of_invoices(
+    scope: Scope, invoice_ids: Collection[str]
+) -> dict[str, list[Settlement]]:
+    """Each invoice's account, the oldest entry first; an invoice without one is absent."""
+    rows = await having(
+        scope, "invoice_settlements", "invoice_id", invoice_ids, also="ORDER BY invoice_id, id"
+    )
+    grouped: defaultdict[str, list[Settlement]] = defaultdict(list)
+    for row in rows:
+        grouped[row["invoice_id"]].append(settlement_of(row))
+    return dict(grouped)
 
 
 async def pages_of_customers(

@@ -18,6 +18,8 @@ from app.invoicing.invoice import (
     InvoiceStatus,
     LineKind,
     Party,
+    Settlement,
+    SettlementKind,
     Totals,
 )
 from app.kernel.period import Period
@@ -55,6 +57,29 @@ def invoice_of(row: asyncpg.Record) -> Invoice:
         metadata=json_of(row["metadata"]),
         created_at=row["created_at"],
         updated_at=row["updated_at"],
+        source_id=row["source_id"],
+        purchase_order=row["purchase_order"],
+        memo=row["memo"],
+        edited=row["edited"],
+        replaces_id=row["replaces_id"],
+        replaced_by_id=row["replaced_by_id"],
+        amount_remaining=row["amount_remaining"],
+        paid_at=row["paid_at"],
+        uncollectible_at=row["uncollectible_at"],
+        uncollectible_reason=row["uncollectible_reason"],
+    )
+
+
+def settlement_of(row: asyncpg.Record) -> Settlement:
+    return Settlement(
+        id=row["id"],
+        invoice_id=row["invoice_id"],
+        kind=SettlementKind(row["kind"]),
+        amount=row["amount"],
+        currency=row["currency"],
+        source_id=row["source_id"],
+        reason=row["reason"],
+        created_at=row["created_at"],
     )
 
 
@@ -79,6 +104,7 @@ def line_of(row: asyncpg.Record) -> InvoiceLine:
         prepaid=row["prepaid"],
         tax=row["tax"],
         tax_included=row["tax_included"],
+        section=row["section"],
     )
 
 
@@ -99,7 +125,14 @@ def invoice_values(scope: Scope, invoice: Invoice) -> dict[str, Any]:
         "timezone": invoice.timezone,
         "currency": invoice.currency,
         **computed_values(invoice),
+        "due_at": invoice.due_at,
         "finalize_at": invoice.finalize_at,
+        "source_id": invoice.source_id,
+        "purchase_order": invoice.purchase_order,
+        "memo": invoice.memo,
+        "edited": invoice.edited,
+        "replaces_id": invoice.replaces_id,
+        "amount_remaining": 0,
         "metadata": invoice.metadata,
     }
 
@@ -135,6 +168,7 @@ def line_values(scope: Scope, line: InvoiceLine, at: datetime) -> dict[str, Any]
         "currency": line.currency,
         "service_start": line.service.start,
         "service_end": line.service.end,
+        "section": line.section,
         "price": line.price,
         "explanation": line.explanation,
         "discount": line.discount,

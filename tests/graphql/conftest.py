@@ -1,9 +1,11 @@
 """Callers, contexts and a served endpoint for the tests of the graph."""
 
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 import pytest_asyncio
 from starlette.applications import Starlette
@@ -15,6 +17,8 @@ from app.graphql.execution import Graph
 from app.graphql.schema import schema
 from app.graphql.service import Service, open_service
 from app.infra.clickhouse import ClickHouse
+from app.infra.s3 import open_storage
+from app.infra.temporal import connect_temporal
 from app.kernel.clock import FixedClock, SystemClock
 from app.kernel.ids import new_id
 from app.kernel.scope import Actor, Scope
@@ -30,6 +34,7 @@ from app.tenants.role import PERMISSIONS
 from app.tenants.settings import EnvironmentSettings
 from app.tenants.tenant import EnvironmentType
 from tests.graphql.server import Served, served
+from tests.invoicing import world as worlds
 from tests.tenants import make
 
 Ask = Callable[..., Any]
@@ -127,3 +132,43 @@ async def key(place: Scope) -> str:
     """A key of `place` that may do everything."""
     created = await make.key(place, SystemClock(), permissions=PERMISSIONS)  # type: ignore[no-untyped-call]
     return str(created.secret.text)
+
+
+@pytest_asyncio.fixture(scope="session")
+async def storage(settings):
+    async with open_storage(settings.s3) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def world(database, clickhouse, storage):
+    return await worlds.build(clickhouse, storage)
+
+
+@pytest.fixture
+async def runtime(settings, world):
+    absent: Any = None
+    services = world.services
+    return Runtime(
+        settings, world.clock, services.clickhouse, absent, services.storage,
+        await connect_temporal(settings.temporal),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def ask_of_world(graph, world, runtime):
+    """`await ask(query, variables)`: the data of the answer, of the environment of `world`."""
+
+    async def run(
+        text, variables=None, *, permissions=PERMISSIONS, scope=None, refused=False, queue=None
+    ):
+        who, reached = caller_in(scope or world.scope, permissions), runtime
+        if queue is not None:
+            temporal = msgspec.structs.replace(runtime.settings.temporal, task_queue=queue)
+            own = msgspec.structs.replace(runtime.settings, temporal=temporal)
+            reached = replace(runtime, settings=own)
+        answer = await graph.run(Context(who, reached, new_id("req")), text, variables)
+        assert refused or "errors" not in answer, answer
+        return answer if refused else answer["data"]
+
+    return run

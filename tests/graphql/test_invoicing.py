@@ -2,26 +2,16 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import httpx
-import msgspec
 import pytest
-import pytest_asyncio
 
-from app.graphql.context import Context
-from app.infra.s3 import open_storage
-from app.infra.temporal import connect_temporal
 from app.invoicing import actions, reads
 from app.kernel.ids import new_id
 from app.kernel.scope import SYSTEM, Scope
 from app.modes.probes import application
 from app.rest.downloads import DownloadDoor
-from app.runtime import Runtime
 from app.tenants.authentication import open_authenticator
-from app.tenants.role import PERMISSIONS
-from tests.graphql.conftest import caller_in
-from tests.invoicing import world as worlds
 from tests.invoicing.test_billing import APR, FEB, bill, everything, invoices
 from tests.invoicing.test_pdf import text_of
 from tests.invoicing.world import JAN
@@ -42,42 +32,9 @@ INVOICE = f"""
 """
 
 
-@pytest_asyncio.fixture(scope="session")
-async def storage(settings):
-    async with open_storage(settings.s3) as opened:
-        yield opened
-
-
 @pytest.fixture
-async def world(database, clickhouse, storage):
-    return await worlds.build(clickhouse, storage)
-
-
-@pytest.fixture
-async def runtime(settings, world):
-    absent: Any = None
-    services = world.services
-    return Runtime(
-        settings, world.clock, services.clickhouse, absent, services.storage,
-        await connect_temporal(settings.temporal),
-    )  # fmt: skip
-
-
-@pytest.fixture
-def ask(graph, world, runtime):
-    async def run(
-        text, variables=None, *, permissions=PERMISSIONS, scope=None, refused=False, queue=None
-    ):
-        who, reached = caller_in(scope or world.scope, permissions), runtime
-        if queue is not None:
-            temporal = msgspec.structs.replace(runtime.settings.temporal, task_queue=queue)
-            own = msgspec.structs.replace(runtime.settings, temporal=temporal)
-            reached = replace(runtime, settings=own)
-        answer = await graph.run(Context(who, reached, new_id("req")), text, variables)
-        assert refused or "errors" not in answer, answer
-        return answer if refused else answer["data"]
-
-    return run
+def ask(ask_of_world):
+    return ask_of_world
 
 
 async def billed(world):

@@ -71,7 +71,7 @@ async def test_a_customer_with_a_prefix_has_a_series_of_its_own(world):
     for name in ("acme", "beta", "gamma"):
         await world.subscribe(name)
     await bill(world, FEB)
-    assert (await finalize(world, FEB)).finalized == 6
+    assert (await finalize(world, FEB))["finalized"] == 6
     numbers = {
         name: sorted(i.number for i in await invoices(world) if i.customer_id == customer.id)
         for name, customer in world.customers.items()
@@ -110,7 +110,7 @@ async def test_a_series_that_meets_an_older_one_keeps_no_other_from_being_issued
     patch = {"invoice_prefix": "INV-202501-"}
     await customers.update(world.scope, world.customers["beta"].id, patch, by=SYSTEM, at=JAN)
     done = await billing.finalize_page(world.services, world.page(JAN))
-    assert (done.tally.finalized, done.tally.failed) == (1, 1)
+    assert (done.tally["finalized"], done.tally["failed"]) == (1, 1)
     found = {i.customer_id: i for i in await invoices(world)}
     assert found[world.customers["gamma"].id].number == "INV00001"
     assert found[world.customers["beta"].id].status is InvoiceStatus.DRAFT

@@ -1,6 +1,6 @@
 """From draft to issued: a number, a due date, and who it is from and to, for good."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 
@@ -16,7 +16,7 @@ from app.infra.postgres import writing
 from app.invoicing import parties
 from app.invoicing.actions import locks, numbers
 from app.invoicing.errors import InvoiceNotDraft, NumberTaken
-from app.invoicing.events import InvoiceFinalized, InvoiceSkipped
+from app.invoicing.events import InvoiceEvent, InvoiceFinalized, InvoicePaid, InvoiceSkipped
 from app.invoicing.invoice import Invoice, InvoiceStatus, Party
 from app.invoicing.work import FINALIZE, PRINT
 from app.kernel.scope import Actor, Scope
@@ -27,9 +27,9 @@ from app.tenants.settings import InvoiceSettings
 _ISSUE = (
     "UPDATE invoices SET status = 'finalized', number = row.number, issued_at = $3, "
     "finalized_at = $3, due_at = row.due_at, seller = $4::jsonb, bill_to = row.bill_to::jsonb, "
-    "updated_at = $3 "
-    "FROM unnest($5::text[], $6::text[], $7::timestamptz[], $8::text[]) "
-    "AS row(id, number, due_at, bill_to) "
+    "amount_remaining = invoices.amount_due, paid_at = row.paid_at, updated_at = $3 "
+    "FROM unnest($5::text[], $6::text[], $7::timestamptz[], $8::text[], $9::timestamptz[]) "
+    "AS row(id, number, due_at, bill_to, paid_at) "
     "WHERE invoices.tenant_id = $1 AND invoices.environment_id = $2 AND invoices.id = row.id"
 )
 _SKIP = (
@@ -41,7 +41,7 @@ _SKIP = (
 async def finalize(scope: Scope, invoice_id: str, *, by: Actor, at: datetime) -> Invoice:
     """Issue one draft now, whether or not its wait for late events is over.
 
-    A draft that comes to nothing becomes skipped instead.
+    A draft that comes to nothing becomes skipped instead, unless the settings say otherwise.
     Raises: NotFound, InvoiceNotDraft, NumberTaken.
     """
     async with writing(scope) as connection:
@@ -65,9 +65,10 @@ async def finalize_many(
     async with writing(scope) as connection:
         found = await locks.invoices(connection, scope, invoice_ids)
         drafts = [invoice for invoice in found if invoice.status is InvoiceStatus.DRAFT]
-        empty = [draft for draft in drafts if draft.totals.is_nothing]
+        skips = settings.invoice.zero_invoices == "skip"
+        empty = [draft for draft in drafts if skips and draft.totals.is_nothing]
         asked = sorted(
-            (draft for draft in drafts if not draft.totals.is_nothing),
+            (draft for draft in drafts if not skips or not draft.totals.is_nothing),
             key=lambda d: (d.period.end, d.id),
         )
         if empty:
@@ -105,11 +106,27 @@ async def _numbered(
             number=number,
             issued_at=at,
             finalized_at=at,
-            due_at=at + timedelta(days=settings.due_days),
+            due_at=_due(draft, settings, at),
+            amount_remaining=draft.totals.amount_due,
+            paid_at=_paid(draft, settings, at),
             updated_at=at,
         )
         for draft, number in zip(drafts, given, strict=True)
     ]
+
+
+def _due(draft: Invoice, settings: InvoiceSettings, at: datetime) -> datetime:
+    """As somebody has said on the draft, but not before it is issued; else after so many days."""
+    if draft.due_at is not None:
+        return max(draft.due_at, at)
+    return at + timedelta(days=settings.due_days)
+
+
+def _paid(draft: Invoice, settings: InvoiceSettings, at: datetime) -> datetime | None:
+    """Paid at once where nothing is due: what prepaid balances or credits have covered, and what
+    came to nothing if the settings say so."""
+    covered = bool(draft.totals.total) or settings.zero_invoices == "issue_as_paid"
+    return at if covered and not draft.totals.amount_due else None
 
 
 async def _issue(
@@ -132,7 +149,7 @@ async def _issue(
     await audit.record_many(
         scope, by, [_issued(invoice) for invoice in issued], at=issued[0].updated_at
     )
-    await outbox.put_many(scope, [_finalized(invoice) for invoice in issued])
+    await outbox.put_many(scope, [event for invoice in issued for event in _told(invoice)])
     return issued
 
 
@@ -154,6 +171,7 @@ async def _write(
             given,
             [invoice.due_at for invoice in issued],
             [bill_to[invoice.customer_id] for invoice in issued],
+            [invoice.paid_at for invoice in issued],
         )
     except UniqueViolationError as error:
         raise NumberTaken(f"between {given[0]} and {given[-1]}") from error
@@ -180,8 +198,10 @@ def _issued(invoice: Invoice) -> audit.Entry:
     return audit.Entry("invoice.finalize", invoice.id, after=facts)
 
 
-def _finalized(invoice: Invoice) -> InvoiceFinalized:
-    return InvoiceFinalized.of(invoice, invoice.updated_at, number=invoice.number or "")
+def _told(invoice: Invoice) -> Iterator[InvoiceEvent]:
+    yield InvoiceFinalized.of(invoice, invoice.updated_at, number=invoice.number or "")
+    if invoice.paid_at is not None:
+        yield InvoicePaid.of(invoice, invoice.paid_at)
 
 
 def _json(party: Party) -> str:

@@ -41,6 +41,19 @@ async def save(
     what was added.
     """
     fresh = await _unbilled(connection, scope, drafts)
+    await add(connection, scope, fresh, by=by, at=at)
+    return fresh
+
+
+async def add(
+    connection: asyncpg.Connection,
+    scope: Scope,
+    fresh: Sequence[Drafted],
+    *,
+    by: Actor,
+    at: datetime,
+) -> None:
+    """Add drafts that are known to be new. Call inside `writing(scope)`."""
     await insert(connection, "invoices", [_empty(scope, drafted.invoice) for drafted in fresh])
     await insert(
         connection,
@@ -57,11 +70,14 @@ async def save(
             scope.environment_id,
             skipped,
         )
-    waiting = [d.invoice for d in fresh if d.invoice.status is InvoiceStatus.DRAFT]
-    await due.schedule_many(scope, FINALIZE, [_finalization(invoice) for invoice in waiting])
+    waiting = [
+        due.Item(d.invoice.id, d.invoice.finalize_at, d.invoice.customer_id)
+        for d in fresh
+        if d.invoice.status is InvoiceStatus.DRAFT and d.invoice.finalize_at is not None
+    ]
+    await due.schedule_many(scope, FINALIZE, waiting)
     await audit.record_many(scope, by, [_noted(drafted.invoice) for drafted in fresh], at=at)
     await outbox.put_many(scope, [_told(drafted.invoice) for drafted in fresh])
-    return fresh
 
 
 async def rewrite(
@@ -110,11 +126,6 @@ def _identity(invoice: Invoice) -> tuple[str | None, datetime, datetime, str]:
 
 def _empty(scope: Scope, invoice: Invoice) -> dict[str, object]:
     return {**invoice_values(scope, invoice), "status": InvoiceStatus.DRAFT}
-
-
-def _finalization(invoice: Invoice) -> due.Item:
-    at = invoice.finalize_at or invoice.created_at
-    return due.Item(invoice.id, at, invoice.customer_id)
 
 
 def _noted(invoice: Invoice) -> audit.Entry:

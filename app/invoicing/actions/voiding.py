@@ -2,40 +2,61 @@
 
 from datetime import datetime
 
+import asyncpg
+
 from app.infra import due, outbox
 from app.infra.postgres import writing
+from app.invoicing import reads
 from app.invoicing.actions import locks
-from app.invoicing.errors import InvoiceAlreadyVoid
+from app.invoicing.errors import InvoiceAlreadyVoid, InvoicePaidInPart
 from app.invoicing.events import InvoiceVoided
-from app.invoicing.invoice import Invoice, InvoiceStatus
+from app.invoicing.invoice import Invoice, InvoiceStatus, SettlementKind
+from app.invoicing.records import update
 from app.invoicing.work import FINALIZE, PRINT
 from app.kernel import checks
 from app.kernel.scope import Actor, Scope
 from app.tenants import audit
 
-# The stored PDF shows the invoice in force, so it no longer serves.
-_VOID = (
-    "UPDATE invoices SET status = 'void', voided_at = $3, void_reason = $4, pdf_key = NULL, "
-    "updated_at = $3 WHERE tenant_id = $1 AND environment_id = $2 AND id = $5"
-)
-
 
 async def void(scope: Scope, invoice_id: str, *, reason: str, by: Actor, at: datetime) -> Invoice:
     """Void a draft, an issued or a skipped invoice; its period may then be billed again.
 
-    Raises: Invalid (INVALID_REASON), NotFound, InvoiceAlreadyVoid.
+    Raises: Invalid (INVALID_REASON), NotFound, InvoiceAlreadyVoid, InvoicePaidInPart.
     """
     stated = checks.text(reason, "reason", longest=500)
     async with writing(scope) as connection:
         before = await locks.invoice(connection, scope, invoice_id)
-        if before.status is InvoiceStatus.VOID:
-            raise InvoiceAlreadyVoid(invoice_id)
-        await connection.execute(
-            _VOID, scope.tenant_id, scope.environment_id, at, stated, invoice_id
-        )
-        after = await locks.invoice(connection, scope, invoice_id)
-        await due.cancel(scope, FINALIZE, [invoice_id])
-        await due.cancel(scope, PRINT, [invoice_id])
-        await audit.record(scope, by, "invoice.void", invoice_id, at=at, before=before, after=after)
-        await outbox.put(scope, InvoiceVoided.of(after, at, number=after.number))
+        return await void_locked(connection, scope, before, stated, by=by, at=at)
+
+
+async def void_locked(
+    connection: asyncpg.Connection,
+    scope: Scope,
+    before: Invoice,
+    reason: str,
+    *,
+    by: Actor,
+    at: datetime,
+) -> Invoice:
+    """`void`, of an invoice that this transaction has locked, for a reason that is checked."""
+    if before.status is InvoiceStatus.VOID:
+        raise InvoiceAlreadyVoid(before.id)
+    account = (await reads.settlements_of_invoices(scope, [before.id])).get(before.id, [])
+    if sum(entry.amount for entry in account if entry.kind is SettlementKind.PAYMENT) > 0:
+        raise InvoicePaidInPart(before.id)
+    values = {
+        "status": InvoiceStatus.VOID,
+        "voided_at": at,
+        "void_reason": reason,
+        "amount_remaining": 0,
+        # The stored PDF shows the invoice in force, so it no longer serves.
+        "pdf_key": None,
+        "updated_at": at,
+    }
+    await update(connection, "invoices", [{"id": before.id, **values}])
+    after = await locks.invoice(connection, scope, before.id)
+    await due.cancel(scope, FINALIZE, [before.id])
+    await due.cancel(scope, PRINT, [before.id])
+    await audit.record(scope, by, "invoice.void", before.id, at=at, before=before, after=after)
+    await outbox.put(scope, InvoiceVoided.of(after, at, number=after.number))
     return after

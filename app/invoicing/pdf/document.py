@@ -19,7 +19,11 @@ from app.kernel.period import Period
 from app.kernel.quantity import EXACT
 
 LOCALE = "en_US"
-_SECTIONS = ((LineKind.FIXED, "Fees"), (LineKind.USAGE, "Usage"))
+_SECTIONS = (
+    (LineKind.FIXED, "Fees"),
+    (LineKind.USAGE, "Usage"),
+    (LineKind.MANUAL, "Other charges"),
+)
 _STAMPS = {InvoiceStatus.DRAFT: "Draft", InvoiceStatus.VOID: "Void"}
 
 
@@ -134,6 +138,8 @@ def _facts(invoice: Invoice, zone: ZoneInfo) -> Iterator[tuple[str, str]]:
     for label, at in (("Date of issue", invoice.issued_at), ("Date due", invoice.due_at)):
         if day := _day(at, zone):
             yield label, day
+    if invoice.purchase_order:
+        yield "Order number", invoice.purchase_order
     yield "Billing period", days(invoice.period, zone)
     yield "Currency", invoice.currency
 
@@ -220,6 +226,8 @@ def _totals(invoice: Invoice) -> Iterator[Total]:
 
 
 def _notes(invoice: Invoice, zone: ZoneInfo) -> Iterator[str]:
+    if invoice.memo:
+        yield invoice.memo
     yield f"Days are those of {zone.key}."
     if invoice.voided_at is not None:
         yield f"Voided on {_day(invoice.voided_at, zone)}: {invoice.void_reason}"
