@@ -18,7 +18,7 @@ from app.invoicing.invoice import (
     LineKind,
     Totals,
 )
-from app.invoicing.rating import ENGINE_VERSION, Counted, Fact, RatedLine, rate
+from app.invoicing.rating import ENGINE_VERSION, NOTHING, Counted, Fact, RatedLine, rate
 from app.kernel.ids import new_id
 from app.kernel.money import Money, total
 from app.kernel.period import Period
@@ -110,10 +110,10 @@ def again(subject: BillableSubscription, reason: BillingReason, period: Period) 
     return _bill(subject, point)
 
 
-def draft(bill: Bill, counted: Mapping[Billed, Sequence[Counted]], moment: Moment) -> Drafted:
+def draft(bill: Bill, counted: Mapping[Billed, Counted], moment: Moment) -> Drafted:
     """The invoice of `bill`. One that comes to nothing is skipped once its wait is over."""
     facts = [
-        Fact(entry.item, entry.price, entry.service, counted.get(entry.identity, ()))
+        Fact(entry.item, entry.price, entry.service, counted.get(entry.identity, NOTHING))
         for entry in bill.entries
     ]
     rated = sorted((line for fact in facts for line in rate(fact)), key=lambda r: _ORDER[r.kind])

@@ -38,37 +38,61 @@ def rows(stored: Mapping[str, Any]) -> list[Row]:
     return list(_rows(from_json(stored), None))
 
 
+# By rule: which inputs are the unit amount and the quantity.
+_PRICED = {
+    "tier": ("unit_amount", "quantity"),
+    "flat": ("flat_amount", "quantity"),
+    "per_unit": ("unit_amount", "quantity"),
+    "package": ("package_amount", "packages"),
+    "percentage_tier": ("rate_percent", "quantity"),
+    "paid_share": ("rate_percent", "paid"),
+    "event_fees": ("amount", "events"),
+    "dynamic": ("multiplier", "event_amounts"),
+}
+_TIERS = ("tier", "percentage_tier")
+# What is below them is not this line's alone, or too much to print.
+_CLOSED = ("group_share", "bucketed")
+
+
 def _rows(tree: Step, share: Decimal | None) -> Iterator[Row]:
-    match tree.rule:
-        case "tier":
-            yield _row(tree, unit="unit_amount", quantity="quantity", share=share)
-        case "flat":
-            yield _row(tree, unit="flat_amount", quantity="quantity", share=share)
-        case "per_unit":
-            yield _row(tree, unit="unit_amount", quantity="quantity", share=share)
-        case "package":
-            yield _row(tree, unit="package_amount", quantity="packages", share=share)
-        case "proration":
-            served = _number(tree, "served_seconds") / _number(tree, "full_seconds")
-            for part in tree.parts:
-                yield from _rows(part, fraction_rounded(served * 100, 2))
-        case _:
-            for part in tree.parts:
-                yield from _rows(part, share)
+    if tree.rule in _PRICED:
+        yield _row(tree, share)
+        return
+    if tree.rule in _CLOSED:
+        return
+    if served := _served(tree):
+        share = fraction_rounded(served * 100, 2)
+    for part in tree.parts:
+        yield from _rows(part, share)
 
 
-def _row(tree: Step, *, unit: str, quantity: str, share: Decimal | None) -> Row:
-    tiered = tree.rule == "tier"
+def _served(tree: Step) -> Fraction | None:
+    if tree.rule == "proration":
+        return _number(tree, "served_seconds") / _number(tree, "full_seconds")
+    if tree.rule == "proration_days":
+        return _number(tree, "served_days") / _number(tree, "full_days")
+    return None
+
+
+def _row(tree: Step, share: Decimal | None) -> Row:
+    unit, quantity = _PRICED[tree.rule]
+    tiered = tree.rule in _TIERS
     return Row(
         above=_decimal(tree.inputs["above"]) if tiered else None,
         up_to=_decimal(tree.inputs["up_to"]) if tiered else None,
         quantity=_shown(_number(tree, quantity)),
         unit_amount=_shown(_number(tree, unit)),
-        per=_shown(_number(tree, "size")) if tree.rule == "package" else Decimal(1),
+        per=_per(tree, unit),
         flat_amount=_shown(_number(tree, "flat_amount")) if tiered else Decimal(0),
         amount=_shown(Fraction(tree.result)),
         share=share,
     )
+
+
+def _per(tree: Step, unit: str) -> Decimal:
+    if unit == "rate_percent":
+        return Decimal(100)
+    return _shown(_number(tree, "size")) if tree.rule == "package" else Decimal(1)
 
 
 def _decimal(value: str | None) -> Decimal | None:

@@ -14,10 +14,10 @@ import msgspec
 from app.catalog import prices
 from app.catalog.prices import Rule, Step
 from app.catalog.prices.explanation import evaluate as evaluate_tree
-from app.catalog.prices.explanation import holds, number, step
+from app.catalog.prices.explanation import holds, merged, number, step
 from app.invoicing.amounts import steps
 from app.kernel.quantity import fraction_rounded
-from app.subscriptions import proration
+from app.subscriptions import commitments, proration
 
 # What the steps of a line mean, besides those of its price.
 LINE_RULES: dict[str, Rule] = {
@@ -31,18 +31,20 @@ LINE_RULES: dict[str, Rule] = {
         lambda i, parts: Fraction(fraction_rounded(parts[0], int(number(i, "decimals")))),
     ),
 }
-RULES: dict[str, Rule] = prices.RULES | proration.RULES | LINE_RULES | steps.RULES
+RULES: dict[str, Rule] = merged(
+    prices.RULES, proration.RULES, commitments.RULES, LINE_RULES, steps.RULES
+)
 
 
 class Unexplained(ValueError):
     """A stored tree is not one of ours, or does not lead from its inputs to its results."""
 
 
-def line(charge: Step, counted: Step, *, decimals: int) -> Step:
+def line(charge: Step, *counted: Step, decimals: int) -> Step:
     """The tree of a whole line: its result is the amount billed."""
     exact = Fraction(charge.result)
     return step(
-        "line", {"decimals": str(decimals)}, fraction_rounded(exact, decimals), (charge, counted)
+        "line", {"decimals": str(decimals)}, fraction_rounded(exact, decimals), (charge, *counted)
     )
 
 

@@ -5,13 +5,15 @@ unit, once, halves away from zero. Every line brings its trace along.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from app.catalog.price import ChargeKind, Price
-from app.catalog.prices import Step, to_json
-from app.catalog.prices.explanation import step
+from app.catalog.prices import Cell, Figures, Formula, Matrix, Step, to_json
+from app.catalog.prices.charging import charge, shared
+from app.catalog.prices.explanation import step, text
 from app.invoicing import explanation
 from app.invoicing.invoice import LineKind
 from app.kernel.currencies import minor_units
@@ -27,25 +29,26 @@ ENGINE_VERSION = "1"
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What a meter counted, from how many events.
+    """What was counted of one line item: one entry per group, or one where it is not grouped.
 
-    `group` has the values of the price's dimensions, in their order, None where the events
-    had no value; () where the price is not grouped.
+    `whole` is the same without groups, for a price whose groups are priced together.
     """
 
-    quantity: Decimal
-    events: int = 0
-    group: tuple[str | None, ...] = ()
+    groups: Sequence[Figures] = ()
+    whole: Figures | None = None
+
+
+NOTHING = Counted()
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One line item to bill for one service period, with what its meter counted then."""
+    """One line item to bill for one service period, with what was counted then."""
 
     item: LineItem
     price: Price
     service: Service
-    counted: Sequence[Counted] = ()
+    counted: Counted = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ class RatedLine:
 
 
 def rate(fact: Fact) -> Iterator[RatedLine]:
-    """One line of a fixed charge; one line per group of a usage charge.
+    """One line of a fixed charge; one line per group, or row of a matrix, of a usage charge.
 
     Usage without a group is one line even where nothing was counted, so that the customer
     sees that nothing was.
@@ -75,8 +78,12 @@ def rate(fact: Fact) -> Iterator[RatedLine]:
     if fact.price.charge is ChargeKind.FIXED:
         yield _fixed(fact)
         return
-    for counted in sorted(fact.counted, key=lambda one: order_of(one.group)):
-        yield _usage(fact, counted)
+    groups = sorted(fact.counted.groups, key=lambda one: order_of(one.group))
+    if fact.counted.whole is not None:
+        yield from _together(fact, groups, fact.counted.whole)
+        return
+    for figures in groups:
+        yield from _usage(fact, figures)
 
 
 def order_of(group: Sequence[str | None]) -> list[tuple[bool, str]]:
@@ -107,52 +114,122 @@ def snapshot(price: Price) -> dict[str, Any]:
 def _fixed(fact: Fact) -> RatedLine:
     quantity = fact.item.quantity if fact.item.quantity is not None else Decimal(1)
     held = step("held", {"line_item_id": fact.item.id, "quantity": quantity}, quantity)
-    priced = fact.price.adjustments.charged(held)
-    charge = proration.trace(_charge(fact.price, priced), fact.service)
-    return _line(fact, quantity, charge, priced)
+    price = fact.price
+    charged = charge(price.model, price.adjustments, Figures(quantity), held)
+    return _line(fact, quantity, proration.trace(charged.amount, fact.service), charged.quantity)
 
 
-def _usage(fact: Fact, counted: Counted) -> RatedLine:
-    period = fact.service.period
-    groups = dict(zip(fact.price.group_by, counted.group, strict=True))
+def _usage(fact: Fact, figures: Figures) -> Iterator[RatedLine]:
+    """The line of a group, or its lines where a matrix has one per row."""
+    model = fact.price.model
+    if not isinstance(model, Matrix):
+        yield _charged(fact, figures)
+        return
+    cells = model.complete(figures.cells)
+    if not model.line_per_row:
+        yield _charged(fact, replace(figures, cells=cells))
+        return
+    for row in (*range(len(model.rows)), None):
+        if mine := tuple(cell for cell in cells if cell.row == row):
+            yield _row(fact, figures, row, mine)
+
+
+def _row(fact: Fact, figures: Figures, row: int | None, cells: tuple[Cell, ...]) -> RatedLine:
+    """The line of one row of a matrix: its cells, and what they add up to."""
+    quantity = sum((Fraction(cell.quantity) for cell in cells), start=Fraction(0))
+    mine = replace(
+        figures,
+        quantity=EXACT.create_decimal(text(quantity)),
+        events=sum(cell.events for cell in cells),
+        cells=cells,
+    )
+    return _charged(fact, mine, row=row)
+
+
+def _charged(fact: Fact, figures: Figures, **of: int | None) -> RatedLine:
+    """`of` names the `row` that the line is of; without it the line is of all there is."""
+    price = fact.price
+    counted = _counted(fact, figures, **of)
+    charged = charge(price.model, price.adjustments, figures, counted)
+    found = _line(fact, figures.quantity, charged.amount, charged.quantity, *_meters(fact, figures))
+    found = replace(found, group=_group(price, figures))
+    if "row" in of and isinstance(price.model, Matrix):
+        return replace(found, description=price.model.name_of(of["row"]) or price.display_name)
+    return found
+
+
+def _together(fact: Fact, groups: Sequence[Figures], whole: Figures) -> Iterator[RatedLine]:
+    """The lines of groups that are priced together and share the charge by their quantities.
+
+    Where no group has a quantity, one line says what is charged all the same.
+    """
+    price = fact.price
+    decimals = minor_units(price.currency)
+    charged = charge(price.model, price.adjustments, whole, _counted(fact, whole))
+    if not any(figures.quantity > 0 for figures in groups):
+        yield _line(fact, whole.quantity, charged.amount, charged.quantity)
+        return
+    parts = shared(charged.amount, (figures.quantity for figures in groups), decimals=decimals)
+    for figures, part in zip(groups, parts, strict=True):
+        line = _line(fact, figures.quantity, part, _counted(fact, figures), charged.quantity)
+        yield replace(line, group=_group(price, figures))
+
+
+def _group(price: Price, figures: Figures) -> dict[str, str | None]:
+    return dict(zip(price.group_by, figures.group, strict=True))
+
+
+def _counted(fact: Fact, figures: Figures, **of: int | None) -> Step:
+    """Which events were counted, and what they came to."""
+    groups = _group(fact.price, figures) if figures.group else {}
     inputs = {
         "meter_id": fact.price.meter_id,
+        **_of(fact, groups),
+        **{name: "default" if row is None else str(row + 1) for name, row in of.items()},
+        "events": str(figures.events),
+        "quantity": figures.quantity,
+    }
+    return step("counted", inputs, figures.quantity)
+
+
+def _meters(fact: Fact, figures: Figures) -> Iterator[Step]:
+    """What the meters of a formula counted, each by itself."""
+    model = fact.price.model
+    if not isinstance(model, Formula):
+        return
+    groups = _group(fact.price, figures)
+    for variable in model.variables:
+        figure = figures.meters[variable.name]
+        inputs = {
+            "meter_id": variable.meter_id,
+            "variable": variable.name,
+            **_of(fact, groups),
+            "events": str(figure.events),
+            "quantity": figure.quantity,
+        }
+        yield step("counted", inputs, figure.quantity)
+
+
+def _of(fact: Fact, groups: Mapping[str, str | None]) -> dict[str, str | None]:
+    period = fact.service.period
+    return {
         "start": period.start.isoformat(),
         "end": period.end.isoformat(),
         **{f"group.{name}": value for name, value in groups.items()},
-        "events": str(counted.events),
-        "quantity": counted.quantity,
     }
-    priced = fact.price.adjustments.charged(step("counted", inputs, counted.quantity))
-    charge = _charge(fact.price, priced)
-    return _line(fact, max(counted.quantity, Decimal(0)), charge, priced, groups=groups)
 
 
-def _charge(price: Price, priced: Step) -> Step:
-    """What the price asks for the quantity that `priced` leads to, within its limits."""
-    # Corrections can bring a sum below zero; a price has no negative side.
-    quantity = max(EXACT.create_decimal(priced.result), Decimal(0))
-    return price.adjustments.limited(price.model.trace(quantity))
-
-
-def _line(
-    fact: Fact,
-    quantity: Decimal,
-    charge: Step,
-    counted: Step,
-    *,
-    groups: Mapping[str, str | None] | None = None,
-) -> RatedLine:
+def _line(fact: Fact, quantity: Decimal, amount: Step, *counted: Step) -> RatedLine:
     price = fact.price
-    tree = explanation.line(charge, counted, decimals=minor_units(price.currency))
+    tree = explanation.line(amount, *counted, decimals=minor_units(price.currency))
     return RatedLine(
         kind=LineKind(price.charge.value),
         item_id=fact.item.id,
         price_id=price.id,
         meter_id=price.meter_id,
         description=price.display_name,
-        group=groups or {},
-        quantity=quantity,
+        group={},
+        quantity=max(quantity, Decimal(0)),
         amount=EXACT.create_decimal(tree.result),
         currency=price.currency,
         service=fact.service.period,

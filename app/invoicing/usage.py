@@ -1,67 +1,132 @@
-"""What the meters counted for the bills at hand: one question per meter and grouping for all
-of their customers and periods together."""
+"""What the meters counted for the bills at hand: one question per meter and kind of split for
+all of their customers and periods together."""
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from zoneinfo import ZoneInfo
 
+from app.catalog.prices.needs import Needs, needs
 from app.customers import reads as customers
 from app.infra.clickhouse import ClickHouse
 from app.invoicing.bills import Bill, Billed, Entry
+from app.invoicing.figures import figures_of, with_meters
 from app.invoicing.rating import Counted
 from app.kernel.errors import NotFound
 from app.kernel.scope import Scope
 from app.metering import reads as meters
 from app.metering import usage
 from app.metering.meter import Meter
-from app.metering.usage import Span
+from app.metering.usage import Span, Split, Usage
+from app.metering.windows import Window, all_windows
 
-# What is asked in one query: the meter's id, and the dimensions that its totals are split by.
-_Question = tuple[str, tuple[str, ...]]
+# What is asked in one query: a meter's id, and how its usage is taken apart.
+Question = tuple[str, Split]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A usage entry of a bill, the span it is about, and what its price needs to know."""
+
+    entry: Entry
+    span: Span
+    needs: Needs
+    zone: ZoneInfo
+
+    @property
+    def main(self) -> Question:
+        """The figures per group; of a formula, those of the meter that the price is for."""
+        grouping = (*self.entry.price.group_by, *self.needs.apart)
+        split = Split(grouping, self.needs.rows, self.needs.walk)
+        return self._meter, split if self.needs.whole else self._windowed(split)
+
+    @property
+    def whole(self) -> Question | None:
+        """The figures of all groups together, where they are priced so."""
+        return (self._meter, self._windowed(Split())) if self.needs.whole else None
+
+    @property
+    def named(self) -> Mapping[str, Question]:
+        """The figures of a formula's variables."""
+        split = Split(self.entry.price.group_by)
+        return {name: (meter, split) for name, meter in self.needs.meters if meter is not None}
+
+    @property
+    def questions(self) -> Iterator[Question]:
+        yield self.main
+        yield from self.named.values()
+        if self.whole is not None:
+            yield self.whole
+
+    @property
+    def _meter(self) -> str:
+        if self.entry.price.meter_id is None:
+            raise ValueError(f"usage price {self.entry.price.id} has no meter")
+        return self.entry.price.meter_id
+
+    def _windowed(self, split: Split) -> Split:
+        if self.needs.bucket is None:
+            return split
+        return replace(split, window=Window(self.needs.bucket), zone=self.zone)
 
 
 async def count(
     scope: Scope, clickhouse: ClickHouse, bills: Iterable[Bill]
-) -> dict[Billed, list[Counted]]:
+) -> dict[Billed, Counted]:
     """The figures of every usage entry. Raises: NotFound (a meter is gone), Unavailable."""
-    asked: defaultdict[_Question, list[tuple[Billed, Span]]] = defaultdict(list)
-    listed = list(bills)
-    external = await _external_ids(scope, listed)
-    for bill in listed:
-        name = external[bill.subscription.customer_id]
-        for entry in bill.usage:
-            span = Span(name, entry.service.period)
-            asked[_question(entry)].append((entry.identity, span))
-    found = await meters.by_ids(scope, {meter_id for meter_id, _ in asked})
+    asked = await _asked(scope, list(bills))
+    spans: defaultdict[Question, list[Span]] = defaultdict(list)
+    for each in asked:
+        for question in each.questions:
+            spans[question].append(each.span)
+    found = await meters.by_ids(scope, {meter_id for meter_id, _ in spans})
     answers = await asyncio.gather(
         *(
-            _answer(scope, clickhouse, _known(found, meter_id), wanted, group_by=group_by)
-            for (meter_id, group_by), wanted in asked.items()
+            usage.measured(scope, clickhouse, _known(found, meter_id), about, split=split)
+            for (meter_id, split), about in spans.items()
         )
     )
-    return {billed: figures for answer in answers for billed, figures in answer.items()}
+    by_question = dict(zip(spans, answers, strict=True))
+    return {each.entry.identity: _counted(each, by_question) for each in asked}
 
 
-async def _answer(
-    scope: Scope,
-    clickhouse: ClickHouse,
-    meter: Meter,
-    wanted: Sequence[tuple[Billed, Span]],
-    *,
-    group_by: tuple[str, ...],
-) -> dict[Billed, list[Counted]]:
-    spans = [span for _, span in wanted]
-    if not group_by:
-        totals = await usage.totals(scope, clickhouse, meter, spans)
-        return {
-            billed: [Counted(totals[span].quantity, totals[span].event_count)]
-            for billed, span in wanted
-        }
-    groups = await usage.grouped(scope, clickhouse, meter, spans, group_by=group_by)
-    return {
-        billed: [Counted(u.quantity, u.event_count, u.group) for u in groups[span]]
-        for billed, span in wanted
-    }
+def _counted(asked: Asked, answers: Mapping[Question, Mapping[Span, Sequence[Usage]]]) -> Counted:
+    needed, dimensions = asked.needs, len(asked.entry.price.group_by)
+    rows = answers[asked.main][asked.span]
+    if asked.whole is not None:
+        whole = answers[asked.whole][asked.span]
+        (together,) = figures_of(whole, needed, dimensions=0, windows=_windows(asked))
+        groups = figures_of(rows, replace(needed, bucket=None), dimensions=dimensions)
+        return Counted(groups, together)
+    groups = figures_of(rows, needed, dimensions=dimensions, windows=_windows(asked))
+    if needed.meters:
+        named = {name: answers[question][asked.span] for name, question in asked.named.items()}
+        groups = with_meters(groups, named)
+    return Counted(groups)
+
+
+def _windows(asked: Asked) -> int:
+    """How many windows of the price the span has time in."""
+    if asked.needs.bucket is None:
+        return 0
+    span = asked.span
+    found = all_windows(Window(asked.needs.bucket), asked.zone, span.period)
+    return found.touching(span.period.without(span.gaps))
+
+
+async def _asked(scope: Scope, bills: Sequence[Bill]) -> list[Asked]:
+    external = await _external_ids(scope, bills)
+    return [
+        Asked(
+            entry,
+            Span(external[bill.subscription.customer_id], entry.service.period),
+            needs(entry.price.model, entry.price.adjustments, grouped=bool(entry.price.group_by)),
+            ZoneInfo(bill.subscription.timezone),
+        )
+        for bill in bills
+        for entry in bill.usage
+    ]
 
 
 async def _external_ids(scope: Scope, bills: Sequence[Bill]) -> Mapping[str, str]:
@@ -69,12 +134,6 @@ async def _external_ids(scope: Scope, bills: Sequence[Bill]) -> Mapping[str, str
     ids = {bill.subscription.customer_id for bill in bills}
     found = await customers.by_ids(scope, ids)
     return {customer_id: customer.external_id for customer_id, customer in found.items()}
-
-
-def _question(entry: Entry) -> _Question:
-    if entry.price.meter_id is None:
-        raise ValueError(f"usage price {entry.price.id} has no meter")
-    return entry.price.meter_id, entry.price.group_by
 
 
 def _known(found: Mapping[str, Meter], meter_id: str) -> Meter:

@@ -29,8 +29,6 @@ PREFIXES = {
     "feat": "feature",
     "grp": "group",
     "plan": "plan",
-    "plv": "plan version",
-    "addon": "addon",
     "pri": "price",
     "ent": "entitlement",
     "sub": "subscription",

@@ -28,6 +28,33 @@ QUANTITY_DECIMALS = 18
 QUANTITY_INTEGER_DIGITS = 38
 
 
+# A decimal, or a fraction where no decimal is exact.
+Number = Decimal | Fraction
+
+
+def plus(left: Number, right: Number) -> Number:
+    if isinstance(left, Decimal) and isinstance(right, Decimal):
+        return EXACT.add(left, right)
+    return Fraction(left) + Fraction(right)
+
+
+def minus(left: Number, right: Number) -> Number:
+    if isinstance(left, Decimal) and isinstance(right, Decimal):
+        return EXACT.subtract(left, right)
+    return Fraction(left) - Fraction(right)
+
+
+def times(left: Number, right: Number) -> Number:
+    if isinstance(left, Decimal) and isinstance(right, Decimal):
+        return EXACT.multiply(left, right)
+    return Fraction(left) * Fraction(right)
+
+
+def exact_number(text: str) -> Number:
+    """The number of a text such as `12.5` or `2/3`. Raises ValueError for anything else."""
+    return Fraction(text) if "/" in text else parse_decimal(text)
+
+
 def parse_decimal(text: str) -> Decimal:
     """The exact decimal a caller wrote. Raises ValueError for anything not a finite number."""
     try:
@@ -60,7 +87,7 @@ def fraction_rounded(value: Fraction, decimals: int) -> Decimal:
     return EXACT.scaleb(Decimal(whole if value >= 0 else -whole), -decimals)
 
 
-def whole_steps(value: Decimal, size: Decimal, *, up: bool) -> Decimal:
+def whole_steps(value: Number, size: Decimal, *, up: bool) -> Decimal:
     """How many steps of `size` there are in `value`, rounded up or down, exactly."""
     steps = Fraction(value) / Fraction(size)
     floor = steps.numerator // steps.denominator
@@ -79,10 +106,15 @@ __all__ = [
     "EXACT",
     "QUANTITY_DECIMALS",
     "QUANTITY_INTEGER_DIGITS",
+    "Number",
+    "exact_number",
     "fraction_rounded",
+    "minus",
     "parse_decimal",
     "plain",
+    "plus",
     "ratio_rounded",
     "round_half_away",
+    "times",
     "whole_steps",
 ]

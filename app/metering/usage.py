@@ -8,86 +8,19 @@ Until a meter is backfilled the same question is put to the events themselves.
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
-from itertools import pairwise
+from dataclasses import dataclass, replace
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from msgspec import Struct
-
 from app.infra.clickhouse import ClickHouse
-from app.infra.clickhouse_parameters import MAX_BYTES, Parameter, size
 from app.kernel.period import Period
 from app.kernel.scope import Scope
-from app.metering.derivation import Query, metered_rows
-from app.metering.errors import TooManyFigures, UnknownDimension
+from app.metering.figure import NOTHING, Span, Usage
+from app.metering.filters import Match
 from app.metering.meter import Meter
-from app.metering.windows import Window, Windows, windows
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
-_WHERE = (
-    "external_customer_id IN {customers:Array(String)} "
-    "AND timestamp >= fromUnixTimestamp64Milli({earliest:Int64}, 'UTC') "
-    "AND timestamp < fromUnixTimestamp64Milli({latest:Int64}, 'UTC')"
-)
-_METERED = (  # noqa: S608 - values are parameters
-    "SELECT external_customer_id, timestamp, event_id, quantity, unique_value, dimensions, "
-    "ingested_at FROM processed_events FINAL WHERE tenant_id = {tenant:String} "
-    "AND environment_id = {environment:String} AND meter_id = {meter:String} AND "
-) + _WHERE
-# One row per part of a span: the span's place in the question, its customer and the part's bounds.
-_SPANS = (
-    "SELECT asked.1 AS span, {customers:Array(String)}[asked.2] AS customer, "
-    "fromUnixTimestamp64Milli(asked.3, 'UTC') AS period_start, "
-    "fromUnixTimestamp64Milli(asked.4, 'UTC') AS period_end FROM (SELECT arrayJoin(arrayZip("
-    "{places:Array(UInt32)}, {owners:Array(UInt32)}, {starts:Array(Int64)}, "
-    "{ends:Array(Int64)})) AS asked)"
-)
-# Which rows a question with a watermark sees.
-_ACCEPTED = " AND ingested_at < {as_of:DateTime64(6, 'UTC')}"
-_EDGES = "CAST(arrayCumSum({edges:Array(Int64)}), 'Array(Int64)')"
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """What is asked about: a customer's events from `period.start` until before `period.end`.
-
-    Events of the gaps do not count. They are left out before anything is aggregated, so that a
-    value which occurs on both sides of a gap is one unique value.
-    """
-
-    external_customer_id: str
-    period: Period
-    gaps: tuple[Period, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """One figure. `event_count` events counted; the last of them was accepted at `watermark`.
-
-    `group` has the values of the dimensions asked for, None where an event had none. `window`
-    is the part of the span that the figure is of; None: all of it.
-    """
-
-    quantity: Decimal
-    event_count: int
-    watermark: datetime | None
-    group: tuple[str | None, ...] = ()
-    window: Period | None = None
-
-
-NOTHING = Usage(Decimal(0), 0, None)
-
-
-class _Row(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
-    span: int
-    group: list[str | None]
-    window: int
-    quantity: Decimal
-    event_count: int
-    watermark: datetime
+from app.metering.questions import Question, ask
+from app.metering.walk import Walk
+from app.metering.windows import MAX_WINDOWS, Window, Windows, all_windows, windows
 
 
 async def totals(
@@ -102,7 +35,7 @@ async def totals(
 
     With `as_of`, here and below: only what had been accepted before that instant counts.
     """
-    found = await _ask(scope, clickhouse, meter, _Question(spans, as_of=as_of))
+    found = await ask(scope, clickhouse, meter, Question(spans, as_of=as_of))
     return {span: found[span][0] if span in found else NOTHING for span in spans}
 
 
@@ -135,8 +68,8 @@ async def grouped(
 
     Raises: UnknownDimension, TooManyFigures (more than `at_most`), Unavailable.
     """
-    question = _Question(spans, tuple(group_by), at_most=at_most, as_of=as_of)
-    found = await _ask(scope, clickhouse, meter, question)
+    question = Question(spans, tuple(group_by), at_most=at_most, as_of=as_of)
+    found = await ask(scope, clickhouse, meter, question)
     return {span: found.get(span, []) for span in spans}
 
 
@@ -160,111 +93,87 @@ async def series(
     if not spans:
         return {}
     whole = Period(min(s.period.start for s in spans), max(s.period.end for s in spans))
-    question = _Question(spans, tuple(group_by), windows(window, zone, whole), at_most, as_of)
-    found = await _ask(scope, clickhouse, meter, question)
+    question = Question(
+        spans,
+        tuple(group_by),
+        windows=windows(window, zone, whole),
+        at_most=at_most,
+        as_of=as_of,
+    )
+    found = await ask(scope, clickhouse, meter, question)
     return {span: found.get(span, []) for span in spans}
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
-    spans: Sequence[Span]
+class Split:
+    """Into which figures the usage of a span is taken apart; nothing given: one total.
+
+    By values of dimensions, by the first of the `rows` that holds, and by the local windows of
+    a `zone`. `walk` asks for the tally of every figure's single events.
+    """
+
     group_by: tuple[str, ...] = ()
-    windows: Windows | None = None
-    at_most: int | None = None
-    as_of: datetime | None = None
+    rows: tuple[tuple[Match, ...], ...] = ()
+    walk: Walk | None = None
+    window: Window | None = None
+    zone: ZoneInfo | None = None
 
 
-async def _ask(
-    scope: Scope, clickhouse: ClickHouse, meter: Meter, question: _Question
+async def measured(
+    scope: Scope,
+    clickhouse: ClickHouse,
+    meter: Meter,
+    spans: Sequence[Span],
+    *,
+    split: Split,
+    as_of: datetime | None = None,
 ) -> dict[Span, list[Usage]]:
-    for name in question.group_by:
-        if name not in meter.dimensions:
-            raise UnknownDimension(name, meter.id, meter.dimensions)
-    query = _query(scope, meter, question)
-    found: dict[Span, list[Usage]] = {}
-    figures = 0
-    distinct = list(dict.fromkeys(s for s in question.spans if s.period.without(s.gaps)))
-    for spans in _portions(distinct, room=MAX_BYTES - size(query.parameters)):
-        parameters = {**query.parameters, **_span_parameters(spans)}
-        rows = await clickhouse.select(query.sql, parameters, row=_Row)
-        figures += len(rows)
-        if question.at_most is not None and figures > question.at_most:
-            raise TooManyFigures(question.at_most)
-        for row in rows:
-            span = spans[row.span]
-            found.setdefault(span, []).append(_figure(row, span, question.windows))
+    """The figures of every span, as billing needs them: however many windows there are.
+
+    What has no usage is left out. Raises: UnknownDimension, Unavailable.
+    """
+    found: dict[Span, list[Usage]] = {span: [] for span in spans}
+    for pieces, cut in _portions(list(found), split):
+        question = Question(
+            list(pieces), split.group_by, split.rows, split.walk, windows=cut, as_of=as_of
+        )
+        answers = await ask(scope, clickhouse, meter, question)
+        for piece, owners in pieces.items():
+            for owner in owners:
+                found[owner] += answers.get(piece, [])
     return found
 
 
-def _query(scope: Scope, meter: Meter, question: _Question) -> Query:
-    accepted = "" if question.as_of is None else _ACCEPTED
-    if meter.backfilled_at is None:
-        rows = metered_rows(scope, meter, _WHERE + accepted, final=True)
-    else:
-        key = {"tenant": scope.tenant_id, "environment": scope.environment_id, "meter": meter.id}
-        rows = Query(_METERED + accepted, key)
-    parameters = dict(rows.parameters)
-    if question.as_of is not None:
-        parameters["as_of"] = question.as_of
-    groups = []
-    for index, name in enumerate(question.group_by):
-        parameters[f"group{index}"] = name
-        groups.append(f"dimensions[{{group{index}:String}}]")
-    window = "0"
-    if question.windows is not None:
-        edges = [_milliseconds(edge) for edge in question.windows.edges]
-        steps = [later - edge for edge, later in pairwise(edges)]
-        parameters["edges"] = [edges[0], *steps]
-        window = f"roundDown(toUnixTimestamp64Milli(timestamp), {_EDGES})"
-    group = f"CAST([{', '.join(groups)}], 'Array(Nullable(String))')"
-    limit = "" if question.at_most is None else f" LIMIT {question.at_most + 1:d}"
-    return Query(
-        f"SELECT span, {group} AS values, {window} AS start, {meter.aggregation.total_sql}, "  # noqa: S608
-        f"count(), max(ingested_at) FROM ({rows.sql}) AS counted "
-        f"INNER JOIN ({_SPANS}) AS spans ON counted.external_customer_id = spans.customer "
-        "WHERE timestamp >= period_start AND timestamp < period_end "
-        f"GROUP BY span, values, start ORDER BY span, start, values{limit}",
-        parameters,
-    )
+def _portions(
+    spans: Sequence[Span], split: Split
+) -> Iterator[tuple[dict[Span, list[Span]], Windows | None]]:
+    """The spans, in parts with as many windows as one question holds, cut at a window's edge.
 
-
-def _span_parameters(spans: Sequence[Span]) -> dict[str, Parameter]:
-    customers = list(dict.fromkeys(span.external_customer_id for span in spans))
-    place = {customer: index + 1 for index, customer in enumerate(customers)}
-    parts = [(i, s, part) for i, s in enumerate(spans) for part in s.period.without(s.gaps)]
-    starts = [_milliseconds(part.start) for _, _, part in parts]
-    ends = [_milliseconds(part.end) for _, _, part in parts]
-    return {
-        "customers": customers,
-        "places": [index for index, _, _ in parts],
-        "owners": [place[span.external_customer_id] for _, span, _ in parts],
-        "starts": starts,
-        "ends": ends,
-        "earliest": min(starts),
-        "latest": max(ends),
-    }
-
-
-def _portions(spans: list[Span], *, room: int) -> Iterator[list[Span]]:
-    """The spans in as many parts as the size of a request asks for."""
-    if not spans:
+    Each piece of a span comes with the spans it is a piece of.
+    """
+    if split.window is None or split.zone is None or not spans:
+        yield {span: [span] for span in spans}, None
         return
-    if len(spans) == 1 or size(_span_parameters(spans)) <= room:
-        yield spans
-        return
-    middle = len(spans) // 2
-    yield from _portions(spans[:middle], room=room)
-    yield from _portions(spans[middle:], room=room)
+    whole = Period(min(s.period.start for s in spans), max(s.period.end for s in spans))
+    edges = all_windows(split.window, split.zone, whole).edges
+    for first in range(0, len(edges) - 1, MAX_WINDOWS):
+        part = edges[first : first + MAX_WINDOWS + 1]
+        pieces: dict[Span, list[Span]] = {}
+        for span in spans:
+            if inside := span.period.intersection(Period(part[0], part[-1])):
+                pieces.setdefault(replace(span, period=inside), []).append(span)
+        if pieces:
+            yield pieces, Windows(part)
 
 
-def _figure(row: _Row, span: Span, cut: Windows | None) -> Usage:
-    window = None
-    if cut is not None:
-        whole = cut.starting(_EPOCH + row.window * _MILLISECOND)
-        window = whole.intersection(span.period)
-    return Usage(row.quantity, row.event_count, row.watermark, tuple(row.group), window)
-
-
-def _milliseconds(at: datetime) -> int:
-    """The first full millisecond at or after `at`: events have no finer time."""
-    return -((_EPOCH - at) // _MILLISECOND)
+__all__ = [
+    "NOTHING",
+    "Span",
+    "Split",
+    "Usage",
+    "grouped",
+    "measured",
+    "series",
+    "totals",
+    "totals_of_meters",
+]

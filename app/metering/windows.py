@@ -4,7 +4,8 @@ They are cut here, by the same rules as billing periods, and never by the databa
 opinion on zones and weeks may differ.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -43,6 +44,14 @@ class Windows:
         """The window that starts at `start`."""
         return Period(start, self.edges[bisect_right(self.edges, start)])
 
+    def touching(self, parts: Iterable[Period]) -> int:
+        """How many of the windows have time in common with any of the parts."""
+        met: set[int] = set()
+        for part in parts:
+            first = bisect_right(self.edges, part.start) - 1
+            met.update(range(max(first, 0), bisect_left(self.edges, part.end)))
+        return len(met)
+
 
 def windows(window: Window, zone: ZoneInfo, period: Period) -> Windows:
     """The windows that cover `period`; the first and last may reach beyond it.
@@ -52,9 +61,15 @@ def windows(window: Window, zone: ZoneInfo, period: Period) -> Windows:
     count = int(period.length / (_SHORTEST[window] * _HOUR))
     if count > 5 * MAX_WINDOWS:
         raise TooManyWindows(count, MAX_WINDOWS)  # without walking there
+    found = all_windows(window, zone, period)
+    if len(found.edges) - 1 > MAX_WINDOWS:
+        raise TooManyWindows(len(found.edges) - 1, MAX_WINDOWS)
+    return found
+
+
+def all_windows(window: Window, zone: ZoneInfo, period: Period) -> Windows:
+    """The windows that cover `period`, however many."""
     edges = _hours(zone, period) if window is Window.HOUR else _days(_UNITS[window], zone, period)
-    if len(edges) - 1 > MAX_WINDOWS:
-        raise TooManyWindows(len(edges) - 1, MAX_WINDOWS)
     return Windows(tuple(edges))
 
 

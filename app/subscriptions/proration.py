@@ -1,46 +1,135 @@
-"""The share of a fixed charge for a part of its period: by time, exact, not rounded. Pure.
+"""The share of a fixed charge for a part of its period, and what a change in it costs. Pure.
 
-Both are measured in real time, so a day on which the clocks change has 23 or 25 hours. The
-parts of a period sum to the whole; rounding is left to the invoice line.
+By the second: both are measured in real time, so a day on which the clocks change has 23 or 25
+hours, and the parts of a period sum to the whole. By the day: local calendar days count, and a
+day that is only begun counts in full for either side of a change. Shares are exact; rounding is
+left to the invoice line, or done once per part of a change.
 """
 
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from typing import Literal
+from zoneinfo import ZoneInfo
 
 from app.catalog.prices import Rule, Step
 from app.catalog.prices.explanation import number, step
+from app.catalog.prices.rounding import rounded
+from app.kernel.period import Period, add_units, day_count, floor_local, to_instant
+from app.kernel.quantity import EXACT, Number, fraction_rounded
 from app.subscriptions.periods import Service
 
+Strategy = Literal["seconds", "days"]
 _MICROSECOND = timedelta(microseconds=1)
+_UTC = ZoneInfo("UTC")
 
 RULES = {
     "proration": Rule(
         "charge × seconds served ÷ seconds of the full period",
         lambda i, parts: parts[0] * number(i, "served_seconds") / number(i, "full_seconds"),
-    )
+    ),
+    "proration_days": Rule(
+        "charge × days served ÷ days of the full period",
+        lambda i, parts: parts[0] * number(i, "served_days") / number(i, "full_days"),
+    ),
 }
 
 
-def share(service: Service) -> Fraction:
-    """Served time over the time of the full period; 1 for a whole period."""
+@dataclass(frozen=True, slots=True)
+class ProrationPolicy:
+    """How parts of periods are charged and credited; `zone` says when local days begin.
+
+    With `cancel_day_billed` the day of a cancellation counts as used. `unit_decimals` rounds
+    the prorated units up to so many decimals before they are priced; None: not at all.
+    """
+
+    strategy: Strategy = "seconds"
+    zone: ZoneInfo = _UTC
+    cancel_day_billed: bool = False
+    unit_decimals: int | None = None
+
+
+BY_SECOND = ProrationPolicy()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a change within a period comes to: each part rounded before they are netted."""
+
+    credit: Decimal
+    charge: Decimal
+
+    @property
+    def net(self) -> Decimal:
+        return EXACT.subtract(self.charge, self.credit)
+
+
+def share(service: Service, policy: ProrationPolicy = BY_SECOND) -> Fraction:
+    """What is served over the full period; 1 for a whole period."""
+    if policy.strategy == "days":
+        days = (day_count(period, policy.zone) for period in (service.period, service.full))
+        return Fraction(*days)
     return Fraction(service.period.length // _MICROSECOND, service.full.length // _MICROSECOND)
 
 
-def prorated(amount: Decimal, service: Service) -> Fraction:
+def prorated(amount: Number, service: Service, policy: ProrationPolicy = BY_SECOND) -> Fraction:
     """The part of `amount`, a charge for the full period, that `service` costs."""
-    return Fraction(amount) * share(service)
+    return Fraction(amount) * share(service, policy)
 
 
-def trace(charge: Step, service: Service) -> Step:
+def prorated_units(units: Decimal, part: Fraction, policy: ProrationPolicy = BY_SECOND) -> Fraction:
+    """The part of `units` that is priced."""
+    exact = Fraction(units) * part
+    return exact if policy.unit_decimals is None else rounded(exact, "up", policy.unit_decimals)
+
+
+def unused(period: Period, at: datetime, policy: ProrationPolicy = BY_SECOND) -> Service:
+    """What is left of a period from a cancellation on; a service of no length for nothing."""
+    start = at
+    if policy.cancel_day_billed:
+        day = floor_local(at.astimezone(policy.zone).replace(tzinfo=None), "day")
+        start = to_instant(add_units(day, "day", 1), policy.zone)
+    return Service(Period(min(max(start, period.start), period.end), period.end), period)
+
+
+def changed(
+    old: tuple[Decimal, Service],
+    new: tuple[Decimal, Service],
+    *,
+    decimals: int,
+    policy: ProrationPolicy = BY_SECOND,
+) -> Change:
+    """The credit for the rest of what was, and the charge for what comes, each a charge for a
+    full period with the part of it that is left."""
+    credit, charge = (
+        fraction_rounded(prorated(amount, rest, policy), decimals) for amount, rest in (old, new)
+    )
+    return Change(credit, charge)
+
+
+def credit_cap(potential: Decimal, *, paid: Decimal, credited: Decimal) -> Decimal:
+    """The credit that may be given: no more than was paid less what was credited before."""
+    return max(Decimal(0), min(potential, EXACT.subtract(paid, credited)))
+
+
+def trace(charge: Step, service: Service, policy: ProrationPolicy = BY_SECOND) -> Step:
     """The charge's trace with the proration on top; the charge's own for a whole period."""
     if service.is_whole:
         return charge
+    result = Fraction(charge.result) * share(service, policy)
+    if policy.strategy == "days":
+        days = {
+            "served_days": str(day_count(service.period, policy.zone)),
+            "full_days": str(day_count(service.full, policy.zone)),
+            "timezone": policy.zone.key,
+        }
+        return step("proration_days", days, result, (charge,))
     inputs = {
         "served_seconds": _seconds(service.period.length),
         "full_seconds": _seconds(service.full.length),
     }
-    return step("proration", inputs, Fraction(charge.result) * share(service), (charge,))
+    return step("proration", inputs, result, (charge,))
 
 
 def _seconds(length: timedelta) -> Decimal:

@@ -42,7 +42,6 @@ class Subscription:
     id: str
     customer_id: str
     plan_id: str
-    plan_version_id: str
     status: SubscriptionStatus
     currency: str
     timezone: str

@@ -11,13 +11,29 @@ from zoneinfo import ZoneInfo
 from app.kernel.period import Cadence, Duration, Period, Schedule, day_count, floor
 
 Case = Mapping[str, Any]
+UNITS = ("day", "week", "month", "quarter", "half_year", "year")
+
+
+class InvalidInterval(Exception):
+    """No such interval: an unknown unit, or a count below one."""
+
+
+def or_error(adapter: Callable[[Case], Mapping[str, Any]]) -> Callable[[Case], Mapping[str, Any]]:
+    """The adapter's answer, or the error that the arithmetic raises."""
+
+    def answered(case: Case) -> Mapping[str, Any]:
+        try:
+            return adapter(case)
+        except InvalidInterval:
+            return {"error": "invalid_interval"}
+        except ValueError:
+            return {"error": "before_start"}
+
+    return answered
 
 
 def next_boundary(case: Case) -> dict[str, str]:
-    try:
-        schedule = _schedule(case, start=case["period_start"])
-    except ValueError:
-        return {"error": "invalid_interval"}
+    schedule = _schedule(case, start=case["period_start"])
     found = schedule.next_boundary(_instant(case["period_start"]))
     return {"next": _text(_clipped(found, case.get("subscription_end")))}
 
@@ -33,10 +49,7 @@ def sequence(case: Case) -> dict[str, list[str]]:
 
 def containing_period(case: Case) -> dict[str, str]:
     start = case.get("start", case.get("anchor"))
-    try:
-        period = _schedule(case, start=start).containing(_instant(case["at"]), _instant(start))
-    except ValueError:
-        return {"error": "before_start"}
+    period = _schedule(case, start=start).containing(_instant(case["at"]), _instant(start))
     return {"period_start": _text(period.start), "period_end": _text(period.end)}
 
 
@@ -65,6 +78,8 @@ def days(case: Case) -> dict[str, int]:
 
 
 def _schedule(case: Case, *, start: str) -> Schedule:
+    if case["interval_unit"] not in UNITS or case["interval_count"] < 1:
+        raise InvalidInterval
     cadence = Cadence(case["interval_unit"], case["interval_count"])
     anchor = _instant(case.get("anchor", start))
     return Schedule(cadence, _zone(case), case["alignment"], anchor)
@@ -87,10 +102,10 @@ def _text(at: datetime) -> str:
 
 
 ADAPTERS: dict[str, Callable[[Case], Mapping[str, Any]]] = {
-    "next_boundary": next_boundary,
-    "sequence": sequence,
-    "containing_period": containing_period,
-    "next_reset": next_reset,
+    "next_boundary": or_error(next_boundary),
+    "sequence": or_error(sequence),
+    "containing_period": or_error(containing_period),
+    "next_reset": or_error(next_reset),
     "floor": floored,
     "add_days": add_days,
     "date_add": date_add,

@@ -11,8 +11,6 @@ TABLES = (
     "catalog_groups",
     "features",
     "plans",
-    "plan_versions",
-    "addons",
     "prices",
     "entitlements",
     "subscriptions",

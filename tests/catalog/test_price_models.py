@@ -1,9 +1,8 @@
 """Laws of the price models, and the known answers."""
 
 import json
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal
+from decimal import Decimal
 from fractions import Fraction
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -14,6 +13,7 @@ from app.catalog.prices import (
     RULES,
     Flat,
     Graduated,
+    GraduatedPercentage,
     Package,
     PerUnit,
     Step,
@@ -25,63 +25,15 @@ from app.catalog.prices import (
 from app.catalog.prices.explanation import evaluate, holds
 from app.kernel.errors import Invalid
 from app.kernel.quantity import EXACT
-from tests.cases_adapters.pricing import ADAPTERS
-
-CASES = [
-    case
-    for case in json.loads((Path(__file__).parents[1] / "cases_data" / "pricing.json").read_text())
-    if case["input"]["model"] in ADAPTERS
-]
-ROUNDING = {"round_half_up": ROUND_HALF_UP, "ceil": ROUND_CEILING, "floor": ROUND_FLOOR}
-
-amounts = st.decimals(0, 1_000_000, places=6)
-quantities = st.decimals(0, 10**12, places=9)
-zero_usages = st.sampled_from(["zero", "first_tier_flat"])
-
-
-@st.composite
-def tier_lists(draw, *, flats=True):
-    bounds = sorted(draw(st.sets(st.decimals("0.001", 10**9, places=3), max_size=5)))
-    flat = amounts if flats else st.just(Decimal(0))
-    return tuple(Tier(bound, draw(amounts), draw(flat)) for bound in [*bounds, None])
-
-
-packages = st.builds(
-    Package,
+from tests.catalog.models import (
     amounts,
-    st.decimals("0.001", 10**6, places=3),
-    st.sampled_from(["up", "down"]),
-    st.decimals(0, 10**6, places=3),
-)
-graduated = st.builds(Graduated, tier_lists(), zero_usages)
-models = st.one_of(
-    st.builds(Flat, amounts),
-    st.builds(PerUnit, amounts),
-    packages,
     graduated,
-    st.builds(Volume, tier_lists(), zero_usages),
+    packages,
+    percentage_tiers,
+    quantities,
+    tier_lists,
 )
-
-
-def compared(value, how):
-    if how == "exact":
-        return value
-    name, places = how.split(":")
-    step = Decimal(1).scaleb(-int(places))
-    return value.quantize(step, ROUNDING[name], context=Context(prec=200))
-
-
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
-def test_the_known_answers_come_out(case):
-    found = ADAPTERS[case["input"]["model"]](case["input"])["amount"]
-    expected = case["expected"]
-    assert compared(found, expected["compare"]) == Decimal(expected["amount"])
-
-
-def test_the_known_answers_cover_what_they_should():
-    kinds = {case["input"]["model"] for case in CASES}
-    assert kinds == {"per_unit", "package", "graduated", "volume"}
-    assert len(CASES) == 67
+from tests.catalog.models import quantity_models as models
 
 
 @given(models, quantities)
@@ -160,6 +112,13 @@ def test_graduated_amounts_are_the_integral_of_the_step_function(tiers, quantity
     assert Fraction(Graduated(tiers).amount(quantity)) == total
 
 
+@given(percentage_tiers(), quantities)
+def test_graduated_percentages_are_graduated_prices_of_hundredths(tiers, quantity):
+    alike = tuple(Tier(t.up_to, t.rate_percent.scaleb(-2), t.flat_amount) for t in tiers)
+    found = GraduatedPercentage(tiers).amount(quantity)
+    assert Fraction(found) == Fraction(Graduated(alike).amount(quantity))
+
+
 @given(tier_lists(flats=False), st.data())
 def test_without_flats_graduated_prices_have_no_jumps(tiers, data):
     model, step = Graduated(tiers), Decimal("0.001")
@@ -204,7 +163,10 @@ def test_packages_rounded_up_never_undercharge_and_rounded_down_never_overcharge
 @given(models)
 def test_nothing_used_costs_nothing_but_the_first_flat_where_asked(model):
     expected = Decimal(0)
-    if isinstance(model, Graduated | Volume) and model.zero_usage == "first_tier_flat":
+    if (
+        isinstance(model, Graduated | Volume | GraduatedPercentage)
+        and model.zero_usage == "first_tier_flat"
+    ):
         expected = model.tiers[0].flat_amount
     assert model.amount(Decimal(0)) == expected
 

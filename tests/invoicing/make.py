@@ -12,7 +12,7 @@ from app.catalog.price import (
     PriceStatus,
     substance_hash,
 )
-from app.catalog.prices import NO_ADJUSTMENTS, Adjustments, PerUnit, PriceModel
+from app.catalog.prices import NO_ADJUSTMENTS, Adjustments, Figures, PerUnit, PriceModel
 from app.invoicing.rating import Counted, Fact
 from app.kernel.ids import new_id
 from app.kernel.period import Cadence, Period
@@ -45,10 +45,6 @@ def price(
     return Price(
         id=new_id("pri"),
         plan_id=new_id("plan"),
-        plan_version_id="plv_01J00000000000000000000000",
-        addon_id=None,
-        offered=True,
-        lineage_id="pri_01J00000000000000000000000",
         feature_id=feature,
         meter_id=meter,
         lookup_key=None,
@@ -104,12 +100,13 @@ def item(sold: Price, *, quantity: Decimal | None = None, **fields: Any) -> Line
 
 def fact(
     sold: Price,
-    *counted: Counted,
+    *counted: Figures,
+    whole: Figures | None = None,
     quantity: Decimal | None = None,
     period: Period = JANUARY,
     full: Period = JANUARY,
 ) -> Fact:
-    return Fact(item(sold, quantity=quantity), sold, Service(period, full), counted)
+    return Fact(item(sold, quantity=quantity), sold, Service(period, full), Counted(counted, whole))
 
 
 def subscription(**fields: Any) -> Subscription:
@@ -117,7 +114,6 @@ def subscription(**fields: Any) -> Subscription:
         "id": new_id("sub"),
         "customer_id": new_id("cus"),
         "plan_id": new_id("plan"),
-        "plan_version_id": "plv_01J00000000000000000000000",
         "status": SubscriptionStatus.ACTIVE,
         "currency": "USD",
         "timezone": "UTC",

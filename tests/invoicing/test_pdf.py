@@ -9,7 +9,7 @@ import pytest
 from pypdf import PdfReader
 
 from app.catalog.price import ChargeKind, InvoiceTiming
-from app.catalog.prices import Flat, Graduated, Package, PerUnit, Tier
+from app.catalog.prices import Figures, Flat, Graduated, Package, PerUnit, Tier
 from app.invoicing.bills import Moment, draft, due
 from app.invoicing.invoice import InvoiceStatus, Party
 from app.invoicing.pdf import document, render
@@ -66,8 +66,12 @@ def issued(prices, counts, currency="USD"):
 
 
 def flights(origins=("EWR", "JFK", "LGA")):
-    departures = [Counted(Decimal(4893 + 7 * n), 4893, (name,)) for n, name in enumerate(origins)]
-    return [departures, [Counted(Decimal("4123456.5"))], [Counted(Decimal(387))]]
+    departures = [Figures(Decimal(4893 + 7 * n), 4893, (name,)) for n, name in enumerate(origins)]
+    return [
+        Counted(departures),
+        Counted([Figures(Decimal("4123456.5"))]),
+        Counted([Figures(Decimal(387))]),
+    ]
 
 
 async def printed(invoice, lines):

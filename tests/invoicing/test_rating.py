@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.catalog.price import ChargeKind, InvoiceTiming
-from app.catalog.prices import Adjustments, Flat, Graduated, Package, PerUnit, Tier, Volume
+from app.catalog.prices import Adjustments, Figures, Flat, Graduated, Package, PerUnit, Tier, Volume
 from app.invoicing import explanation
 from app.invoicing.explanation import Unexplained
 from app.invoicing.invoice import LineKind
@@ -36,7 +36,7 @@ def rated(sold, *counted, **fields):
 
 
 def test_usage_is_rated_by_its_price_and_rounded_once():
-    (line,) = rated(price(PerUnit(Decimal("0.00045"))), Counted(Decimal("4123456.5"), 900))
+    (line,) = rated(price(PerUnit(Decimal("0.00045"))), Figures(Decimal("4123456.5"), 900))
     assert line.kind is LineKind.USAGE
     assert line.quantity == Decimal("4123456.5")
     assert line.amount == Decimal("1855.56")  # 1855.555425
@@ -49,15 +49,15 @@ def test_usage_is_rated_by_its_price_and_rounded_once():
      ("KWD", "0.0005", "0.001"), ("KWD", "0.00049", "0.000")],
 )  # fmt: skip
 def test_halves_are_rounded_away_from_zero_at_the_minor_unit(currency, exact, rounded):
-    (line,) = rated(price(PerUnit(Decimal(exact)), currency=currency), Counted(Decimal(1)))
+    (line,) = rated(price(PerUnit(Decimal(exact)), currency=currency), Figures(Decimal(1)))
     assert line.amount == Decimal(rounded)
 
 
 def test_a_grouped_price_makes_a_line_per_group_each_through_its_own_tiers():
     sold = price(Graduated(TIERS), group_by=("origin",))
     lines = rated(
-        sold, Counted(Decimal(2000), 3, ("LGA",)), Counted(Decimal(10), 1, ("EWR",)),
-        Counted(Decimal(1), 1, (None,)), Counted(Decimal(2), 1, ("",)),
+        sold, Figures(Decimal(2000), 3, ("LGA",)), Figures(Decimal(10), 1, ("EWR",)),
+        Figures(Decimal(1), 1, (None,)), Figures(Decimal(2), 1, ("",)),
     )  # fmt: skip
     assert [(line.group, line.amount) for line in lines] == [
         ({"origin": None}, Decimal("1.25")),
@@ -73,7 +73,7 @@ def test_a_grouped_price_without_usage_makes_no_line():
 
 def test_several_dimensions_make_a_line_per_combination_of_their_values():
     sold = price(PerUnit(Decimal(1)), group_by=("region", "model"))
-    lines = rated(sold, Counted(Decimal(2), 1, ("eu", "b")), Counted(Decimal(3), 1, ("eu", None)))
+    lines = rated(sold, Figures(Decimal(2), 1, ("eu", "b")), Figures(Decimal(3), 1, ("eu", None)))
     assert [(line.group, line.amount) for line in lines] == [
         ({"region": "eu", "model": None}, Decimal(3)),
         ({"region": "eu", "model": "b"}, Decimal(2)),
@@ -88,7 +88,7 @@ def test_several_dimensions_make_a_line_per_combination_of_their_values():
 )
 def test_free_units_come_off_before_the_model_and_limits_hold_after_it(counted, quantity, amount):
     terms = Adjustments(free_units=Decimal(100), minimum=Decimal(4), maximum=Decimal(70))
-    (line,) = rated(price(PerUnit(Decimal("0.1")), adjustments=terms), Counted(Decimal(counted)))
+    (line,) = rated(price(PerUnit(Decimal("0.1")), adjustments=terms), Figures(Decimal(counted)))
     charge, priced = line.explanation.parts
     assert (line.amount, line.quantity) == (Decimal(amount), Decimal(counted))
     assert (priced.rule, priced.result) == ("free_units", quantity)
@@ -105,7 +105,7 @@ def test_the_limits_of_a_fixed_charge_hold_for_a_full_period():
 
 
 def test_usage_below_zero_is_charged_as_nothing_and_explained_as_it_was_counted():
-    (line,) = rated(price(), Counted(Decimal(-3), 2))
+    (line,) = rated(price(), Figures(Decimal(-3), 2))
     assert (line.quantity, line.amount) == (0, 0)
     counted = line.explanation.parts[1]
     assert (counted.rule, counted.result, counted.inputs["events"]) == ("counted", "-3", "2")
@@ -129,7 +129,7 @@ def test_a_fixed_charge_counts_what_is_held():
 
 def test_the_price_is_kept_as_it_was():
     sold = price(Graduated(TIERS), group_by=("origin",), name="Departures")
-    (line,) = rated(sold, Counted(Decimal(1), 1, ("EWR",)))
+    (line,) = rated(sold, Figures(Decimal(1), 1, ("EWR",)))
     assert line.price == {
         "id": sold.id,
         "display_name": "Departures",
@@ -158,7 +158,7 @@ def test_the_price_is_kept_as_it_was():
 @settings(deadline=None)
 @given(st.sampled_from(MODELS), quantities, st.sampled_from(["USD", "JPY", "KWD"]))
 def test_the_explanation_of_usage_evaluates_to_the_amount(model, quantity, currency):
-    (line,) = rated(price(model, currency=currency), Counted(quantity, 1))
+    (line,) = rated(price(model, currency=currency), Figures(quantity, 1))
     stored = explanation.to_json(line.explanation)
     assert explanation.evaluate(stored) == line.amount
     assert explanation.from_json(stored) == line.explanation
@@ -187,7 +187,7 @@ def test_the_unrounded_shares_of_a_partition_sum_to_the_whole(cuts, cents):
 
 @pytest.mark.parametrize("path", [(), (0,), (0, 0), (1,)])
 def test_an_explanation_that_was_tampered_with_is_refused(path):
-    (line,) = rated(price(Graduated(TIERS)), Counted(Decimal(1500), 9))
+    (line,) = rated(price(Graduated(TIERS)), Figures(Decimal(1500), 9))
 
     def tampered(tree, path):
         if not path:
@@ -224,7 +224,7 @@ def test_every_step_of_a_line_has_a_rule_with_a_formula():
 
 def test_the_rates_of_a_fact_do_not_depend_on_the_order_of_its_groups():
     sold = price(group_by=("origin",))
-    groups = [Counted(Decimal(n), n, (name,)) for n, name in enumerate(["c", "a", "b"], start=1)]
+    groups = [Figures(Decimal(n), n, (name,)) for n, name in enumerate(["c", "a", "b"], start=1)]
     one = fact(sold, *groups)
-    other = replace(one, counted=tuple(reversed(groups)))
+    other = replace(one, counted=Counted(tuple(reversed(groups))))
     assert [line.amount for line in rate(one)] == [line.amount for line in rate(other)]

@@ -1,11 +1,9 @@
 import itertools
-import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from pathlib import Path
+from zoneinfo import ZoneInfo
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,37 +13,23 @@ from app.catalog.prices.explanation import evaluate, holds
 from app.kernel.period import Period
 from app.kernel.quantity import fraction_rounded, plain
 from app.subscriptions.periods import Service
-from app.subscriptions.proration import RULES, prorated, share, trace
+from app.subscriptions.proration import (
+    RULES,
+    ProrationPolicy,
+    changed,
+    credit_cap,
+    prorated,
+    share,
+    trace,
+    unused,
+)
 from tests.subscriptions.make import at
 
-CASES = [
-    case
-    for case in json.loads(
-        (Path(__file__).parents[1] / "cases_data" / "proration.json").read_text()
-    )
-    if case["input"]["kind"] == "partial_charge" and case["input"]["strategy"] == "seconds"
-]
+UTC_ZONE = ZoneInfo("UTC")
 JANUARY = Period(at(2026, 1, 1), at(2026, 2, 1))
 cuts = st.lists(
     st.timedeltas(timedelta(microseconds=1), timedelta(days=30)), unique=True, max_size=6
 )
-
-
-def period(case):
-    return Period(datetime.fromisoformat(case["start"]), datetime.fromisoformat(case["end"]))
-
-
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
-def test_the_known_answers_come_out(case):
-    given_ = case["input"]
-    service = Service(period(given_["service"]), period(given_["period"]))
-    charge = Decimal(given_["amount"]) * Decimal(given_["quantity"])
-    found = fraction_rounded(prorated(charge, service), given_["decimals"])
-    assert found == Decimal(case["expected"]["amount"])
-
-
-def test_the_known_answers_cover_what_they_should():
-    assert len(CASES) == 8
 
 
 @given(cuts, st.decimals(0, 10**9, places=4))
@@ -80,3 +64,59 @@ def test_evaluating_the_trace_gives_the_share(cuts, quantity):
     assert evaluate(tree, PRICE_RULES | RULES) == prorated(model.amount(quantity), service)
     assert holds(tree, PRICE_RULES | RULES)
     assert tree.inputs["full_seconds"] == plain(Decimal(31 * 24 * 3600))
+
+
+NEW_YORK = ZoneInfo("America/New_York")
+DAYS = ProrationPolicy("days", NEW_YORK)
+
+
+@given(st.sets(st.integers(1, 30), max_size=6), st.decimals(0, 10**9, places=4))
+def test_whole_days_of_a_period_sum_to_the_whole(days, amount):
+    march = Period(at(2026, 3, 1, 5), at(2026, 4, 1, 4))  # in New York, with a day of 23 hours
+    inner = [datetime(2026, 3, 1 + day, tzinfo=NEW_YORK).astimezone(UTC) for day in sorted(days)]
+    edges = [march.start, *inner, march.end]
+    parts = [
+        prorated(amount, Service(Period(start, end), march), DAYS)
+        for start, end in itertools.pairwise(edges)
+    ]
+    assert sum(parts, Fraction(0)) == amount
+    whole = Service(march, march)
+    assert share(whole, DAYS) == 1
+    day = Service(Period(at(2026, 3, 8, 5), at(2026, 3, 9, 4)), march)
+    tree = trace(Flat(amount).trace(Decimal(1)), day, DAYS)
+    assert Fraction(tree.result) == Fraction(amount) / 31
+    assert holds(tree, PRICE_RULES | RULES)
+    assert (tree.inputs["served_days"], tree.inputs["timezone"]) == ("1", "America/New_York")
+
+
+def test_the_day_of_a_cancellation_is_used_where_it_is_billed():
+    noon = at(2026, 1, 11, 12)
+    billed = ProrationPolicy("days", UTC_ZONE, cancel_day_billed=True)
+    assert unused(JANUARY, noon, billed).period == Period(at(2026, 1, 12), JANUARY.end)
+    assert unused(JANUARY, noon).period == Period(noon, JANUARY.end)
+    assert share(unused(JANUARY, at(2026, 1, 31, 23), billed), billed) == 0
+    early = unused(JANUARY, at(2025, 12, 1), billed)
+    assert early.period == JANUARY
+
+
+@given(
+    st.decimals(0, 10**6, places=2), st.decimals(0, 10**6, places=2), st.integers(0, 31 * 86_400)
+)
+def test_a_change_nets_two_rounded_parts(old, new, second):
+    rest = Service(Period(JANUARY.start + timedelta(seconds=second), JANUARY.end), JANUARY)
+    change = changed((old, rest), (new, rest), decimals=2)
+    part = share(rest)
+    assert change.credit == fraction_rounded(Fraction(old) * part, 2)
+    assert change.charge == fraction_rounded(Fraction(new) * part, 2)
+    assert change.net == change.charge - change.credit
+    assert changed((old, rest), (old, rest), decimals=2).net == 0
+
+
+cents = st.decimals(0, 100, places=2)
+
+
+@given(st.decimals(-100, 200, places=2), cents, cents)
+def test_a_credit_is_never_more_than_what_is_left_of_what_was_paid(potential, paid, credited):
+    found = credit_cap(potential, paid=paid, credited=credited)
+    assert 0 <= found <= max(paid - credited, 0)
+    assert found in (0, potential, paid - credited)

@@ -1,7 +1,7 @@
-"""What the terms of a price must fulfil together, beyond each being well-formed."""
+"""What the terms of a price must fulfil together, beyond each being well-formed. Pure."""
 
-from app.catalog.errors import Archived
-from app.catalog.feature import Feature, FeatureStatus, FeatureType
+from collections.abc import Mapping
+
 from app.catalog.price import (
     LONGEST_TRIAL_DAYS,
     Billing,
@@ -10,68 +10,46 @@ from app.catalog.price import (
     Price,
     substance_hash,
 )
-from app.catalog.prices import Flat
-from app.catalog.reads import features
-from app.kernel.errors import Invalid, NotFound
-from app.kernel.scope import Scope
-from app.metering import reads as meters
-from app.metering.meter import Meter, MeterStatus
+from app.catalog.prices import (
+    Dynamic,
+    Flat,
+    Formula,
+    GraduatedPercentage,
+    Matrix,
+    Percentage,
+    PriceModel,
+)
+from app.kernel.errors import Invalid
+from app.metering.aggregations import Sum
+from app.metering.meter import Meter
+
+# As callers spell them.
+_USAGE_MODELS: dict[type[PriceModel], str] = {
+    GraduatedPercentage: "graduatedPercentage",
+    Dynamic: "dynamic",
+    Percentage: "percentage",
+    Matrix: "matrix",
+    Formula: "formula",
+}
 
 
-async def check_feature(scope: Scope, price: Price) -> Feature | None:
-    """What a usage charge measures, which must be metered and in use; None for a fixed charge.
+def check_terms(price: Price, meters: Mapping[str, Meter]) -> None:
+    """`meters` are those of the price's features, by the path of the input that names each.
 
-    Raises: Invalid, NotFound, Archived.
+    Raises: Invalid.
     """
-    if price.charge is ChargeKind.FIXED:
-        if price.feature_id is not None:
-            raise Invalid(
-                "featureId: a fixed charge measures nothing; leave it out",
-                field="featureId",
-                code="FEATURE_NOT_ALLOWED",
-            )
-        return None
-    if price.feature_id is None:
-        raise Invalid(
-            "featureId: a usage charge needs the metered feature that it charges for",
-            field="featureId",
-            code="FEATURE_REQUIRED",
-        )
-    feature = await features.get(scope, price.feature_id, field="featureId")
-    if feature.status is FeatureStatus.ARCHIVED:
-        raise Archived("feature", feature.id, field="featureId")
-    if feature.type is not FeatureType.METERED:
-        raise Invalid(
-            f"featureId: {feature.lookup_key} is {feature.type.value}; usage is charged for "
-            "metered features",
-            field="featureId",
-            code="FEATURE_NOT_METERED",
-        )
-    return feature
-
-
-async def metered_by(scope: Scope, price: Price) -> Meter | None:
-    """The meter of a usage charge, which must be in use; None for a fixed charge.
-
-    Raises: Invalid, NotFound, Archived.
-    """
-    feature = await check_feature(scope, price)
-    if feature is None or feature.meter_id is None:
-        return None
-    meter = (await meters.by_ids(scope, [feature.meter_id])).get(feature.meter_id)
-    if meter is None:
-        raise NotFound("meter", feature.meter_id, field="featureId")
-    if meter.status is MeterStatus.ARCHIVED:
-        raise Archived("meter", meter.id, field="featureId")
-    return meter
-
-
-def check_terms(price: Price, meter: Meter | None) -> None:
-    """Raises: Invalid."""
     if price.charge is ChargeKind.USAGE:
         _check_usage(price)
+    elif name := _USAGE_MODELS.get(type(price.model)):
+        raise Invalid(
+            f"model.{name}: only usage can be priced so; choose another model for a fixed charge",
+            field=f"model.{name}",
+            code="USAGE_MODEL",
+        )
     _check_trial(price)
-    _check_grouping(price.group_by, () if meter is None else meter.dimensions)
+    _check_grouping(price.group_by, meters)
+    _check_adjustments(price)
+    _check_model(price, meters)
 
 
 def _check_usage(price: Price) -> None:
@@ -89,8 +67,7 @@ def _check_usage(price: Price) -> None:
         )
     if isinstance(price.model, Flat):
         raise Invalid(
-            "model.flat: a flat amount is a fixed charge; price usage with perUnit, package, "
-            "graduated or volume",
+            "model.flat: a flat amount is a fixed charge; price usage with another model",
             field="model.flat",
             code="FLAT_USAGE",
         )
@@ -112,9 +89,19 @@ def _check_trial(price: Price) -> None:
         )
 
 
-def _check_grouping(group_by: tuple[str, ...], dimensions: tuple[str, ...]) -> None:
+def _check_grouping(group_by: tuple[str, ...], meters: Mapping[str, Meter]) -> None:
     for index, name in enumerate(group_by):
         field = f"groupBy[{index}]"
+        _check_dimension(name, field, meters)
+        if name in group_by[:index]:
+            raise Invalid(
+                f"{field}: {name!r} is named twice", field=field, code="DUPLICATE_DIMENSION"
+            )
+
+
+def _check_dimension(name: str, field: str, meters: Mapping[str, Meter]) -> None:
+    """Every meter of the price keeps it, and there is one."""
+    for dimensions in [meter.dimensions for meter in meters.values()] or [()]:
         if name not in dimensions:
             known = ", ".join(dimensions) if dimensions else "none"
             raise Invalid(
@@ -122,10 +109,52 @@ def _check_grouping(group_by: tuple[str, ...], dimensions: tuple[str, ...]) -> N
                 field=field,
                 code="UNKNOWN_DIMENSION",
             )
-        if name in group_by[:index]:
-            raise Invalid(
-                f"{field}: {name!r} is named twice", field=field, code="DUPLICATE_DIMENSION"
-            )
+
+
+def _check_adjustments(price: Price) -> None:
+    terms = price.adjustments
+    if terms.of_quantity is not None and isinstance(price.model, Percentage | Matrix | Formula):
+        raise _not_allowed(terms.of_quantity, f"a {price.model.kind} says by itself what is priced")
+    if terms.bucket is not None and price.charge is ChargeKind.FIXED:
+        raise _not_allowed("bucket", "a fixed charge has no windows of usage")
+    if terms.tiers_per == "total" and not price.group_by:
+        raise _not_allowed("tiersPer", "the price is not grouped")
+
+
+def _check_model(price: Price, meters: Mapping[str, Meter]) -> None:
+    match price.model:
+        case Percentage() | Dynamic():
+            _check_summed(price.model, meters)
+        case Matrix():
+            for index, row in enumerate(price.model.rows):
+                for place, match in enumerate(row.match):
+                    path = f"model.matrix.rows[{index}].match[{place}].dimension"
+                    _check_dimension(match.property, path, meters)
+        case Formula():
+            if price.model.unit not in (None, price.currency):
+                raise Invalid(
+                    f"model.formula.expression: its unit is {price.model.unit or 'none'}; it must "
+                    f"come out in {price.currency}, the price's currency",
+                    field="model.formula.expression",
+                    code="FORMULA_UNITS",
+                )
+
+
+def _check_summed(model: Percentage | Dynamic, meters: Mapping[str, Meter]) -> None:
+    """What it prices are amounts that events carry."""
+    meter = meters.get("featureId")
+    if meter is not None and not isinstance(meter.aggregation, Sum):
+        raise Invalid(
+            f"featureId: a {model.kind} price needs a meter that sums an amount; "
+            f"{meter.id} aggregates by {meter.aggregation.kind}",
+            field="featureId",
+            code="METER_NOT_SUMMED",
+        )
+
+
+def _not_allowed(name: str, why: str) -> Invalid:
+    field = f"adjustments.{name}"
+    return Invalid(f"{field}: {why}; leave it out", field=field, code="ADJUSTMENT_NOT_ALLOWED")
 
 
 def hash_of(price: Price) -> str:

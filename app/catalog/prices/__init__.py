@@ -1,57 +1,73 @@
-"""The price models: from a quantity to an exact amount, and to how it came about. Pure.
+"""The price models: from figures of usage to an exact amount, and to how it came about. Pure.
 
-To add one: a module here, and its name in `PriceModel`, `MODELS` and `RULES`. As JSON a model
-is tagged by `model`, and its decimals are strings: `{"model": "per_unit", "unit_amount": "0.5"}`.
+`models` lists them and says how to add one. As JSON a model is tagged by `model`, and its
+decimals are strings: `{"model": "per_unit", "unit_amount": "0.5"}`. `needs` tells what must be
+known of usage, `charging` applies a model with its adjustments.
 """
 
 import hashlib
-from decimal import Decimal
 from typing import Any
 
 import msgspec
 
-from app.catalog.prices import adjustments, flat, graduated, package, per_unit, tiers, volume
-from app.catalog.prices.adjustments import NO_ADJUSTMENTS, Adjustments
-from app.catalog.prices.explanation import Rule, Step
+from app.catalog.prices import (
+    adjustments,
+    charging,
+    delta,
+    dynamic,
+    flat,
+    formula,
+    graduated,
+    graduated_percentage,
+    matrix,
+    package,
+    per_unit,
+    percentage,
+    prorated_graduated,
+    tiers,
+    volume,
+)
+from app.catalog.prices.adjustments import NO_ADJUSTMENTS, Adjustments, Bucket, Transform
+from app.catalog.prices.dynamic import Dynamic
+from app.catalog.prices.explanation import Rule, Step, merged
+from app.catalog.prices.figures import Cell, Figures, MeterFigure, WindowFigure
 from app.catalog.prices.flat import Flat
+from app.catalog.prices.formula import Formula, Variable
 from app.catalog.prices.graduated import Graduated
+from app.catalog.prices.graduated_percentage import GraduatedPercentage, PercentageTier
+from app.catalog.prices.matrix import Matrix, MatrixRow, RowModel
+from app.catalog.prices.models import (
+    MODELS,
+    PriceModel,
+    QuantityModel,
+    adjustments_from_json,
+    from_json,
+    to_json,
+)
 from app.catalog.prices.package import Package
 from app.catalog.prices.per_unit import PerUnit
+from app.catalog.prices.percentage import Percentage
 from app.catalog.prices.tiers import Tier, ZeroUsage
 from app.catalog.prices.volume import Volume
-from app.kernel.quantity import plain
 
-PriceModel = Flat | PerUnit | Package | Graduated | Volume
-MODELS: tuple[type[PriceModel], ...] = (Flat, PerUnit, Package, Graduated, Volume)
 # What the steps of every trace mean.
-RULES: dict[str, Rule] = (
-    adjustments.RULES
-    | flat.RULES
-    | per_unit.RULES
-    | package.RULES
-    | tiers.RULES
-    | graduated.RULES
-    | volume.RULES
+RULES: dict[str, Rule] = merged(
+    adjustments.RULES,
+    charging.RULES,
+    delta.RULES,
+    dynamic.RULES,
+    flat.RULES,
+    formula.RULES,
+    graduated.RULES,
+    graduated_percentage.RULES,
+    matrix.RULES,
+    package.RULES,
+    per_unit.RULES,
+    percentage.RULES,
+    prorated_graduated.RULES,
+    tiers.RULES,
+    volume.RULES,
 )
-
-_decoder: msgspec.json.Decoder[PriceModel] = msgspec.json.Decoder(PriceModel)
-_adjustments = msgspec.json.Decoder(Adjustments)
-
-
-def to_json(model: PriceModel | Adjustments) -> dict[str, Any]:
-    """As stored: equal models give equal JSON, however their decimals were written."""
-    stored: dict[str, Any] = _plain(msgspec.to_builtins(model, builtin_types=(Decimal,)))
-    return stored
-
-
-def from_json(text: str | bytes) -> PriceModel:
-    """What `to_json` wrote. Raises: Invalid, msgspec.ValidationError."""
-    return _decoder.decode(text)
-
-
-def adjustments_from_json(text: str | bytes) -> Adjustments:
-    """What `to_json` wrote. Raises: Invalid, msgspec.ValidationError."""
-    return _adjustments.decode(text)
 
 
 def content_hash(substance: Any) -> str:
@@ -60,30 +76,36 @@ def content_hash(substance: Any) -> str:
     return hashlib.sha256(canonical).hexdigest()
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return plain(value)
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value
-
-
 __all__ = [
     "MODELS",
     "NO_ADJUSTMENTS",
     "RULES",
     "Adjustments",
+    "Bucket",
+    "Cell",
+    "Dynamic",
+    "Figures",
     "Flat",
+    "Formula",
     "Graduated",
+    "GraduatedPercentage",
+    "Matrix",
+    "MatrixRow",
+    "MeterFigure",
     "Package",
     "PerUnit",
+    "Percentage",
+    "PercentageTier",
     "PriceModel",
+    "QuantityModel",
+    "RowModel",
     "Rule",
     "Step",
     "Tier",
+    "Transform",
+    "Variable",
     "Volume",
+    "WindowFigure",
     "ZeroUsage",
     "adjustments_from_json",
     "content_hash",

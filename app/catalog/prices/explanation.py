@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from msgspec import Struct
 
-from app.kernel.quantity import EXACT, plain
+from app.kernel.quantity import EXACT, Number, plain
 
 Inputs = Mapping[str, str | None]
 
@@ -34,15 +34,25 @@ class Rule:
     evaluate: Callable[[Inputs, Sequence[Fraction]], Fraction]
 
 
+def merged(*families: Mapping[str, Rule]) -> dict[str, Rule]:
+    """The rules of all families. Raises ValueError where two give one name to different rules."""
+    found: dict[str, Rule] = {}
+    for rules in families:
+        if taken := found.keys() & rules.keys():
+            raise ValueError(f"more than one rule is called {', '.join(sorted(taken))}")
+        found |= rules
+    return found
+
+
 def step(
     rule: str,
-    inputs: Mapping[str, Decimal | str | None],
-    result: Decimal | Fraction,
+    inputs: Mapping[str, Number | str | None],
+    result: Number,
     parts: tuple[Step, ...] = (),
 ) -> Step:
     """A step with its numbers written as text."""
     written = {
-        name: plain(value) if isinstance(value, Decimal) else value
+        name: text(value) if isinstance(value, Decimal | Fraction) else value
         for name, value in inputs.items()
     }
     return Step(rule, written, text(result), parts)
@@ -72,7 +82,7 @@ def number(inputs: Inputs, name: str) -> Fraction:
     return Fraction(value)
 
 
-def text(value: Decimal | Fraction) -> str:
+def text(value: Number) -> str:
     """A plain decimal where there is an exact one, else `numerator/denominator`."""
     if isinstance(value, Decimal):
         return plain(value)

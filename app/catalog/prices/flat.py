@@ -5,7 +5,7 @@ from msgspec import Struct
 
 from app.catalog.prices import numbers
 from app.catalog.prices.explanation import Rule, Step, number, step
-from app.kernel.quantity import EXACT
+from app.kernel.quantity import Number, times
 
 RULES = {
     "flat": Rule(
@@ -23,10 +23,10 @@ class Flat(Struct, frozen=True, tag_field="model", tag="flat"):
     def __post_init__(self) -> None:
         numbers.amount(self.flat_amount, "flatAmount")
 
-    def amount(self, quantity: Decimal) -> Decimal:
+    def amount(self, quantity: Number) -> Number:
         """Unrounded. Raises: Invalid (a negative quantity)."""
-        return EXACT.multiply(self.flat_amount, numbers.quantity(quantity))
+        return times(self.flat_amount, numbers.quantity(quantity))
 
-    def trace(self, quantity: Decimal) -> Step:
+    def trace(self, quantity: Number) -> Step:
         inputs = {"flat_amount": self.flat_amount, "quantity": quantity}
         return step(self.kind, inputs, self.amount(quantity))

@@ -3,10 +3,12 @@
 from decimal import Decimal
 
 from app.kernel.errors import Invalid
+from app.kernel.quantity import Number
 
 # With these bounds the product of a price and any stored quantity is exact in 200 digits.
 INTEGER_DIGITS = 18
 DECIMALS = 18
+MOST = 10**9
 
 
 def amount(value: Decimal, field: str) -> Decimal:
@@ -28,6 +30,20 @@ def amount(value: Decimal, field: str) -> Decimal:
     return value
 
 
+def optional_amount(value: Decimal | None, field: str) -> Decimal | None:
+    """An `amount`, or none. Raises: Invalid."""
+    return None if value is None else amount(value, field)
+
+
+def count(value: int, field: str) -> int:
+    """A number of things: from 0 to a billion. Raises: Invalid."""
+    if not 0 <= value <= MOST:
+        raise Invalid(
+            f"{field}: {value} must lie between 0 and {MOST}", field=field, code="INVALID_COUNT"
+        )
+    return value
+
+
 def positive(value: Decimal, field: str) -> Decimal:
     """An `amount` above zero. Raises: Invalid."""
     if amount(value, field) == 0:
@@ -35,9 +51,9 @@ def positive(value: Decimal, field: str) -> Decimal:
     return value
 
 
-def quantity(value: Decimal) -> Decimal:
+def quantity(value: Number) -> Number:
     """A quantity that can be priced: finite and not negative. Raises: Invalid."""
-    if not value.is_finite():
+    if isinstance(value, Decimal) and not value.is_finite():
         raise Invalid(
             f"quantity: {value} is not a finite number", field="quantity", code="NOT_FINITE"
         )

@@ -8,7 +8,7 @@ from msgspec import Struct
 from app.catalog.prices import numbers
 from app.catalog.prices.explanation import Inputs, Rule, Step, number, step
 from app.kernel.errors import Invalid
-from app.kernel.quantity import EXACT, whole_steps
+from app.kernel.quantity import EXACT, Number, minus, whole_steps
 
 PackageRounding = Literal["up", "down"]
 
@@ -36,16 +36,16 @@ class Package(Struct, frozen=True, tag_field="model", tag="package"):
                 code="INVALID_ROUNDING",
             )
 
-    def packages(self, quantity: Decimal) -> Decimal:
+    def packages(self, quantity: Number) -> Decimal:
         """How many packages are charged: a whole number. Raises: Invalid."""
-        paid = EXACT.subtract(numbers.quantity(quantity), self.free_units)
+        paid = minus(numbers.quantity(quantity), self.free_units)
         return whole_steps(max(paid, Decimal(0)), self.size, up=self.rounding == "up")
 
-    def amount(self, quantity: Decimal) -> Decimal:
+    def amount(self, quantity: Number) -> Decimal:
         """Unrounded. Raises: Invalid (a negative quantity)."""
         return EXACT.multiply(self.packages(quantity), self.package_amount)
 
-    def trace(self, quantity: Decimal) -> Step:
+    def trace(self, quantity: Number) -> Step:
         inputs = {
             "quantity": quantity,
             "free_units": self.free_units,

@@ -5,7 +5,7 @@ from msgspec import Struct
 
 from app.catalog.prices import numbers
 from app.catalog.prices.explanation import Rule, Step, number, step
-from app.kernel.quantity import EXACT
+from app.kernel.quantity import Number, times
 
 RULES = {
     "per_unit": Rule(
@@ -23,10 +23,10 @@ class PerUnit(Struct, frozen=True, tag_field="model", tag="per_unit"):
     def __post_init__(self) -> None:
         numbers.amount(self.unit_amount, "unitAmount")
 
-    def amount(self, quantity: Decimal) -> Decimal:
+    def amount(self, quantity: Number) -> Number:
         """Unrounded. Raises: Invalid (a negative quantity)."""
-        return EXACT.multiply(self.unit_amount, numbers.quantity(quantity))
+        return times(self.unit_amount, numbers.quantity(quantity))
 
-    def trace(self, quantity: Decimal) -> Step:
+    def trace(self, quantity: Number) -> Step:
         inputs = {"unit_amount": self.unit_amount, "quantity": quantity}
         return step(self.kind, inputs, self.amount(quantity))

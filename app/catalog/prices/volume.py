@@ -4,9 +4,10 @@ from typing import ClassVar, Literal
 
 from msgspec import Struct
 
-from app.catalog.prices import numbers, tiers
+from app.catalog.prices import tiers
 from app.catalog.prices.explanation import Rule, Step, step
 from app.catalog.prices.tiers import Tier, ZeroUsage
+from app.kernel.quantity import Number
 
 RULES = {
     "volume": Rule(
@@ -28,24 +29,17 @@ class Volume(Struct, frozen=True, tag_field="model", tag="volume"):
     def __post_init__(self) -> None:
         tiers.check(self.tiers, self.zero_usage)
 
-    def amount(self, quantity: Decimal) -> Decimal:
+    def amount(self, quantity: Number) -> Number:
         """Unrounded. Raises: Invalid (a negative quantity)."""
         index = self._tier(quantity)
         return Decimal(0) if index is None else self.tiers[index].amount(quantity)
 
-    def trace(self, quantity: Decimal) -> Step:
+    def trace(self, quantity: Number) -> Step:
         index = self._tier(quantity)
         rows = () if index is None else (tiers.row(self.tiers, index, quantity),)
         return step(self.kind, {"quantity": quantity}, self.amount(quantity), rows)
 
-    def _tier(self, quantity: Decimal) -> int | None:
+    def _tier(self, quantity: Number) -> int | None:
         """The position of the tier that holds the quantity; None where nothing is charged."""
-        numbers.quantity(quantity)
-        if quantity == 0 and self.zero_usage == "zero":
-            return None
-        bounded = (
-            index
-            for index, tier in enumerate(self.tiers)
-            if tier.up_to is not None and quantity <= tier.up_to
-        )
-        return next(bounded, len(self.tiers) - 1)
+        index = tiers.holding(self.tiers, quantity)
+        return None if quantity == 0 and self.zero_usage == "zero" else index

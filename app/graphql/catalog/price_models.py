@@ -1,17 +1,12 @@
-"""The price models in the graph: a union to read, an input of exactly one to write."""
+"""The price models as the graph shows them. What callers write is in `price_model_inputs`."""
 
-from collections.abc import Sequence
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Self
 
 import strawberry
 
 from app.catalog import prices as models
-from app.catalog.prices.tiers import MOST_TIERS
-from app.catalog.prices.tiers import Tier as TierRow
-from app.kernel.checks import located
-from app.kernel.errors import Invalid
 
 
 @strawberry.enum(description="What a package that was only begun counts as.")
@@ -28,6 +23,14 @@ class ZeroUsage(Enum):
     )
 
 
+@strawberry.enum(description="How the usage that belongs to one row of a matrix is priced.")
+class MatrixCells(Enum):
+    TOGETHER = strawberry.enum_value("together", description="All of it as one quantity.")
+    APART = strawberry.enum_value(
+        "apart", description="Each combination of the matrix's dimensions on its own."
+    )
+
+
 @strawberry.enum(description="The price models.")
 class PriceModelKind(Enum):
     FLAT = strawberry.enum_value("flat", description="An amount for the period.")
@@ -35,6 +38,15 @@ class PriceModelKind(Enum):
     PACKAGE = strawberry.enum_value("package", description="An amount per package of units.")
     GRADUATED = strawberry.enum_value("graduated", description="Each unit in its own tier.")
     VOLUME = strawberry.enum_value("volume", description="All units in one tier.")
+    GRADUATED_PERCENTAGE = strawberry.enum_value(
+        "graduated_percentage", description="A percentage of an amount, by tiers."
+    )
+    DYNAMIC = strawberry.enum_value("dynamic", description="The amounts that events carry.")
+    PERCENTAGE = strawberry.enum_value(
+        "percentage", description="A percentage of every event's amount, and a fee per event."
+    )
+    MATRIX = strawberry.enum_value("matrix", description="A price per row of a table.")
+    FORMULA = strawberry.enum_value("formula", description="An expression over several meters.")
 
 
 @strawberry.type(description="An amount for the period, times the quantity held.")
@@ -68,7 +80,7 @@ class Tier:
     flat_amount: Decimal = strawberry.field(description="Added once when the tier is entered.")
 
     @classmethod
-    def of(cls, row: TierRow) -> Self:
+    def of(cls, row: models.Tier) -> Self:
         return cls(up_to=row.up_to, unit_amount=row.unit_amount, flat_amount=row.flat_amount)
 
 
@@ -84,8 +96,119 @@ class VolumeModel:
     zero_usage: ZeroUsage = strawberry.field(description="What is charged for a quantity of 0.")
 
 
+@strawberry.type(description="A range of amounts, above the tier before up to its own bound.")
+class PercentageTier:
+    up_to: Decimal | None = strawberry.field(
+        description="The last amount of the tier, which it includes; null: no end."
+    )
+    rate_percent: Decimal = strawberry.field(
+        description="Of what falls in the tier, in percent: 1.5 is 1.5 %."
+    )
+    flat_amount: Decimal = strawberry.field(description="Added once when the tier is entered.")
+
+    @classmethod
+    def of(cls, row: models.PercentageTier) -> Self:
+        return cls(up_to=row.up_to, rate_percent=row.rate_percent, flat_amount=row.flat_amount)
+
+
+@strawberry.type(
+    description="A percentage of an amount, each part of it at the rate of the tier it falls in."
+)
+class GraduatedPercentageModel:
+    tiers: list[PercentageTier] = strawberry.field(description="Ascending; the last has no end.")
+    zero_usage: ZeroUsage = strawberry.field(description="What is charged for an amount of 0.")
+
+
+@strawberry.type(description="The amounts that the events carry, times a multiplier.")
+class DynamicModel:
+    multiplier: Decimal = strawberry.field(description="1 leaves the amounts as they are.")
+
+
+@strawberry.type(
+    description="A percentage of the amount of every event, and a fixed fee per event. Events "
+    "are looked at in order of time."
+)
+class PercentageModel:
+    rate_percent: Decimal = strawberry.field(
+        description="Of an event's amount, as far as it is not free, in percent."
+    )
+    fixed_per_event: Decimal = strawberry.field(description="For every event that is not free.")
+    free_events: int | None = strawberry.field(
+        description="How many events are free, or, with `freeAmount`, how many may draw on it."
+    )
+    free_amount: Decimal | None = strawberry.field(
+        description="Up to which running total of amounts nothing is charged."
+    )
+    min_per_event: Decimal | None = strawberry.field(
+        description="An event that is not free costs at least this."
+    )
+    max_per_event: Decimal | None = strawberry.field(
+        description="An event that is not free costs at most this."
+    )
+
+
+@strawberry.type(description="A dimension has one of these values.")
+class MatrixMatch:
+    dimension: str = strawberry.field(description="A dimension of the meter.")
+    values: list[str] = strawberry.field(description="As events write them.")
+
+
+RowPriceModel = Annotated[
+    PerUnitModel
+    | PackageModel
+    | GraduatedModel
+    | VolumeModel
+    | GraduatedPercentageModel
+    | DynamicModel,
+    strawberry.union("RowPriceModel", description="How the quantity of a row becomes an amount."),
+]
+
+
+@strawberry.type(description="What costs this: the usage that matches, and no row before.")
+class MatrixRow:
+    match: list[MatrixMatch] = strawberry.field(description="All of them hold.")
+    price: RowPriceModel = strawberry.field(description="How its quantity becomes an amount.")
+    display_name: str | None = strawberry.field(description="As invoices show a line of its own.")
+
+
+@strawberry.type(description="A price per row of a table over the meter's dimensions.")
+class MatrixModel:
+    rows: list[MatrixRow] = strawberry.field(description="The first that matches prices usage.")
+    default: RowPriceModel = strawberry.field(description="Prices what matches no row.")
+    default_name: str | None = strawberry.field(
+        description="As invoices show what matches no row on a line of its own."
+    )
+    cells: MatrixCells = strawberry.field(description="How the usage of one row is priced.")
+    line_per_row: bool = strawberry.field(
+        description="Whether each row with usage is a line of the invoice."
+    )
+
+
+@strawberry.type(description="A name of a formula: what a feature's meter counts.")
+class FormulaVariable:
+    name: str = strawberry.field(description="As the expression writes it.")
+    unit: str = strawberry.field(description="What is counted, such as `token`.")
+    feature_id: strawberry.ID | None = strawberry.field(description="The metered feature.")
+    meter_id: strawberry.ID | None = strawberry.field(description="The meter that counts it.")
+
+
+@strawberry.type(description="An expression over several meters, in the price's currency.")
+class FormulaModel:
+    expression: str = strawberry.field(description="In its canonical spelling.")
+    variables: list[FormulaVariable] = strawberry.field(description="Its names.")
+
+
 PriceModel = Annotated[
-    FlatModel | PerUnitModel | PackageModel | GraduatedModel | VolumeModel,
+    FlatModel
+    | PerUnitModel
+    | PackageModel
+    | GraduatedModel
+    | VolumeModel
+    | GraduatedPercentageModel
+    | DynamicModel
+    | PercentageModel
+    | MatrixModel
+    | FormulaModel,
     strawberry.union("PriceModel", description="How a quantity becomes an amount."),
 ]
 
@@ -95,6 +218,34 @@ def shown(model: models.PriceModel) -> PriceModel:
     match model:
         case models.Flat():
             return FlatModel(flat_amount=model.flat_amount)
+        case models.Percentage():
+            return PercentageModel(
+                rate_percent=model.rate_percent,
+                fixed_per_event=model.fixed_per_event,
+                free_events=model.free_events,
+                free_amount=model.free_amount,
+                min_per_event=model.min_per_event,
+                max_per_event=model.max_per_event,
+            )
+        case models.Matrix():
+            return _matrix(model)
+        case models.Formula():
+            variables = [
+                FormulaVariable(
+                    name=each.name,
+                    unit=each.unit,
+                    feature_id=_id(each.feature_id),
+                    meter_id=_id(each.meter_id),
+                )
+                for each in model.variables
+            ]
+            return FormulaModel(expression=model.text, variables=variables)
+        case _:
+            return _row_model(model)
+
+
+def _row_model(model: models.RowModel) -> RowPriceModel:
+    match model:
         case models.PerUnit():
             return PerUnitModel(unit_amount=model.unit_amount)
         case models.Package():
@@ -105,125 +256,39 @@ def shown(model: models.PriceModel) -> PriceModel:
                 free_units=model.free_units,
             )
         case models.Graduated():
-            rows, zero = [Tier.of(row) for row in model.tiers], ZeroUsage(model.zero_usage)
-            return GraduatedModel(tiers=rows, zero_usage=zero)
+            tiers, zero = [Tier.of(row) for row in model.tiers], ZeroUsage(model.zero_usage)
+            return GraduatedModel(tiers=tiers, zero_usage=zero)
         case models.Volume():
-            rows, zero = [Tier.of(row) for row in model.tiers], ZeroUsage(model.zero_usage)
-            return VolumeModel(tiers=rows, zero_usage=zero)
+            tiers, zero = [Tier.of(row) for row in model.tiers], ZeroUsage(model.zero_usage)
+            return VolumeModel(tiers=tiers, zero_usage=zero)
+        case models.GraduatedPercentage():
+            return GraduatedPercentageModel(
+                tiers=[PercentageTier.of(row) for row in model.tiers],
+                zero_usage=ZeroUsage(model.zero_usage),
+            )
+        case models.Dynamic():
+            return DynamicModel(multiplier=model.multiplier)
 
 
-@strawberry.input(description="An amount for the period, times the quantity held.")
-class FlatModelInput:
-    flat_amount: Decimal = strawberry.field(description="In major units of the price's currency.")
-
-    def row(self) -> models.Flat:
-        return models.Flat(self.flat_amount)
-
-
-@strawberry.input(description="The same amount for every unit, fractions in proportion.")
-class PerUnitModelInput:
-    unit_amount: Decimal = strawberry.field(description="In major units of the price's currency.")
-
-    def row(self) -> models.PerUnit:
-        return models.PerUnit(self.unit_amount)
-
-
-@strawberry.input(description="An amount per package of units, after some free units.")
-class PackageModelInput:
-    package_amount: Decimal = strawberry.field(
-        description="In major units of the price's currency."
-    )
-    size: Decimal = strawberry.field(description="How many units a package holds; above 0.")
-    rounding: PackageRounding = strawberry.field(
-        description="What a package that was only begun counts as.", default=PackageRounding.UP
-    )
-    free_units: Decimal = strawberry.field(
-        description="Units that cost nothing, taken off first.", default=Decimal(0)
-    )
-
-    def row(self) -> models.Package:
-        rounding = cast("Literal['up', 'down']", self.rounding.value)
-        return models.Package(self.package_amount, self.size, rounding, self.free_units)
-
-
-@strawberry.input(description="A range of quantities, above the tier before up to its own bound.")
-class TierInput:
-    up_to: Decimal | None = strawberry.field(
-        description="The last quantity of the tier, which it includes; null for the last tier."
-    )
-    unit_amount: Decimal = strawberry.field(
-        description="For every unit charged in the tier.", default=Decimal(0)
-    )
-    flat_amount: Decimal = strawberry.field(
-        description="Added once when the tier is entered.", default=Decimal(0)
+def _matrix(model: models.Matrix) -> MatrixModel:
+    return MatrixModel(
+        rows=[
+            MatrixRow(
+                match=[
+                    MatrixMatch(dimension=each.property, values=list(each.values))
+                    for each in row.match
+                ],
+                price=_row_model(row.price),
+                display_name=row.display_name,
+            )
+            for row in model.rows
+        ],
+        default=_row_model(model.default),
+        default_name=model.default_name,
+        cells=MatrixCells(model.cells),
+        line_per_row=model.line_per_row,
     )
 
 
-def _tiers(given: Sequence[TierInput]) -> tuple[TierRow, ...]:
-    return tuple(TierRow(tier.up_to, tier.unit_amount, tier.flat_amount) for tier in given)
-
-
-@strawberry.input(description="Every unit is charged in the tier it falls in.")
-class GraduatedModelInput:
-    tiers: list[TierInput] = strawberry.field(
-        description=f"1 to {MOST_TIERS}, ascending; the last has no end."
-    )
-    zero_usage: ZeroUsage = strawberry.field(
-        description="What to charge for a quantity of 0.", default=ZeroUsage.ZERO
-    )
-
-    def row(self) -> models.Graduated:
-        zero = cast("models.ZeroUsage", self.zero_usage.value)
-        return models.Graduated(_tiers(self.tiers), zero)
-
-
-@strawberry.input(description="The tier that holds the whole quantity prices all of it.")
-class VolumeModelInput:
-    tiers: list[TierInput] = strawberry.field(
-        description=f"1 to {MOST_TIERS}, ascending; the last has no end."
-    )
-    zero_usage: ZeroUsage = strawberry.field(
-        description="What to charge for a quantity of 0.", default=ZeroUsage.ZERO
-    )
-
-    def row(self) -> models.Volume:
-        zero = cast("models.ZeroUsage", self.zero_usage.value)
-        return models.Volume(_tiers(self.tiers), zero)
-
-
-@strawberry.input(description="How a quantity becomes an amount: exactly one.", one_of=True)
-class PriceModelInput:
-    flat: strawberry.Maybe[FlatModelInput] = strawberry.field(
-        description="An amount for the period; for fixed charges."
-    )
-    per_unit: strawberry.Maybe[PerUnitModelInput] = strawberry.field(
-        description="The same for every unit."
-    )
-    package: strawberry.Maybe[PackageModelInput] = strawberry.field(
-        description="An amount per package of units."
-    )
-    graduated: strawberry.Maybe[GraduatedModelInput] = strawberry.field(
-        description="Each unit in the tier it falls in."
-    )
-    volume: strawberry.Maybe[VolumeModelInput] = strawberry.field(
-        description="All units in the tier that holds the whole quantity."
-    )
-
-    def row(self) -> models.PriceModel:
-        """Raises: Invalid, whose field is the path from the mutation's input."""
-        for name, path in _PATHS.items():
-            given: Any = getattr(self, name)
-            if given is not None:
-                with located(f"model.{path}"):
-                    model: models.PriceModel = given.value.row()
-                return model
-        raise Invalid("model: name one of its fields", field="model", code="REQUIRED")
-
-
-_PATHS = {
-    "flat": "flat",
-    "per_unit": "perUnit",
-    "package": "package",
-    "graduated": "graduated",
-    "volume": "volume",
-}
+def _id(value: str | None) -> strawberry.ID | None:
+    return None if value is None else strawberry.ID(value)

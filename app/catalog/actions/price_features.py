@@ -1,0 +1,117 @@
+"""What a usage charge measures: its feature, and for a formula those of all its variables."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import msgspec
+
+from app.catalog.errors import Archived
+from app.catalog.feature import Feature, FeatureStatus, FeatureType
+from app.catalog.price import ChargeKind, Price
+from app.catalog.prices import Formula, PriceModel
+from app.catalog.reads import features
+from app.kernel.errors import Invalid, NotFound
+from app.kernel.scope import Scope
+from app.metering import reads as meters
+from app.metering.meter import Meter, MeterStatus
+
+# Features by the path of the input that names each.
+Named = Mapping[str, str]
+
+
+def features_of(price: Price) -> Named:
+    """The features that a price names. Raises: Invalid, where one is missing or too many."""
+    if price.charge is ChargeKind.FIXED:
+        if price.feature_id is not None:
+            raise Invalid(
+                "featureId: a fixed charge measures nothing; leave it out",
+                field="featureId",
+                code="FEATURE_NOT_ALLOWED",
+            )
+        return {}
+    named = {"featureId": price.feature_id} | _variables(price.model)
+    for path, feature_id in named.items():
+        if feature_id is None:
+            raise Invalid(
+                f"{path}: a usage charge needs the metered feature that it charges for",
+                field=path,
+                code="FEATURE_REQUIRED",
+            )
+    found = {path: feature_id for path, feature_id in named.items() if feature_id is not None}
+    if isinstance(price.model, Formula) and price.feature_id not in list(found.values())[1:]:
+        raise Invalid(
+            "featureId: a formula is charged for the feature of one of its variables",
+            field="featureId",
+            code="FEATURE_NOT_IN_FORMULA",
+        )
+    return found
+
+
+async def with_meters(scope: Scope, price: Price) -> Price:
+    """The price with the meters of its features. Raises: Invalid, NotFound (a feature)."""
+    found = await _found(scope, features_of(price))
+    model = price.model
+    if isinstance(model, Formula) and found:
+        variables = tuple(
+            msgspec.structs.replace(each, meter_id=found[each.feature_id].meter_id)
+            for each in model.variables
+            if each.feature_id is not None
+        )
+        model = Formula(model.expression, variables)
+    meter_id = None if price.feature_id is None else found[price.feature_id].meter_id
+    return replace(price, model=model, meter_id=meter_id)
+
+
+async def check_features(scope: Scope, price: Price) -> None:
+    """They are metered and in use. Raises: Invalid, NotFound, Archived."""
+    named = features_of(price)
+    found = await _found(scope, named)
+    for path, feature_id in named.items():
+        _check_feature(found[feature_id], path)
+
+
+async def metered_by(scope: Scope, price: Price) -> dict[str, Meter]:
+    """The meters of the features, which must be in use, by the path of the feature's input.
+
+    The price has its meters already (`with_meters`). Raises: Invalid, NotFound, Archived.
+    """
+    await check_features(scope, price)
+    wanted = {"featureId": price.meter_id} | _variables(price.model, meter=True)
+    ids = {path: meter_id for path, meter_id in wanted.items() if meter_id is not None}
+    found = await meters.by_ids(scope, set(ids.values()))
+    for path, meter_id in ids.items():
+        if meter_id not in found:
+            raise NotFound("meter", meter_id, field=path)
+        if found[meter_id].status is MeterStatus.ARCHIVED:
+            raise Archived("meter", meter_id, field=path)
+    return {path: found[meter_id] for path, meter_id in ids.items()}
+
+
+async def _found(scope: Scope, named: Named) -> dict[str, Feature]:
+    found = await features.by_ids(scope, set(named.values()))
+    for path, feature_id in named.items():
+        if feature_id not in found:
+            raise NotFound("feature", feature_id, field=path)
+    return found
+
+
+def _variables(model: PriceModel, *, meter: bool = False) -> dict[str, str | None]:
+    """The features, or meters, of a formula's variables, by path."""
+    if not isinstance(model, Formula):
+        return {}
+    return {
+        f"model.formula.variables[{index}].featureId": each.meter_id if meter else each.feature_id
+        for index, each in enumerate(model.variables)
+    }
+
+
+def _check_feature(feature: Feature, path: str) -> None:
+    if feature.status is FeatureStatus.ARCHIVED:
+        raise Archived("feature", feature.id, field=path)
+    if feature.type is not FeatureType.METERED:
+        raise Invalid(
+            f"{path}: {feature.lookup_key} is {feature.type.value}; usage is charged for "
+            "metered features",
+            field=path,
+            code="FEATURE_NOT_METERED",
+        )

@@ -1,0 +1,140 @@
+"""Commitments: what a customer promised to use, and what more or less of it costs. Pure.
+
+Up to the commitment usage costs what it costs. Beyond it the factor applies, and what is not
+used is paid all the same where the commitment is trued up. A commitment holds for a whole
+period, for each of its windows, or for several periods together (`prior`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+
+from app.catalog.prices import Rule, Step
+from app.catalog.prices.explanation import Inputs, number, step
+from app.catalog.prices.models import QuantityModel
+from app.kernel import checks
+from app.kernel.errors import Invalid
+from app.kernel.quantity import Number
+
+
+@dataclass(frozen=True, slots=True)
+class Commitment:
+    """Of an `amount` of money, or of a `quantity` that costs what the price says: one of them.
+
+    Beyond it usage costs `overage_factor` times as much, at least once. With `true_up` the
+    whole commitment is paid where less was used.
+    """
+
+    amount: Decimal | None = None
+    quantity: Decimal | None = None
+    overage_factor: Decimal = Decimal(1)
+    true_up: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.amount is None) == (self.quantity is None):
+            raise Invalid(
+                "commitment: give either an amount or a quantity",
+                field="commitment",
+                code="INVALID_COMMITMENT",
+            )
+        for value, name in ((self.amount, "amount"), (self.quantity, "quantity")):
+            if value is not None and not (value.is_finite() and value >= 0):
+                raise checks.invalid(name, f"{value} must not be negative")
+        if not (self.overage_factor.is_finite() and self.overage_factor >= 1):
+            raise checks.invalid("overageFactor", f"{self.overage_factor} must be at least 1")
+
+    def worth(self, model: QuantityModel) -> Number:
+        """The commitment in money: a quantity costs what the price asks for it."""
+        if self.quantity is not None:
+            return model.amount(self.quantity)
+        return self.amount or Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What is to be paid, in its parts: `utilized` at the price, `overage` beyond the
+    commitment with its factor, and the `true_up` for what was not used."""
+
+    utilized: Fraction
+    overage: Fraction
+    true_up: Fraction
+
+    @property
+    def amount(self) -> Fraction:
+        return self.utilized + self.overage + self.true_up
+
+    def __add__(self, other: "Committed") -> "Committed":
+        return Committed(
+            self.utilized + other.utilized,
+            self.overage + other.overage,
+            self.true_up + other.true_up,
+        )
+
+    def times(self, windows: int) -> "Committed":
+        """As many windows alike."""
+        return Committed(self.utilized * windows, self.overage * windows, self.true_up * windows)
+
+
+NOTHING = Committed(Fraction(0), Fraction(0), Fraction(0))
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a commitment for several periods is used up.
+
+    `prior`: the base charges that earlier periods billed towards it, without factor and true-up.
+    `settles`: its last period is this one, so that what is missing is paid now.
+    """
+
+    prior: Number = Decimal(0)
+    settles: bool = True
+
+
+def committed(
+    base: Number, commitment: Commitment | None, worth: Number, standing: Standing | None = None
+) -> Committed:
+    """What a base charge comes to under a commitment worth so much; without one it is utilized."""
+    whole = Fraction(base)
+    if commitment is None:
+        return Committed(whole, Fraction(0), Fraction(0))
+    standing = standing or Standing()
+    left = max(Fraction(worth) - Fraction(standing.prior), Fraction(0))
+    within = min(whole, left)
+    missing = left - within if commitment.true_up and standing.settles else Fraction(0)
+    return Committed(within, (whole - within) * Fraction(commitment.overage_factor), missing)
+
+
+def trace(
+    charge: Step, commitment: Commitment, worth: Number, standing: Standing | None = None
+) -> Step:
+    """The charge's trace with the commitment on top."""
+    standing = standing or Standing()
+    found = committed(Fraction(charge.result), commitment, worth, standing)
+    inputs = {
+        "commitment": worth,
+        "commitment_quantity": commitment.quantity,
+        "prior": standing.prior,
+        "overage_factor": commitment.overage_factor,
+        "true_up": "due" if commitment.true_up and standing.settles else "none",
+        "utilized": found.utilized,
+        "overage": found.overage,
+        "trued_up": found.true_up,
+    }
+    return step("commitment", inputs, found.amount, (charge,))
+
+
+def _evaluate(inputs: Inputs, parts: Sequence[Fraction]) -> Fraction:
+    left = max(number(inputs, "commitment") - number(inputs, "prior"), Fraction(0))
+    within = min(parts[0], left)
+    over = (parts[0] - within) * number(inputs, "overage_factor")
+    return within + over + (left - within if inputs["true_up"] == "due" else Fraction(0))
+
+
+RULES = {
+    "commitment": Rule(
+        "up to what is left of the commitment the charge, beyond it × overage_factor; where a "
+        "true-up is due, what is missing as well",
+        _evaluate,
+    )
+}
