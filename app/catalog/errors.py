@@ -6,6 +6,7 @@ DomainError
 │                      FEATURE_NOT_METERED, UNKNOWN_DIMENSION, DUPLICATE_DIMENSION,
 │                      USAGE_IN_ADVANCE, ONE_TIME_USAGE, FLAT_USAGE, INVALID_TRIAL_DAYS,
 │                      TRIAL_NOT_ALLOWED, EFFECTIVE_IN_PAST, INVALID_CADENCE, WRONG_GROUP_KIND,
+│                      OWNER_REQUIRED, OWNER_AMBIGUOUS, PLAN_MISMATCH,
 │                      REPORTING_UNIT_NOT_ALLOWED; price models: INVALID_TIERS,
 │                      LAST_TIER_NOT_OPEN, TIERS_NOT_ASCENDING, NEGATIVE_AMOUNT, …;
 │                      entitlements: TERMS_NOT_OF_FEATURE, OVERRIDES_NOT_ALLOWED,
@@ -13,16 +14,21 @@ DomainError
 ├── NotFound           NOT_FOUND
 └── Conflict
     ├── AlreadyExists  ALREADY_EXISTS (lookup_key)
-    ├── Archived       FEATURE_ARCHIVED, GROUP_ARCHIVED, PLAN_ARCHIVED, PRICE_ARCHIVED,
-    │                  METER_ARCHIVED
+    ├── Archived       FEATURE_ARCHIVED, GROUP_ARCHIVED, PLAN_ARCHIVED, PLAN_VERSION_ARCHIVED,
+    │                  ADDON_ARCHIVED, PRICE_ARCHIVED, METER_ARCHIVED
     ├── NotArchived    FEATURE_NOT_ARCHIVED, GROUP_NOT_ARCHIVED, PLAN_NOT_ARCHIVED,
-    │                  PRICE_NOT_ARCHIVED
+    │                  PLAN_VERSION_NOT_ARCHIVED, ADDON_NOT_ARCHIVED, PRICE_NOT_ARCHIVED
     ├── FeatureInUse   FEATURE_IN_USE
+    ├── NoPlanVersion, PlanVersionNeeded, PlanNotPublished, DraftExists, AlreadyPublished,
+    │   EmptyVersion   NO_PLAN_VERSION, PLAN_VERSION_REQUIRED, PLAN_NOT_PUBLISHED, DRAFT_EXISTS,
+    │                  PLAN_VERSION_PUBLISHED, EMPTY_VERSION
+    ├── PricePublished PRICE_PUBLISHED
     ├── PriceReplaced  PRICE_REPLACED
     ├── EntitlementReplaced   ENTITLEMENT_REPLACED
     └── EntitlementEnded      ENTITLEMENT_ENDED
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from app.kernel.errors import Conflict
@@ -58,6 +64,87 @@ class FeatureInUse(Conflict):
             field="id",
         )
         self.feature_id, self.prices, self.entitlements = feature_id, prices, entitlements
+
+
+class NoPlanVersion(Conflict):
+    """Every version of the plan is archived or superseded, and none is a draft."""
+
+    code = "NO_PLAN_VERSION"
+
+    def __init__(self, plan_id: str, *, field: str = "planId") -> None:
+        super().__init__(
+            f"plan {plan_id} has neither a current version nor a draft; create a version of it",
+            field=field,
+        )
+        self.plan_id = plan_id
+
+
+class PlanVersionNeeded(Conflict):
+    """Naming the plan would leave open which of its versions is meant."""
+
+    code = "PLAN_VERSION_REQUIRED"
+
+    def __init__(self, plan_id: str, versions: Mapping[int, str]) -> None:
+        listed = " and ".join(f"{number} ({id_})" for number, id_ in sorted(versions.items()))
+        super().__init__(
+            f"plan {plan_id} has a current version and a draft, {listed}; name one of them",
+            field="planVersionId",
+        )
+        self.plan_id, self.versions = plan_id, dict(versions)
+
+
+class PlanNotPublished(Conflict):
+    """Nothing of the plan is for sale."""
+
+    code = "PLAN_NOT_PUBLISHED"
+
+    def __init__(self, plan_id: str, *, field: str = "planId") -> None:
+        super().__init__(f"plan {plan_id} has no published version; publish one first", field=field)
+        self.plan_id = plan_id
+
+
+class DraftExists(Conflict):
+    """A plan has one draft at a time."""
+
+    code = "DRAFT_EXISTS"
+
+    def __init__(self, plan_id: str, version_id: str, number: int, *, field: str) -> None:
+        super().__init__(
+            f"version {number} of plan {plan_id} is a draft already ({version_id}); publish or "
+            "archive it first",
+            field=field,
+        )
+        self.plan_id, self.version_id, self.number = plan_id, version_id, number
+
+
+class AlreadyPublished(Conflict):
+    code = "PLAN_VERSION_PUBLISHED"
+
+    def __init__(self, version_id: str) -> None:
+        super().__init__(f"plan version {version_id} is published already", field="id")
+        self.version_id = version_id
+
+
+class EmptyVersion(Conflict):
+    code = "EMPTY_VERSION"
+
+    def __init__(self, version_id: str) -> None:
+        super().__init__(
+            f"plan version {version_id} has no price; add one, or say allowEmpty", field="id"
+        )
+        self.version_id = version_id
+
+
+class PricePublished(Conflict):
+    """What somebody may have bought is not deleted."""
+
+    code = "PRICE_PUBLISHED"
+
+    def __init__(self, price_id: str) -> None:
+        super().__init__(
+            f"price {price_id} does not belong to a draft; archive it instead", field="id"
+        )
+        self.price_id = price_id
 
 
 class PriceReplaced(Conflict):

@@ -1,8 +1,11 @@
 """What happened in the catalogue. The entity's id is told; what it says now is read back."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from datetime import datetime
+from typing import Any, ClassVar, Self
 
+from app.catalog.plan_version import PlanVersion
+from app.catalog.price import Price
 from app.kernel.events import Event
 
 
@@ -67,13 +70,85 @@ class PlanRestored(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PriceEvent(Event):
-    """Every event of a price says whose it is."""
+class PlanVersionEvent(Event):
+    """Every event of a version says which of which plan it is."""
 
     plan_id: str
+    number: int
+
+    @classmethod
+    def of(cls, version: PlanVersion, at: datetime) -> Self:
+        return cls(
+            entity_id=version.id, plan_id=version.plan_id, number=version.number, occurred_at=at
+        )
 
     def payload(self) -> dict[str, Any]:
-        return {"plan_id": self.plan_id}
+        return {"plan_id": self.plan_id, "number": self.number}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanVersionCreated(PlanVersionEvent):
+    name: ClassVar[str] = "plan_version.created"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanVersionUpdated(PlanVersionEvent):
+    name: ClassVar[str] = "plan_version.updated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanVersionPublished(PlanVersionEvent):
+    name: ClassVar[str] = "plan_version.published"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanVersionArchived(PlanVersionEvent):
+    name: ClassVar[str] = "plan_version.archived"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanVersionRestored(PlanVersionEvent):
+    name: ClassVar[str] = "plan_version.restored"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddonCreated(Event):
+    name: ClassVar[str] = "addon.created"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddonUpdated(Event):
+    name: ClassVar[str] = "addon.updated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddonArchived(Event):
+    name: ClassVar[str] = "addon.archived"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddonRestored(Event):
+    name: ClassVar[str] = "addon.restored"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceEvent(Event):
+    """Every event of a price says whose it is: a plan's, of one of its versions, or an addon's."""
+
+    plan_id: str | None
+    plan_version_id: str | None
+    addon_id: str | None
+
+    @classmethod
+    def of(cls, price: Price, at: datetime) -> Self:
+        return cls(entity_id=price.id, occurred_at=at, **owner_of(price))
+
+    def payload(self) -> dict[str, Any]:
+        return {
+            "plan_id": self.plan_id,
+            "plan_version_id": self.plan_version_id,
+            "addon_id": self.addon_id,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +172,13 @@ class PriceRestored(PriceEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PriceDeleted(PriceEvent):
+    """It belonged to a draft."""
+
+    name: ClassVar[str] = "price.deleted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PriceReplacedBy(PriceEvent):
     """Its substance changed: from its end on another row is in force."""
 
@@ -104,7 +186,15 @@ class PriceReplacedBy(PriceEvent):
     successor_id: str
 
     def payload(self) -> dict[str, Any]:
-        return {"plan_id": self.plan_id, "successor_id": self.successor_id}
+        return {**PriceEvent.payload(self), "successor_id": self.successor_id}
+
+
+def owner_of(price: Price) -> dict[str, str | None]:
+    return {
+        "plan_id": price.plan_id,
+        "plan_version_id": price.plan_version_id,
+        "addon_id": price.addon_id,
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

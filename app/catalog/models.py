@@ -78,10 +78,74 @@ class PlanTable(ScopedTable):
         indexes = (("tenant_id", "environment_id", "created_at", "id"),)
 
 
-class PriceTable(ScopedTable):
-    """The substance of a row (see `content_hash`) is written once and never changed."""
+class PlanVersionTable(ScopedTable):
+    """`current`: new subscriptions take this one."""
 
     plan_id = id_field()
+    number = fields.IntField()
+    description = fields.TextField(null=True)
+    current = fields.BooleanField()
+    published_at = fields.DatetimeField(null=True)
+    archived_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "plan_versions"
+        constraints = (
+            UniqueConstraint(
+                fields=("tenant_id", "environment_id", "plan_id", "number"),
+                name="plan_versions_number",
+            ),
+            UniqueConstraint(
+                fields=("tenant_id", "environment_id", "plan_id"),
+                name="plan_versions_one_draft",
+                condition="published_at IS NULL AND archived_at IS NULL",
+            ),
+            UniqueConstraint(
+                fields=("tenant_id", "environment_id", "plan_id"),
+                name="plan_versions_one_current",
+                condition="current",
+            ),
+            CheckConstraint(
+                check="NOT current OR (published_at IS NOT NULL AND archived_at IS NULL)",
+                name="plan_versions_current_is_published",
+            ),
+        )
+        indexes = (("tenant_id", "environment_id", "created_at", "id"),)
+
+
+class AddonTable(ScopedTable):
+    name = fields.CharField(max_length=255)
+    lookup_key = fields.CharField(max_length=255)
+    type = fields.CharField(max_length=16)
+    description = fields.TextField(null=True)
+    metadata = fields.JSONField[dict[str, str]]()
+    archived_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "addons"
+        # Archived addons free their lookup key.
+        constraints = (
+            UniqueConstraint(
+                fields=("tenant_id", "environment_id", "lookup_key"),
+                name="addons_lookup_key",
+                condition="archived_at IS NULL",
+            ),
+        )
+        indexes = (("tenant_id", "environment_id", "created_at", "id"),)
+
+
+class PriceTable(ScopedTable):
+    """The substance of a row (see `content_hash`) is written once and never changed, unless it
+    belongs to a version that was never published.
+
+    `offered`: what new subscriptions can take; of an addon, or of its plan's current version.
+    """
+
+    plan_id = id_field(null=True)
+    plan_version_id = id_field(null=True)
+    addon_id = id_field(null=True)
+    offered = fields.BooleanField()
+    lineage_id = id_field()
     feature_id = id_field(null=True)
     meter_id = id_field(null=True)
     lookup_key = fields.CharField(max_length=255, null=True)
@@ -106,11 +170,22 @@ class PriceTable(ScopedTable):
     class Meta:
         table = "prices"
         constraints = (
-            # A price that has an end frees its lookup key, for the row that takes over.
+            # A price that has an end frees its lookup key, for the row that takes over; a
+            # version that is not the current one keeps its keys to itself.
             UniqueConstraint(
                 fields=("tenant_id", "environment_id", "lookup_key"),
                 name="prices_lookup_key",
+                condition="effective_until IS NULL AND offered",
+            ),
+            UniqueConstraint(
+                fields=("tenant_id", "environment_id", "plan_version_id", "lookup_key"),
+                name="prices_lookup_key_of_version",
                 condition="effective_until IS NULL",
+            ),
+            CheckConstraint(
+                check="(addon_id IS NULL) <> (plan_version_id IS NULL) AND "
+                "(plan_id IS NULL) = (plan_version_id IS NULL)",
+                name="prices_one_owner",
             ),
             # One row is replaced by one row.
             UniqueConstraint(
@@ -120,6 +195,8 @@ class PriceTable(ScopedTable):
         indexes = (
             ("tenant_id", "environment_id", "created_at", "id"),
             ("tenant_id", "environment_id", "plan_id"),
+            ("tenant_id", "environment_id", "plan_version_id"),
+            ("tenant_id", "environment_id", "addon_id"),
             ("tenant_id", "environment_id", "feature_id"),
             ("tenant_id", "environment_id", "group_id"),
         )

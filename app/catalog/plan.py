@@ -1,4 +1,4 @@
-"""A plan: what is sold, as a set of prices."""
+"""A plan: what is sold, in versions that each are a set of prices."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -32,7 +32,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreatePlan:
+    """`publish`: its first version can be bought at once, and takes prices as it stands."""
+
     name: str
     lookup_key: str
     description: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    publish: bool = True

@@ -1,7 +1,7 @@
-"""A price: what one charge of a plan costs, in one currency and cadence.
+"""A price: what one charge of a plan or an addon costs, in one currency and cadence.
 
-Rows are content-addressed: `content_hash` is the hash of their substance, which never changes.
-A change of substance ends one row and starts another that replaces it.
+Rows are content-addressed: `content_hash` is the hash of their substance, which never changes
+once somebody can buy it. A change of substance ends one row and starts another that replaces it.
 """
 
 from collections.abc import Mapping
@@ -55,16 +55,22 @@ class PriceStatus(StrEnum):
 class Price:
     """A row as everyone above the table sees it.
 
-    `meter_id` and `feature_id` are set for usage and None for fixed charges. `group_by` are
-    dimensions of the meter: each combination of their values is priced on its own and gets a
-    line of its own. For `trial_days` days from the line's start a recurring fixed charge costs
-    nothing. In force from `effective_from` until `effective_until` (exclusive; None: no end).
-    `group_id` is what it is shown together with. `replaces_id` is the row that this one took
-    over from.
+    It belongs to a version of a plan, or to an addon. `offered`: new subscriptions can take it,
+    because it is an addon's or of the plan's current version. `lineage_id` is shared by the rows
+    that replace one another and by their copies in later versions of the plan. `meter_id` and
+    `feature_id` are set for usage and None for fixed charges. `group_by` are dimensions of the
+    meter: each combination of their values is priced on its own and gets a line of its own. For
+    `trial_days` days from the line's start a recurring fixed charge costs nothing. In force from
+    `effective_from` until `effective_until` (exclusive; None: no end). `group_id` is what it is
+    shown together with. `replaces_id` is the row that this one took over from.
     """
 
     id: str
-    plan_id: str
+    plan_id: str | None
+    plan_version_id: str | None
+    addon_id: str | None
+    offered: bool
+    lineage_id: str
     feature_id: str | None
     meter_id: str | None
     lookup_key: str | None
@@ -93,16 +99,25 @@ class Price:
             self.effective_until is None or at < self.effective_until
         )
 
+    def stands(self, at: datetime) -> bool:
+        """Whether it is in force at `at` or will be later."""
+        return self.effective_until is None or at < self.effective_until
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreatePrice:
-    """`feature_id` names what a usage charge measures. `effective_from` None: from now on."""
+    """Of an addon; or of a version of a plan, the only one that takes prices unless named.
 
-    plan_id: str
+    `feature_id` names what a usage charge measures. `effective_from` None: from now on.
+    """
+
     display_name: str
     charge: ChargeKind
     model: PriceModel
     currency: str
+    plan_id: str | None = None
+    plan_version_id: str | None = None
+    addon_id: str | None = None
     cadence: Cadence = field(default_factory=lambda: Cadence("month"))
     timing: InvoiceTiming = InvoiceTiming.ARREARS
     billing: Billing = Billing.RECURRING

@@ -11,12 +11,22 @@ from typing import TypeVar
 
 from strawberry.dataloader import DataLoader
 
+from app.catalog.addon import Addon
 from app.catalog.entitlement import Entitlement, OwnerKind
 from app.catalog.feature import Feature
 from app.catalog.group import Group
 from app.catalog.plan import Plan
+from app.catalog.plan_version import PlanVersion
 from app.catalog.price import Price
-from app.catalog.reads import entitlements, features, groups, plans, prices
+from app.catalog.reads import (
+    addons,
+    entitlements,
+    features,
+    groups,
+    plan_versions,
+    plans,
+    prices,
+)
 from app.customers import reads as customers
 from app.customers.customer import Customer
 from app.invoicing import reads as invoices
@@ -151,6 +161,26 @@ class Loaders:
         return one(plans.by_lookup_keys, self.scope)
 
     @cached_property
+    def plan_version(self) -> DataLoader[str, PlanVersion | None]:
+        return one(plan_versions.by_ids, self.scope)
+
+    @cached_property
+    def current_version_of_plan(self) -> DataLoader[str, PlanVersion | None]:
+        return one(plan_versions.current_of_plans, self.scope)
+
+    @cached_property
+    def versions_of_plan(self) -> DataLoader[PageKey, Page[PlanVersion]]:
+        return paged(plan_versions.pages_of_plans, self.scope)
+
+    @cached_property
+    def addon(self) -> DataLoader[str, Addon | None]:
+        return one(addons.by_ids, self.scope)
+
+    @cached_property
+    def addon_by_lookup_key(self) -> DataLoader[str, Addon | None]:
+        return one(addons.by_lookup_keys, self.scope)
+
+    @cached_property
     def price(self) -> DataLoader[str, Price | None]:
         return one(prices.by_ids, self.scope)
 
@@ -164,7 +194,15 @@ class Loaders:
 
     @cached_property
     def prices_of_plan(self) -> DataLoader[str, list[Price]]:
-        return many(prices.all_of_plans, self.scope)
+        return many(prices.offered_of_plans, self.scope)
+
+    @cached_property
+    def prices_of_plan_version(self) -> DataLoader[str, list[Price]]:
+        return many(prices.all_of_versions, self.scope)
+
+    @cached_property
+    def prices_of_addon(self) -> DataLoader[str, list[Price]]:
+        return many(prices.all_of_addons, self.scope)
 
     @cached_property
     def entitlement(self) -> DataLoader[str, Entitlement | None]:
@@ -185,6 +223,14 @@ class Loaders:
     @cached_property
     def subscriptions_of_customer(self) -> DataLoader[PageKey, Page[Subscription]]:
         return paged(subscriptions.pages_of_customers, self.scope)
+
+    @cached_property
+    def subscriptions_of_plan_version(self) -> DataLoader[PageKey, Page[Subscription]]:
+        return paged(subscriptions.pages_of_plan_versions, self.scope)
+
+    @cached_property
+    def subscription_count_of_plan_version(self) -> DataLoader[str, int | None]:
+        return one(subscriptions.counts_of_plan_versions, self.scope)
 
     @cached_property
     def line_item(self) -> DataLoader[str, LineItem | None]:

@@ -49,6 +49,9 @@ class SubscriptionFilter:
     id: IdFilter | None = strawberry.field(description="By id.", default=UNSET)
     customer_id: IdFilter | None = strawberry.field(description="By customer.", default=UNSET)
     plan_id: IdFilter | None = strawberry.field(description="By plan.", default=UNSET)
+    plan_version_id: IdFilter | None = strawberry.field(
+        description="By version of a plan.", default=UNSET
+    )
     status: EnumFilter[SubscriptionStatus] | None = strawberry.field(
         description="By where they are in their life.", default=UNSET
     )

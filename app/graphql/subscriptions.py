@@ -8,9 +8,7 @@ import strawberry
 
 from app.graphql import customers, invoice_types
 from app.graphql.cadences import Cadence
-from app.graphql.catalog import entitlements
-from app.graphql.catalog.plans import Plan
-from app.graphql.catalog.prices import Price
+from app.graphql.catalog import entitlements, plan_versions, plans, prices
 from app.graphql.context import Context, Info
 from app.graphql.errors import Rejected
 from app.graphql.lists import listed
@@ -33,6 +31,9 @@ from app.subscriptions.subscription import SubscriptionStatus
 
 if TYPE_CHECKING:
     from app.graphql.catalog.entitlements import Entitlement
+    from app.graphql.catalog.plan_versions import PlanVersion
+    from app.graphql.catalog.plans import Plan
+    from app.graphql.catalog.prices import Price
     from app.graphql.customers import Customer
     from app.graphql.invoice_types import Invoice
 
@@ -53,9 +54,11 @@ class SubscriptionLineItem(Node):
         description="The price that it bought, as it was then.",
         extensions=[requires("price:read")],
     )
-    async def price(self, info: Info) -> Price | None:
+    async def price(
+        self, info: Info
+    ) -> Annotated["Price", strawberry.lazy("app.graphql.catalog.prices")] | None:
         row = await info.context.load.price.load(self.price_id)
-        return None if row is None else Price.of(row)
+        return None if row is None else prices.Price.of(row)
 
     @classmethod
     def of(cls, row: LineItemRow) -> Self:
@@ -73,6 +76,9 @@ class SubscriptionLineItem(Node):
 class Subscription(Node):
     customer_id: strawberry.ID = strawberry.field(description="Who is billed.")
     plan_id: strawberry.ID = strawberry.field(description="What was bought.")
+    plan_version_id: strawberry.ID = strawberry.field(
+        description="The version of the plan that was bought."
+    )
     status: SubscriptionStatus = strawberry.field(description="Where it is in its life.")
     currency: str = strawberry.field(description="ISO 4217 code of its invoices.")
     timezone: str = strawberry.field(
@@ -111,9 +117,20 @@ class Subscription(Node):
         return None if row is None else customers.Customer.of(row)
 
     @strawberry.field(description="What was bought.", extensions=[requires("plan:read")])
-    async def plan(self, info: Info) -> Plan | None:
+    async def plan(
+        self, info: Info
+    ) -> Annotated["Plan", strawberry.lazy("app.graphql.catalog.plans")] | None:
         row = await info.context.load.plan.load(self.plan_id)
-        return None if row is None else Plan.of(row)
+        return None if row is None else plans.Plan.of(row)
+
+    @strawberry.field(
+        description="The version of the plan that was bought.", extensions=[requires("plan:read")]
+    )
+    async def plan_version(
+        self, info: Info
+    ) -> Annotated["PlanVersion", strawberry.lazy("app.graphql.catalog.plan_versions")] | None:
+        row = await info.context.load.plan_version.load(self.plan_version_id)
+        return None if row is None else plan_versions.PlanVersion.of(row)
 
     @strawberry.field(description="What it is charged for, in the order it was bought.")
     async def line_items(self, info: Info) -> list[SubscriptionLineItem]:
@@ -158,6 +175,7 @@ class Subscription(Node):
             id=strawberry.ID(row.id),
             customer_id=strawberry.ID(row.customer_id),
             plan_id=strawberry.ID(row.plan_id),
+            plan_version_id=strawberry.ID(row.plan_version_id),
             status=row.status,
             currency=row.currency,
             timezone=row.timezone,

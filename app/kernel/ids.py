@@ -29,6 +29,8 @@ PREFIXES = {
     "feat": "feature",
     "grp": "group",
     "plan": "plan",
+    "plv": "plan version",
+    "addon": "addon",
     "pri": "price",
     "ent": "entitlement",
     "sub": "subscription",

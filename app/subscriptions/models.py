@@ -7,6 +7,7 @@ from app.infra.tables import ScopedTable, id_field, quantity_field
 class SubscriptionTable(ScopedTable):
     customer_id = id_field()
     plan_id = id_field()
+    plan_version_id = id_field()
     status = fields.CharField(max_length=16)
     currency = fields.CharField(max_length=3)
     timezone = fields.CharField(max_length=64)
@@ -28,6 +29,7 @@ class SubscriptionTable(ScopedTable):
             ("tenant_id", "environment_id", "created_at", "id"),
             ("tenant_id", "environment_id", "customer_id", "created_at", "id"),
             ("tenant_id", "environment_id", "plan_id"),
+            ("tenant_id", "environment_id", "plan_version_id", "created_at", "id"),
         )
 
 

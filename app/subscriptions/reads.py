@@ -9,6 +9,7 @@ from app.catalog.entitlement import Entitlement, Owner, OwnerKind
 from app.catalog.reads import entitlements, prices
 from app.infra import listing
 from app.infra.listing import Column, Listing, Order, Page, PageRequest
+from app.infra.postgres import fetch
 from app.infra.rows import having, json_of, the
 from app.kernel.period import Cadence, Period
 from app.kernel.scope import Scope
@@ -17,6 +18,7 @@ from app.subscriptions.entitlements import entitled as put_together
 from app.subscriptions.holding import Holding
 from app.subscriptions.periods import due_points
 from app.subscriptions.subscription import (
+    OVER,
     BillableSubscription,
     LineItem,
     Subscription,
@@ -29,6 +31,7 @@ LISTING = Listing(
         Column("id", "id", sortable=True),
         Column("customer_id", "id"),
         Column("plan_id", "id"),
+        Column("plan_version_id", "id"),
         Column("status", "enum"),
         Column("currency", "string"),
         Column("alignment", "enum"),
@@ -63,6 +66,32 @@ async def pages_of_customers(
         scope, LISTING, request, column="customer_id", parents=customer_ids
     )
     return {customer_id: rows.map(row_of) for customer_id, rows in found.items()}
+
+
+async def pages_of_plan_versions(
+    scope: Scope, version_ids: Collection[str], request: PageRequest
+) -> dict[str, Page[Subscription]]:
+    """The page of each plan version's subscriptions, over or not; every version is a key."""
+    found = await listing.pages_of(
+        scope, LISTING, request, column="plan_version_id", parents=version_ids
+    )
+    return {version_id: rows.map(row_of) for version_id, rows in found.items()}
+
+
+async def counts_of_plan_versions(scope: Scope, version_ids: Collection[str]) -> dict[str, int]:
+    """How many subscriptions on each plan version are not over; every version is a key."""
+    rows = await fetch(
+        scope,
+        "SELECT plan_version_id, count(*) AS running FROM subscriptions WHERE tenant_id = $1 "
+        "AND environment_id = $2 AND plan_version_id = ANY($3) AND status <> ALL($4) "
+        "GROUP BY plan_version_id",
+        scope.tenant_id,
+        scope.environment_id,
+        list(version_ids),
+        [status.value for status in OVER],
+    )
+    found = dict.fromkeys(version_ids, 0)
+    return found | {row["plan_version_id"]: int(row["running"]) for row in rows}
 
 
 async def get(scope: Scope, subscription_id: str) -> Subscription:
@@ -141,6 +170,7 @@ def row_of(record: asyncpg.Record) -> Subscription:
         id=record["id"],
         customer_id=record["customer_id"],
         plan_id=record["plan_id"],
+        plan_version_id=record["plan_version_id"],
         status=SubscriptionStatus(record["status"]),
         currency=record["currency"],
         timezone=record["timezone"],

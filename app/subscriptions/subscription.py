@@ -42,6 +42,7 @@ class Subscription:
     id: str
     customer_id: str
     plan_id: str
+    plan_version_id: str
     status: SubscriptionStatus
     currency: str
     timezone: str

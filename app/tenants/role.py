@@ -10,6 +10,7 @@ from app.tenants.errors import BeyondOwnPermissions
 # Resources that belong to a tenant as a whole; all others live in one environment.
 TENANT_WIDE = frozenset({"tenant", "environment", "user", "role", "audit"})
 _READ_AND_WRITE = (
+    "addon",
     "api_key",
     "billing",
     "customer",
@@ -40,6 +41,7 @@ def _writes(*resources: str) -> frozenset[str]:
 
 
 _CATALOGUE = (
+    "addon",
     "customer",
     "entitlement",
     "feature",

@@ -11,6 +11,28 @@ class Migration(migrations.Migration):
 
     operations = [
         ops.CreateModel(
+            name='AddonTable',
+            fields=[
+                ('id', fields.CharField(primary_key=True, unique=True, db_index=True, max_length=40)),
+                ('tenant_id', fields.CharField(max_length=40)),
+                ('environment_id', fields.CharField(max_length=40)),
+                ('created_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ('updated_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ('name', fields.CharField(max_length=255)),
+                ('lookup_key', fields.CharField(max_length=255)),
+                ('type', fields.CharField(max_length=16)),
+                ('description', fields.TextField(null=True, unique=False)),
+                ('metadata', fields.JSONField(encoder=JSON_DUMPS, decoder=loads)),
+                ('archived_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+            ],
+            options={'table': 'addons', 'app': 'tariff', 'indexes': [Index(fields=['tenant_id', 'environment_id', 'created_at', 'id'])], 'pk_attr': 'id'},
+            bases=['ScopedTable'],
+        ),
+        ops.AddConstraint(
+            model_name='AddonTable',
+            constraint=UniqueConstraint(fields=('tenant_id', 'environment_id', 'lookup_key'), name='addons_lookup_key', condition='archived_at IS NULL'),
+        ),
+        ops.CreateModel(
             name='ApiKeyTable',
             fields=[
                 ('id', fields.CharField(primary_key=True, unique=True, db_index=True, max_length=40)),
@@ -527,7 +549,7 @@ class Migration(migrations.Migration):
             constraint=UniqueConstraint(fields=('tenant_id', 'environment_id', 'lookup_key'), name='plans_lookup_key', condition='archived_at IS NULL'),
         ),
         ops.CreateModel(
-            name='PriceTable',
+            name='PlanVersionTable',
             fields=[
                 ('id', fields.CharField(primary_key=True, unique=True, db_index=True, max_length=40)),
                 ('tenant_id', fields.CharField(max_length=40)),
@@ -535,6 +557,44 @@ class Migration(migrations.Migration):
                 ('created_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
                 ('updated_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
                 ('plan_id', fields.CharField(max_length=40)),
+                ('number', fields.IntField()),
+                ('description', fields.TextField(null=True, unique=False)),
+                ('current', fields.BooleanField()),
+                ('published_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ('archived_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+            ],
+            options={'table': 'plan_versions', 'app': 'tariff', 'indexes': [Index(fields=['tenant_id', 'environment_id', 'created_at', 'id'])], 'pk_attr': 'id', 'table_description': '`current`: new subscriptions take this one.'},
+            bases=['ScopedTable'],
+        ),
+        ops.AddConstraint(
+            model_name='PlanVersionTable',
+            constraint=UniqueConstraint(fields=('tenant_id', 'environment_id', 'plan_id', 'number'), name='plan_versions_number'),
+        ),
+        ops.AddConstraint(
+            model_name='PlanVersionTable',
+            constraint=UniqueConstraint(fields=('tenant_id', 'environment_id', 'plan_id'), name='plan_versions_one_draft', condition='published_at IS NULL AND archived_at IS NULL'),
+        ),
+        ops.AddConstraint(
+            model_name='PlanVersionTable',
+            constraint=UniqueConstraint(fields=('tenant_id', 'environment_id', 'plan_id'), name='plan_versions_one_current', condition='current'),
+        ),
+        ops.AddConstraint(
+            model_name='PlanVersionTable',
+            constraint=CheckConstraint(check='NOT current OR (published_at IS NOT NULL AND archived_at IS NULL)', name='plan_versions_current_is_published'),
+        ),
+        ops.CreateModel(
+            name='PriceTable',
+            fields=[
+                ('id', fields.CharField(primary_key=True, unique=True, db_index=True, max_length=40)),
+                ('tenant_id', fields.CharField(max_length=40)),
+                ('environment_id', fields.CharField(max_length=40)),
+                ('created_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ('updated_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ('plan_id', fields.CharField(null=True, max_length=40)),
+                ('plan_version_id', fields.CharField(null=True, max_length=40)),
+                ('addon_id', fields.CharField(null=True, max_length=40)),
+                ('offered', fields.BooleanField()),
+                ('lineage_id', fields.CharField(max_length=40)),
                 ('feature_id', fields.CharField(null=True, max_length=40)),
                 ('meter_id', fields.CharField(null=True, max_length=40)),
                 ('lookup_key', fields.CharField(null=True, max_length=255)),
@@ -556,12 +616,20 @@ class Migration(migrations.Migration):
                 ('effective_from', fields.DatetimeField(auto_now=False, auto_now_add=False)),
                 ('effective_until', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
             ],
-            options={'table': 'prices', 'app': 'tariff', 'indexes': [Index(fields=['tenant_id', 'environment_id', 'created_at', 'id']), Index(fields=['tenant_id', 'environment_id', 'plan_id']), Index(fields=['tenant_id', 'environment_id', 'feature_id']), Index(fields=['tenant_id', 'environment_id', 'group_id'])], 'pk_attr': 'id', 'table_description': 'The substance of a row (see `content_hash`) is written once and never changed.'},
+            options={'table': 'prices', 'app': 'tariff', 'indexes': [Index(fields=['tenant_id', 'environment_id', 'created_at', 'id']), Index(fields=['tenant_id', 'environment_id', 'plan_id']), Index(fields=['tenant_id', 'environment_id', 'plan_version_id']), Index(fields=['tenant_id', 'environment_id', 'addon_id']), Index(fields=['tenant_id', 'environment_id', 'feature_id']), Index(fields=['tenant_id', 'environment_id', 'group_id'])], 'pk_attr': 'id', 'table_description': 'The substance of a row (see `content_hash`) is written once and never changed, unless it'},
             bases=['ScopedTable'],
         ),
         ops.AddConstraint(
             model_name='PriceTable',
-            constraint=UniqueConstraint(fields=('tenant_id', 'environment_id', 'lookup_key'), name='prices_lookup_key', condition='effective_until IS NULL'),
+            constraint=UniqueConstraint(fields=('tenant_id', 'environment_id', 'lookup_key'), name='prices_lookup_key', condition='effective_until IS NULL AND offered'),
+        ),
+        ops.AddConstraint(
+            model_name='PriceTable',
+            constraint=UniqueConstraint(fields=('tenant_id', 'environment_id', 'plan_version_id', 'lookup_key'), name='prices_lookup_key_of_version', condition='effective_until IS NULL'),
+        ),
+        ops.AddConstraint(
+            model_name='PriceTable',
+            constraint=CheckConstraint(check='(addon_id IS NULL) <> (plan_version_id IS NULL) AND (plan_id IS NULL) = (plan_version_id IS NULL)', name='prices_one_owner'),
         ),
         ops.AddConstraint(
             model_name='PriceTable',
@@ -651,6 +719,7 @@ class Migration(migrations.Migration):
                 ('updated_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
                 ('customer_id', fields.CharField(max_length=40)),
                 ('plan_id', fields.CharField(max_length=40)),
+                ('plan_version_id', fields.CharField(max_length=40)),
                 ('status', fields.CharField(max_length=16)),
                 ('currency', fields.CharField(max_length=3)),
                 ('timezone', fields.CharField(max_length=64)),
@@ -666,7 +735,7 @@ class Migration(migrations.Migration):
                 ('cancel_requested_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ('metadata', fields.JSONField(encoder=JSON_DUMPS, decoder=loads)),
             ],
-            options={'table': 'subscriptions', 'app': 'tariff', 'indexes': [Index(fields=['tenant_id', 'environment_id', 'created_at', 'id']), Index(fields=['tenant_id', 'environment_id', 'customer_id', 'created_at', 'id']), Index(fields=['tenant_id', 'environment_id', 'plan_id'])], 'pk_attr': 'id'},
+            options={'table': 'subscriptions', 'app': 'tariff', 'indexes': [Index(fields=['tenant_id', 'environment_id', 'created_at', 'id']), Index(fields=['tenant_id', 'environment_id', 'customer_id', 'created_at', 'id']), Index(fields=['tenant_id', 'environment_id', 'plan_id']), Index(fields=['tenant_id', 'environment_id', 'plan_version_id', 'created_at', 'id'])], 'pk_attr': 'id'},
             bases=['ScopedTable'],
         ),
         ops.CreateModel(
@@ -709,6 +778,9 @@ class Migration(migrations.Migration):
         ),
         ops.RunSQL(
             [
+                'ALTER TABLE "addons" ENABLE ROW LEVEL SECURITY',
+                'ALTER TABLE "addons" FORCE ROW LEVEL SECURITY',
+                'CREATE POLICY scope ON "addons" USING (current_setting(\'tariff.system\', true) = \'on\' OR (tenant_id = current_setting(\'tariff.tenant_id\', true) AND environment_id = current_setting(\'tariff.environment_id\', true))) WITH CHECK (current_setting(\'tariff.system\', true) = \'on\' OR (tenant_id = current_setting(\'tariff.tenant_id\', true) AND environment_id = current_setting(\'tariff.environment_id\', true)))',
                 'ALTER TABLE "api_keys" ENABLE ROW LEVEL SECURITY',
                 'ALTER TABLE "api_keys" FORCE ROW LEVEL SECURITY',
                 'CREATE POLICY scope ON "api_keys" USING (current_setting(\'tariff.system\', true) = \'on\' OR (tenant_id = current_setting(\'tariff.tenant_id\', true) AND environment_id = current_setting(\'tariff.environment_id\', true))) WITH CHECK (current_setting(\'tariff.system\', true) = \'on\' OR (tenant_id = current_setting(\'tariff.tenant_id\', true) AND environment_id = current_setting(\'tariff.environment_id\', true)))',
@@ -781,6 +853,9 @@ class Migration(migrations.Migration):
                 'ALTER TABLE "plans" ENABLE ROW LEVEL SECURITY',
                 'ALTER TABLE "plans" FORCE ROW LEVEL SECURITY',
                 'CREATE POLICY scope ON "plans" USING (current_setting(\'tariff.system\', true) = \'on\' OR (tenant_id = current_setting(\'tariff.tenant_id\', true) AND environment_id = current_setting(\'tariff.environment_id\', true))) WITH CHECK (current_setting(\'tariff.system\', true) = \'on\' OR (tenant_id = current_setting(\'tariff.tenant_id\', true) AND environment_id = current_setting(\'tariff.environment_id\', true)))',
+                'ALTER TABLE "plan_versions" ENABLE ROW LEVEL SECURITY',
+                'ALTER TABLE "plan_versions" FORCE ROW LEVEL SECURITY',
+                'CREATE POLICY scope ON "plan_versions" USING (current_setting(\'tariff.system\', true) = \'on\' OR (tenant_id = current_setting(\'tariff.tenant_id\', true) AND environment_id = current_setting(\'tariff.environment_id\', true))) WITH CHECK (current_setting(\'tariff.system\', true) = \'on\' OR (tenant_id = current_setting(\'tariff.tenant_id\', true) AND environment_id = current_setting(\'tariff.environment_id\', true)))',
                 'ALTER TABLE "prices" ENABLE ROW LEVEL SECURITY',
                 'ALTER TABLE "prices" FORCE ROW LEVEL SECURITY',
                 'CREATE POLICY scope ON "prices" USING (current_setting(\'tariff.system\', true) = \'on\' OR (tenant_id = current_setting(\'tariff.tenant_id\', true) AND environment_id = current_setting(\'tariff.environment_id\', true))) WITH CHECK (current_setting(\'tariff.system\', true) = \'on\' OR (tenant_id = current_setting(\'tariff.tenant_id\', true) AND environment_id = current_setting(\'tariff.environment_id\', true)))',

@@ -11,6 +11,8 @@ TABLES = (
     "catalog_groups",
     "features",
     "plans",
+    "plan_versions",
+    "addons",
     "prices",
     "entitlements",
     "subscriptions",

@@ -2,7 +2,8 @@
 
 from decimal import Decimal
 
-from app.catalog.actions import features, groups, plans, prices
+from app.catalog.actions import addons, features, groups, plan_versions, plans, prices
+from app.catalog.addon import CreateAddon
 from app.catalog.entitlement import CreateEntitlement, Owner, OwnerKind
 from app.catalog.entitlement_terms import Metered
 from app.catalog.feature import CreateFeature, FeatureType
@@ -54,7 +55,21 @@ async def plan(scope, clock, **fields):
     return await plans.create(scope, command, by=SYSTEM, at=clock.now())
 
 
-async def price(scope, clock, plan_id, **fields):
+async def draft(scope, clock, plan_id):
+    """The next version of the plan."""
+    return await plan_versions.create(scope, plan_id, by=SYSTEM, at=clock.now())
+
+
+async def publish(scope, clock, version_id):
+    return await plan_versions.publish(scope, version_id, by=SYSTEM, at=clock.now())
+
+
+async def addon(scope, clock, **fields):
+    command = CreateAddon(**{"name": "Support", "lookup_key": new_id("addon")} | fields)
+    return await addons.create(scope, command, by=SYSTEM, at=clock.now())
+
+
+async def price(scope, clock, plan_id=None, **fields):
     """A fixed 99 USD a month, unless told otherwise."""
     defaults = {
         "plan_id": plan_id,
@@ -67,7 +82,7 @@ async def price(scope, clock, plan_id, **fields):
     return await prices.create(scope, command, by=SYSTEM, at=clock.now())
 
 
-async def usage_price(scope, clock, plan_id, **fields):
+async def usage_price(scope, clock, plan_id=None, **fields):
     """0.5 USD for every unit of a new metered feature, unless told otherwise."""
     defaults = {
         "display_name": "Calls",

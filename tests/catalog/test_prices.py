@@ -77,7 +77,8 @@ async def test_what_is_created_is_found(database, scope, clock, model):
     assert await reads.get(scope, made.id) == made
     assert await reads.by_lookup_keys(scope, ["calls", "none"]) == {"calls": made}
     assert await audited(scope, made.id) == ["price.create"]
-    assert await told(scope, made.id) == [("price.created", {"plan_id": plan.id})]
+    whose = {"plan_id": plan.id, "plan_version_id": made.plan_version_id, "addon_id": None}
+    assert await told(scope, made.id) == [("price.created", whose)]
 
 
 async def test_a_fixed_charge_may_be_invoiced_in_advance(database, scope, clock):
@@ -244,7 +245,12 @@ async def test_new_substance_ends_the_row_and_starts_another(database, scope, cl
     assert (await changes(scope, new.id))[1]["model"] == {"model": "flat", "flat_amount": "120"}
     assert (await told(scope, old.id))[-1] == (
         "price.replaced",
-        {"plan_id": plan.id, "successor_id": new.id},
+        {
+            "plan_id": plan.id,
+            "plan_version_id": new.plan_version_id,
+            "addon_id": None,
+            "successor_id": new.id,
+        },
     )
 
 

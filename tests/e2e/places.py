@@ -141,7 +141,11 @@ async def _catalogue(caller: Caller, world: dict[str, str]) -> None:
         name=word, lookupKey=key, type="METERED", meterId=world["meter"], groupId=world["group"],
     )  # fmt: skip
     world["feature"] = made["id"]
-    world["plan"] = (await caller.do("planCreate", "Plan", "id", name=word, lookupKey=key))["id"]
+    made = await caller.do(
+        "planCreate", "Plan", "id currentVersion { id }", name=word, lookupKey=key
+    )
+    world["plan"], world["planVersion"] = made["id"], made["currentVersion"]["id"]
+    world["addon"] = (await caller.do("addonCreate", "Addon", "id", name=word, lookupKey=key))["id"]
     made = await caller.do(
         "priceCreate", "Price", "id",
         planId=world["plan"], displayName=word, charge="USAGE", featureId=world["feature"],

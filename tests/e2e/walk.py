@@ -69,6 +69,10 @@ BESIDE: Final[Mapping[str, tuple[str, ...]]] = {
     "usageUpdated(externalCustomerId)": ("start",),
     "usageUpdated(customerId)": ("start",),
 }
+# Of these inputs of a mutation exactly one is given: the one in question, else the first.
+ONE_OF: Final[Mapping[str, tuple[str, ...]]] = {
+    "priceCreate": ("planId", "planVersionId", "addonId"),
+}
 # What to give where an input asks for more than its type says.
 VALUES: Final[Mapping[str, Any]] = {
     "currency": "USD",
@@ -187,6 +191,8 @@ class Walk:
                 whole = made[head].value
                 # One condition of a filter at a time, or the others would hide it.
                 variables[head] = _only(whole, slot.path[1:]) if head == "filter" else whole
+            if name in ONE_OF:
+                variables["input"] = _one_of(variables["input"], ONE_OF[name], slot)
             yield self._question(root, name, definition, variables, slot=slot)
 
     def _question(
@@ -351,6 +357,13 @@ def _replaced(value: Any, path: tuple[str | int, ...], new: str) -> Any:
     if isinstance(value, list):
         return [_replaced(part, rest, new) if at == head else part for at, part in enumerate(value)]
     return {key: _replaced(part, rest, new) if key == head else part for key, part in value.items()}
+
+
+def _one_of(value: Any, names: tuple[str, ...], slot: Slot | None) -> Any:
+    """The input without those of `names` that exclude the one in question."""
+    asked = [name for name in names if slot is not None and name in slot.path]
+    kept = asked[0] if asked else names[0]
+    return {name: part for name, part in value.items() if name == kept or name not in names}
 
 
 def _only(value: Any, path: tuple[str | int, ...]) -> Any:

@@ -45,6 +45,10 @@ def price(
     return Price(
         id=new_id("pri"),
         plan_id=new_id("plan"),
+        plan_version_id="plv_01J00000000000000000000000",
+        addon_id=None,
+        offered=True,
+        lineage_id="pri_01J00000000000000000000000",
         feature_id=feature,
         meter_id=meter,
         lookup_key=None,
@@ -114,6 +118,7 @@ def subscription(**fields: Any) -> Subscription:
         "id": new_id("sub"),
         "customer_id": new_id("cus"),
         "plan_id": new_id("plan"),
+        "plan_version_id": "plv_01J00000000000000000000000",
         "status": SubscriptionStatus.ACTIVE,
         "currency": "USD",
         "timezone": "UTC",

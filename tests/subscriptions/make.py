@@ -35,6 +35,7 @@ def row(**fields):
         "id": "sub_01J00000000000000000000000",
         "customer_id": "cus_01J00000000000000000000000",
         "plan_id": "plan_01J00000000000000000000000",
+        "plan_version_id": "plv_01J00000000000000000000000",
         "status": SubscriptionStatus.ACTIVE,
         "currency": "USD",
         "timezone": "UTC",
@@ -73,6 +74,10 @@ def price(charge=ChargeKind.FIXED, timing=InvoiceTiming.ARREARS):
     return Price(
         id="pri_01J00000000000000000000000",
         plan_id="plan_01J00000000000000000000000",
+        plan_version_id="plv_01J00000000000000000000000",
+        addon_id=None,
+        offered=True,
+        lineage_id="pri_01J00000000000000000000000",
         feature_id=None,
         meter_id=None,
         lookup_key=None,

@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 
 from app.catalog.actions import named
-from app.catalog.actions.inputs import NAMED
+from app.catalog.actions.inputs import CHANGEABLE, NAMED
 from app.catalog.actions.locks import lock
 from app.catalog.actions.named import Noun
 from app.catalog.errors import Archived
@@ -46,8 +46,7 @@ async def update(
 
     An absent field stays as it is. Raises: Invalid, NotFound, Archived.
     """
-    values = checked(patch, _CHANGEABLE)
-    return await named.update(GROUP, scope, group_id, values, by=by, at=at)
+    return await named.update(GROUP, scope, group_id, checked(patch, CHANGEABLE), by=by, at=at)
 
 
 async def archive(scope: Scope, group_id: str, *, by: Actor, at: datetime) -> Group:
@@ -85,5 +84,4 @@ async def check_joined(
         )
 
 
-_CHANGEABLE: Checks = {name: check for name, check in NAMED.items() if name != "lookup_key"}
 _CHECKS: Checks = {**NAMED, "kind": lambda v: v.value}

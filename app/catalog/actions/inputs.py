@@ -13,3 +13,5 @@ NAMED: Checks = {
     "description": lambda v: checks.optional_text(v, "description", longest=DESCRIPTION_LENGTH),
     "metadata": lambda v: checks.metadata(v or {}),
 }
+# A lookup key never changes.
+CHANGEABLE: Checks = {name: check for name, check in NAMED.items() if name != "lookup_key"}

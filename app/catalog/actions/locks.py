@@ -1,4 +1,7 @@
-"""Row locks of the catalogue. Taken in this order: plan, group, feature, price."""
+"""Row locks of the catalogue. Taken in this order: plan, addon, group, feature, price.
+
+A plan's row stands for its versions too: they have no locks of their own.
+"""
 
 from typing import Literal
 
@@ -6,7 +9,7 @@ import asyncpg
 
 from app.kernel.scope import Scope
 
-Table = Literal["plans", "catalog_groups", "features", "prices"]
+Table = Literal["plans", "addons", "catalog_groups", "features", "prices"]
 
 
 async def lock(

@@ -12,7 +12,11 @@ from app.kernel.ids import new_id
 
 
 def draft(command: CreatePrice, *, at: datetime) -> Price:
-    """The price that a command asks for, before its feature is known. Raises: Invalid."""
+    """The price that a command asks for, before its owner and its feature are known.
+
+    Raises: Invalid.
+    """
+    price_id = new_id("pri")
     named = checked(
         {
             "display_name": command.display_name,
@@ -23,8 +27,12 @@ def draft(command: CreatePrice, *, at: datetime) -> Price:
         CHECKS,
     )
     return Price(
-        id=new_id("pri"),
-        plan_id=command.plan_id,
+        id=price_id,
+        plan_id=None,
+        plan_version_id=None,
+        addon_id=None,
+        offered=False,
+        lineage_id=price_id,
         feature_id=command.feature_id,
         meter_id=None,
         charge=command.charge,
@@ -52,6 +60,10 @@ def columns(price: Price) -> dict[str, Any]:
     return {
         "id": price.id,
         "plan_id": price.plan_id,
+        "plan_version_id": price.plan_version_id,
+        "addon_id": price.addon_id,
+        "offered": price.offered,
+        "lineage_id": price.lineage_id,
         "feature_id": price.feature_id,
         "meter_id": price.meter_id,
         "lookup_key": price.lookup_key,

@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 from tortoise.exceptions import IntegrityError
 
-from app.catalog.actions import price_rows
+from app.catalog.actions import owners, price_rows
 from app.catalog.actions.groups import check_joined
 from app.catalog.actions.locks import lock
 from app.catalog.actions.price_features import (
@@ -18,19 +18,19 @@ from app.catalog.actions.price_features import (
     with_meters,
 )
 from app.catalog.actions.price_terms import check_terms, hash_of
-from app.catalog.errors import Archived, NotArchived, PriceReplaced
+from app.catalog.errors import Archived, NotArchived, PricePublished, PriceReplaced
 from app.catalog.events import (
     PriceArchived,
     PriceCreated,
+    PriceDeleted,
     PriceReplacedBy,
     PriceRestored,
     PriceUpdated,
+    owner_of,
 )
 from app.catalog.group import GroupKind
 from app.catalog.models import PriceTable
-from app.catalog.plan import PlanStatus
 from app.catalog.price import CreatePrice, Price, PriceStatus, facts
-from app.catalog.reads import plans
 from app.catalog.reads import prices as reads
 from app.infra import outbox
 from app.infra.postgres import writing
@@ -42,12 +42,15 @@ from app.tenants import audit
 
 
 async def create(scope: Scope, command: CreatePrice, *, by: Actor, at: datetime) -> Price:
-    """Raises: Invalid, NotFound, Archived (plan, group, feature, meter), AlreadyExists."""
+    """Add a price to a version of a plan, or to an addon.
+
+    Raises: Invalid, NotFound, NoPlanVersion, PlanVersionNeeded, AlreadyExists, Archived (plan,
+    version, addon, group, feature, meter).
+    """
     draft = price_rows.draft(command, at=at)
     try:
         async with writing(scope) as connection:
-            await lock(connection, scope, "plans", draft.plan_id, shared=True)
-            await _check_plan(scope, draft.plan_id)
+            draft = _owned(draft, await owners.taking(connection, scope, _named(command)))
             await check_joined(connection, scope, draft.group_id, GroupKind.PRICE)
             await _lock_features(connection, scope, draft)
             draft = await with_meters(scope, draft)
@@ -67,13 +70,15 @@ async def update(
     `display_name`, `lookup_key`, `group_id` and `metadata` change in place. A change of `model`,
     `adjustments`, `timing`, `group_by` or `trial_days` ends this row at `effective_from` (the
     patch's, else now) and returns the row that takes over; subscriptions stay on the
-    row they bought.
+    row they bought. In a draft, which nobody can have bought, everything changes in place.
     Raises: Invalid, NotFound, Archived, PriceReplaced, AlreadyExists.
     """
     values = checked(patch, _CHECKS)
     moment = values.pop("effective_from", None)
     try:
         async with writing(scope) as connection:
+            before = await reads.get(scope, price_id)
+            owner = await owners.held(connection, scope, _named(before))
             await check_joined(connection, scope, values.get("group_id"), GroupKind.PRICE)
             await lock(connection, scope, "prices", price_id)
             before = await reads.get(scope, price_id)
@@ -82,13 +87,16 @@ async def update(
             if "model" in values:
                 changed = await with_meters(scope, changed)
             changed = replace(changed, content_hash=hash_of(changed))
-            if changed.content_hash == before.content_hash:
-                return await _rename(scope, before, changed, by=by, at=at)
-            check_terms(changed, await metered_by(scope, changed))
-            start = _moment(moment, before, at=at)
-            return await _replace(
-                scope, before, replace(changed, effective_from=start), by=by, at=at
-            )
+            other = changed.content_hash != before.content_hash
+            if other:
+                check_terms(changed, await metered_by(scope, changed))
+            if other and not owner.draft:
+                start = _moment(moment, before, at=at)
+                changed = replace(changed, effective_from=start)
+                return await _replace(scope, before, changed, by=by, at=at)
+            if owner.draft and moment is not None:
+                changed = replace(changed, effective_from=moment)
+            return await _rewrite(scope, before, changed, by=by, at=at)
     except IntegrityError as error:
         raise AlreadyExists("price", "lookupKey", values.get("lookup_key")) from error
 
@@ -113,51 +121,60 @@ async def archive(
         await PriceTable.filter(id=price_id).update(effective_until=until, updated_at=at)
         after = await reads.get(scope, price_id)
         await _audit(scope, "price.archive", before, after, by=by, at=at)
-        await outbox.put(
-            scope, PriceArchived(entity_id=price_id, plan_id=after.plan_id, occurred_at=at)
-        )
+        await outbox.put(scope, PriceArchived.of(after, at))
     return after
+
+
+async def delete(scope: Scope, price_id: str, *, by: Actor, at: datetime) -> Price:
+    """Take a price off a draft, as if it had never been there. Returns it as it was.
+
+    Raises: NotFound, PricePublished.
+    """
+    async with writing(scope) as connection:
+        price = await reads.get(scope, price_id)
+        owner = await owners.held(connection, scope, _named(price))
+        if not owner.draft:
+            raise PricePublished(price_id)
+        await lock(connection, scope, "prices", price_id)
+        price = await reads.get(scope, price_id)
+        await PriceTable.filter(id=price_id).delete()
+        await audit.record(scope, by, "price.delete", price_id, at=at, before=facts(price))
+        await outbox.put(scope, PriceDeleted.of(price, at))
+    return price
 
 
 async def restore(scope: Scope, price_id: str, *, by: Actor, at: datetime) -> Price:
     """Take the end off an archived price.
 
-    Raises: NotFound, NotArchived, PriceReplaced, Archived (its plan or feature), AlreadyExists.
+    Raises: NotFound, NotArchived, PriceReplaced, Archived (its owner or feature), AlreadyExists.
     """
     before = await reads.get(scope, price_id)
     try:
         async with writing(scope) as connection:
-            await lock(connection, scope, "plans", before.plan_id, shared=True)
+            await owners.taking(connection, scope, _named(before))
             await _lock_features(connection, scope, before)
             await lock(connection, scope, "prices", price_id)
             before = await reads.get(scope, price_id)
             if before.status is PriceStatus.ACTIVE:
                 raise NotArchived("price", price_id)
             await _check_not_replaced(scope, before)
-            await _check_plan(scope, before.plan_id)
             await check_features(scope, before)
             await PriceTable.filter(id=price_id).update(effective_until=None, updated_at=at)
             after = await reads.get(scope, price_id)
             await _audit(scope, "price.restore", before, after, by=by, at=at)
-            await outbox.put(
-                scope, PriceRestored(entity_id=price_id, plan_id=after.plan_id, occurred_at=at)
-            )
+            await outbox.put(scope, PriceRestored.of(after, at))
     except IntegrityError as error:
         raise AlreadyExists("price", "lookupKey", before.lookup_key) from error
     return after
 
 
-async def _rename(scope: Scope, before: Price, after: Price, *, by: Actor, at: datetime) -> Price:
-    await PriceTable.filter(id=before.id).update(
-        display_name=after.display_name,
-        lookup_key=after.lookup_key,
-        group_id=after.group_id,
-        metadata=dict(after.metadata),
-        updated_at=at,
-    )
+async def _rewrite(scope: Scope, before: Price, after: Price, *, by: Actor, at: datetime) -> Price:
+    """Change the row in place; of what somebody may have bought, its names alone."""
+    columns = price_rows.columns(replace(after, updated_at=at))
+    await PriceTable.filter(id=columns.pop("id")).update(**columns)
     after = await reads.get(scope, before.id)
     await _audit(scope, "price.update", before, after, by=by, at=at)
-    await outbox.put(scope, PriceUpdated(entity_id=after.id, plan_id=after.plan_id, occurred_at=at))
+    await outbox.put(scope, PriceUpdated.of(after, at))
     return after
 
 
@@ -173,7 +190,10 @@ async def _replace(scope: Scope, before: Price, new: Price, *, by: Actor, at: da
     await outbox.put(
         scope,
         PriceReplacedBy(
-            entity_id=before.id, plan_id=before.plan_id, successor_id=successor.id, occurred_at=at
+            entity_id=before.id,
+            successor_id=successor.id,
+            occurred_at=at,
+            **owner_of(before),
         ),
     )
     await _tell_created(scope, successor, by=by, at=at)
@@ -191,7 +211,7 @@ async def _insert(scope: Scope, price: Price) -> Price:
 
 async def _tell_created(scope: Scope, price: Price, *, by: Actor, at: datetime) -> None:
     await _audit(scope, "price.create", None, price, by=by, at=at)
-    await outbox.put(scope, PriceCreated(entity_id=price.id, plan_id=price.plan_id, occurred_at=at))
+    await outbox.put(scope, PriceCreated.of(price, at))
 
 
 async def _audit(
@@ -201,16 +221,28 @@ async def _audit(
     await audit.record(scope, by, action, after.id, at=at, before=old, after=facts(after))
 
 
+def _named(wanted: CreatePrice | Price) -> owners.Named:
+    return owners.Named(
+        plan_id=wanted.plan_id,
+        plan_version_id=wanted.plan_version_id,
+        addon_id=wanted.addon_id,
+    )
+
+
+def _owned(price: Price, owner: owners.Owner) -> Price:
+    return replace(
+        price,
+        plan_id=owner.plan_id,
+        plan_version_id=owner.plan_version_id,
+        addon_id=owner.addon_id,
+        offered=owner.offered,
+    )
+
+
 async def _lock_features(connection: asyncpg.Connection, scope: Scope, price: Price) -> None:
     """None of them is archived meanwhile."""
     for feature_id in sorted(set(features_of(price).values())):
         await lock(connection, scope, "features", feature_id, shared=True)
-
-
-async def _check_plan(scope: Scope, plan_id: str) -> None:
-    plan = await plans.get(scope, plan_id, field="planId")
-    if plan.status is PlanStatus.ARCHIVED:
-        raise Archived("plan", plan_id, field="planId")
 
 
 async def _check_open(scope: Scope, price: Price) -> None:

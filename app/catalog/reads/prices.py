@@ -19,7 +19,11 @@ LISTING = Listing(
     table="prices",
     columns=(
         Column("id", "id", sortable=True),
-        Column("plan_id", "id"),
+        Column("plan_id", "id", nullable=True),
+        Column("plan_version_id", "id", nullable=True),
+        Column("addon_id", "id", nullable=True),
+        Column("offered", "boolean"),
+        Column("lineage_id", "id"),
         Column("feature_id", "id"),
         Column("meter_id", "id"),
         Column("group_id", "id", nullable=True),
@@ -46,7 +50,6 @@ LISTING = Listing(
     default_order=(Order("created_at", descending=True),),
     searchable=("display_name", "lookup_key"),
 )
-_SELECT = "SELECT * FROM prices WHERE tenant_id = $1 AND environment_id = $2 AND "
 
 
 async def page(scope: Scope, request: PageRequest) -> Page[Price]:
@@ -68,36 +71,49 @@ async def by_ids(scope: Scope, ids: Collection[str]) -> dict[str, Price]:
 
 
 async def by_lookup_keys(scope: Scope, keys: Collection[str]) -> dict[str, Price]:
-    """The prices without an end, by the names that programs use for them."""
-    rows = await having(scope, "prices", "lookup_key", keys, also="AND effective_until IS NULL")
+    """The prices without an end that are offered, by the names that programs use for them."""
+    rows = await having(
+        scope, "prices", "lookup_key", keys, also="AND offered AND effective_until IS NULL"
+    )
     return {row["lookup_key"]: row_of(row) for row in rows}
 
 
-async def all_of_plans(scope: Scope, plan_ids: Collection[str]) -> dict[str, list[Price]]:
-    """Every price that each plan ever had, the oldest first; every plan is a key."""
-    rows = await having(scope, "prices", "plan_id", plan_ids, also="ORDER BY id")
-    found: dict[str, list[Price]] = {plan_id: [] for plan_id in plan_ids}
-    for row in rows:
-        found[row["plan_id"]].append(row_of(row))
-    return found
+async def offered_of_plans(scope: Scope, plan_ids: Collection[str]) -> dict[str, list[Price]]:
+    """Every price of each plan's current version, the oldest first; every plan is a key."""
+    return await _of(scope, "plan_id", plan_ids, also="AND offered")
 
 
 async def of_plans(
     scope: Scope, plan_ids: Collection[str], *, at: datetime
 ) -> dict[str, list[Price]]:
-    """The prices of each plan that are in force at `at`, the oldest first; every plan is a key."""
-    rows = await fetch(
-        scope,
-        _SELECT + "plan_id = ANY($3) AND effective_from <= $4 "
-        "AND (effective_until IS NULL OR effective_until > $4) ORDER BY id",
-        scope.tenant_id,
-        scope.environment_id,
-        list(plan_ids),
-        at,
-    )
-    found: dict[str, list[Price]] = {plan_id: [] for plan_id in plan_ids}
+    """What of each plan's current version is in force at `at`; see `offered_of_plans`."""
+    found = await offered_of_plans(scope, plan_ids)
+    return {plan: [price for price in sold if price.in_force(at)] for plan, sold in found.items()}
+
+
+async def all_of_versions(scope: Scope, version_ids: Collection[str]) -> dict[str, list[Price]]:
+    """Every price that each version ever had, the oldest first; every version is a key."""
+    return await _of(scope, "plan_version_id", version_ids)
+
+
+async def all_of_addons(scope: Scope, addon_ids: Collection[str]) -> dict[str, list[Price]]:
+    """Every price that each addon ever had, the oldest first; every addon is a key."""
+    return await _of(scope, "addon_id", addon_ids)
+
+
+async def of_version(scope: Scope, version_id: str, *, at: datetime) -> list[Price]:
+    """The prices of the version that are in force at `at`, the oldest first."""
+    found = await all_of_versions(scope, [version_id])
+    return [price for price in found[version_id] if price.in_force(at)]
+
+
+async def _of(
+    scope: Scope, column: str, owners: Collection[str], *, also: str = ""
+) -> dict[str, list[Price]]:
+    rows = await having(scope, "prices", column, owners, also=f"{also} ORDER BY id")
+    found: dict[str, list[Price]] = {owner: [] for owner in owners}
     for row in rows:
-        found[row["plan_id"]].append(row_of(row))
+        found[row[column]].append(row_of(row))
     return found
 
 
@@ -131,6 +147,10 @@ def row_of(record: asyncpg.Record) -> Price:
     return Price(
         id=record["id"],
         plan_id=record["plan_id"],
+        plan_version_id=record["plan_version_id"],
+        addon_id=record["addon_id"],
+        offered=record["offered"],
+        lineage_id=record["lineage_id"],
         feature_id=record["feature_id"],
         meter_id=record["meter_id"],
         lookup_key=record["lookup_key"],

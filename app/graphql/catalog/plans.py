@@ -1,46 +1,38 @@
-"""Plans in the graph."""
+"""Plans in the graph. What they take is in `plan_inputs`."""
 
 from datetime import datetime
-from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 import strawberry
-from strawberry import UNSET
 
 from app.catalog.actions import plans as actions
-from app.catalog.plan import CreatePlan, PlanStatus
 from app.catalog.plan import Plan as Row
+from app.catalog.plan import PlanStatus
 from app.catalog.reads import plans as reads
-from app.graphql.catalog import entitlements, prices
+from app.graphql.catalog import entitlements, plan_versions, prices
+from app.graphql.catalog.plan_inputs import (
+    PlanArchiveInput,
+    PlanCreateInput,
+    PlanFilter,
+    PlanOrder,
+    PlanRestoreInput,
+    PlanUpdateInput,
+)
 from app.graphql.context import Context, Info
 from app.graphql.errors import AlreadyExists, Rejected
-from app.graphql.filters import (
-    DateTimeFilter,
-    EnumFilter,
-    IdFilter,
-    MetadataFilter,
-    StringFilter,
-    and_filters,
-    not_filter,
-    or_filters,
-)
 from app.graphql.lists import listed
 from app.graphql.node import Kind, Node
-from app.graphql.paging import (
-    Direction,
-)
-from app.graphql.patch import present
+from app.graphql.paging import After, Before, Connection, First, Last, page_request
 from app.graphql.permissions import requires
 from app.graphql.scalars import Metadata
 
 if TYPE_CHECKING:
     from app.graphql.catalog.entitlements import Entitlement
+    from app.graphql.catalog.plan_versions import PlanVersion
     from app.graphql.catalog.prices import Price
 
-strawberry.enum(PlanStatus, description="Whether a plan is in use.")
 
-
-@strawberry.type(description="What is sold: a set of prices.")
+@strawberry.type(description="What is sold, in versions that each are a set of prices.")
 class Plan(Node):
     name: str = strawberry.field(description="As people read it.")
     lookup_key: str = strawberry.field(
@@ -59,7 +51,30 @@ class Plan(Node):
     )
 
     @strawberry.field(
-        description="The prices in force at an instant, the oldest first.",
+        description="What new subscriptions take of it; null: nothing of it is for sale."
+    )
+    async def current_version(
+        self, info: Info
+    ) -> Annotated["PlanVersion", strawberry.lazy("app.graphql.catalog.plan_versions")] | None:
+        row = await info.context.load.current_version_of_plan.load(self.id)
+        return None if row is None else plan_versions.PlanVersion.of(row)
+
+    @strawberry.field(description="Its versions, archived ones included, the newest first.")
+    async def versions(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Annotated["PlanVersion", strawberry.lazy("app.graphql.catalog.plan_versions")]]:
+        request = page_request(info, first=first, after=after, last=last, before=before)
+        page = await info.context.load.versions_of_plan.load((self.id, request))
+        return Connection.of(page, plan_versions.PlanVersion.of)
+
+    @strawberry.field(
+        description="The prices of its current version that are in force at an instant, the "
+        "oldest first.",
         extensions=[requires("price:read")],
     )
     async def prices(
@@ -101,83 +116,6 @@ class Plan(Node):
             updated_at=row.updated_at,
             archived_at=row.archived_at,
         )
-
-
-@strawberry.input(description="Which plans to list; all conditions given must hold.")
-class PlanFilter:
-    id: IdFilter | None = strawberry.field(description="By id.", default=UNSET)
-    name: StringFilter | None = strawberry.field(description="By name.", default=UNSET)
-    lookup_key: StringFilter | None = strawberry.field(
-        description="By the name that programs use.", default=UNSET
-    )
-    status: EnumFilter[PlanStatus] | None = strawberry.field(
-        description="By whether they are in use.", default=UNSET
-    )
-    metadata: MetadataFilter | None = strawberry.field(
-        description="By an entry of their metadata.", default=UNSET
-    )
-    created_at: DateTimeFilter | None = strawberry.field(
-        description="By when they were created.", default=UNSET
-    )
-    updated_at: DateTimeFilter | None = strawberry.field(
-        description="By when they last changed.", default=UNSET
-    )
-    and_: list["PlanFilter"] | None = and_filters()
-    or_: list["PlanFilter"] | None = or_filters()
-    not_: "PlanFilter | None" = not_filter()
-
-
-@strawberry.enum(description="What plans can be ordered by.")
-class PlanOrderField(Enum):
-    CREATED_AT = strawberry.enum_value("created_at", description="When they were created.")
-    UPDATED_AT = strawberry.enum_value("updated_at", description="When they last changed.")
-    NAME = strawberry.enum_value("name", description="Their name.")
-    LOOKUP_KEY = strawberry.enum_value("lookup_key", description="The name that programs use.")
-    ID = strawberry.enum_value("id", description="Their id.")
-
-
-@strawberry.input(description="One key of the order of plans.")
-class PlanOrder:
-    field: PlanOrderField = strawberry.field(description="What to order by.")
-    direction: Direction = strawberry.field(description="Which way.", default=Direction.ASC)
-
-
-@strawberry.input(description="A new plan, without prices.")
-class PlanCreateInput:
-    name: str = strawberry.field(description="As people will read it.")
-    lookup_key: str = strawberry.field(
-        description="As programs will name it: letters, digits and _ . : -; it never changes."
-    )
-    description: str | None = strawberry.field(description="What it is.", default=None)
-    metadata: Metadata | None = strawberry.field(description="Your own notes.", default=None)
-
-    def command(self) -> CreatePlan:
-        return CreatePlan(**vars(self) | {"metadata": self.metadata or {}})
-
-
-@strawberry.input(
-    description="Changes to a plan. A field that is absent stays as it is; null clears."
-)
-class PlanUpdateInput:
-    id: strawberry.ID = strawberry.field(description="Which plan.")
-    name: strawberry.Maybe[str] = strawberry.field(description="As people will read it.")
-    description: strawberry.Maybe[str | None] = strawberry.field(description="What it is.")
-    metadata: strawberry.Maybe[Metadata | None] = strawberry.field(
-        description="Your own notes; replaces all of them."
-    )
-
-    def patch(self) -> dict[str, Any]:
-        return present(self, without=("id",))
-
-
-@strawberry.input(description="The plan to take out of use.")
-class PlanArchiveInput:
-    id: strawberry.ID = strawberry.field(description="Which plan.")
-
-
-@strawberry.input(description="The archived plan to put back into use.")
-class PlanRestoreInput:
-    id: strawberry.ID = strawberry.field(description="Which plan.")
 
 
 PlanResult = Annotated[
@@ -227,7 +165,11 @@ class PlanQuery:
 
 @strawberry.type
 class PlanMutation:
-    @strawberry.mutation(description="Create a plan.", extensions=[requires("plan:write")])
+    @strawberry.mutation(
+        description="Create a plan with its first version, which can be bought at once unless "
+        "`publish` says otherwise.",
+        extensions=[requires("plan:write")],
+    )
     async def plan_create(
         self,
         info: Info,

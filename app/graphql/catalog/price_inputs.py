@@ -21,6 +21,7 @@ from app.graphql.catalog.adjustments import AdjustmentsInput
 from app.graphql.catalog.price_model_inputs import PriceModelInput
 from app.graphql.catalog.price_models import PriceModelKind
 from app.graphql.filters import (
+    BooleanFilter,
     DateTimeFilter,
     EnumFilter,
     IdFilter,
@@ -45,6 +46,16 @@ strawberry.enum(PriceStatus, description="Whether a price is without an end.")
 class PriceFilter:
     id: IdFilter | None = strawberry.field(description="By id.", default=UNSET)
     plan_id: IdFilter | None = strawberry.field(description="By plan.", default=UNSET)
+    plan_version_id: IdFilter | None = strawberry.field(
+        description="By version of a plan.", default=UNSET
+    )
+    addon_id: IdFilter | None = strawberry.field(description="By addon.", default=UNSET)
+    offered: BooleanFilter | None = strawberry.field(
+        description="By whether new subscriptions can take them.", default=UNSET
+    )
+    lineage_id: IdFilter | None = strawberry.field(
+        description="By what they share with those they replaced and their copies.", default=UNSET
+    )
     feature_id: IdFilter | None = strawberry.field(
         description="By the feature they charge for.", default=UNSET
     )
@@ -115,13 +126,25 @@ class PriceOrder:
     direction: Direction = strawberry.field(description="Which way.", default=Direction.ASC)
 
 
-@strawberry.input(description="A new price of a plan.")
+@strawberry.input(description="A new price of a plan or an addon.")
 class PriceCreateInput:
-    plan_id: strawberry.ID = strawberry.field(description="The plan to add it to.")
     display_name: str = strawberry.field(description="As invoices will show it.")
     charge: ChargeKind = strawberry.field(description="What the quantity is.")
     model: PriceModelInput = strawberry.field(description="How the quantity becomes an amount.")
     currency: str = strawberry.field(description="ISO 4217 code.")
+    plan_id: strawberry.ID | None = strawberry.field(
+        description="The plan to add it to: to its current version or its draft, whichever there "
+        "is.",
+        default=None,
+    )
+    plan_version_id: strawberry.ID | None = strawberry.field(
+        description="The version of the plan to add it to; needed where there are a current one "
+        "and a draft.",
+        default=None,
+    )
+    addon_id: strawberry.ID | None = strawberry.field(
+        description="The addon to add it to, instead of a plan.", default=None
+    )
     cadence: CadenceInput | None = strawberry.field(
         description="How often it is charged; null: monthly.", default=None
     )
@@ -161,6 +184,8 @@ class PriceCreateInput:
         """Raises: Invalid."""
         return CreatePrice(
             plan_id=self.plan_id,
+            plan_version_id=self.plan_version_id,
+            addon_id=self.addon_id,
             display_name=self.display_name,
             charge=self.charge,
             model=self.model.row(),
@@ -236,6 +261,11 @@ class PriceArchiveInput:
     effective_until: datetime | None = strawberry.field(
         description="When it ends; not in the past. Null: now.", default=None
     )
+
+
+@strawberry.input(description="The price to take off a draft.")
+class PriceDeleteInput:
+    id: strawberry.ID = strawberry.field(description="Which price.")
 
 
 @strawberry.input(description="The price to take the end off.")

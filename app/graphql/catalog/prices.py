@@ -12,11 +12,12 @@ from app.catalog.prices.warnings import PriceWarning as WarningRow
 from app.catalog.prices.warnings import warnings
 from app.catalog.reads import prices as reads
 from app.graphql.cadences import Cadence
-from app.graphql.catalog import features, groups, plans
+from app.graphql.catalog import addons, features, groups, plan_versions, plans
 from app.graphql.catalog.adjustments import Adjustments
 from app.graphql.catalog.price_inputs import (
     PriceArchiveInput,
     PriceCreateInput,
+    PriceDeleteInput,
     PriceFilter,
     PriceOrder,
     PriceRestoreInput,
@@ -31,8 +32,10 @@ from app.graphql.permissions import requires
 from app.graphql.scalars import Metadata
 
 if TYPE_CHECKING:
+    from app.graphql.catalog.addons import Addon
     from app.graphql.catalog.features import Feature
     from app.graphql.catalog.groups import Group
+    from app.graphql.catalog.plan_versions import PlanVersion
     from app.graphql.catalog.plans import Plan
 
 
@@ -47,9 +50,27 @@ class PriceWarning:
         return cls(code=row.code, message=row.message, field=row.field)
 
 
-@strawberry.type(description="What one charge of a plan costs, in one currency and cadence.")
+@strawberry.type(
+    description="What one charge of a plan or an addon costs, in one currency and cadence."
+)
 class Price(Node):
-    plan_id: strawberry.ID = strawberry.field(description="The plan it belongs to.")
+    plan_id: strawberry.ID | None = strawberry.field(
+        description="The plan it belongs to; null: it belongs to an addon."
+    )
+    plan_version_id: strawberry.ID | None = strawberry.field(
+        description="The version of the plan it belongs to; null: it belongs to an addon."
+    )
+    addon_id: strawberry.ID | None = strawberry.field(
+        description="The addon it belongs to; null: it belongs to a plan."
+    )
+    offered: bool = strawberry.field(
+        description="Whether new subscriptions can take it: it is an addon's, or of its plan's "
+        "current version."
+    )
+    lineage_id: strawberry.ID = strawberry.field(
+        description="The same for prices that replaced one another, and for their copies in "
+        "later versions of the plan: the id of the first."
+    )
     feature_id: strawberry.ID | None = strawberry.field(
         description="The feature that a usage charge measures; null for a fixed charge."
     )
@@ -57,7 +78,8 @@ class Price(Node):
         description="The meter that counts a usage charge; null for a fixed charge."
     )
     lookup_key: str | None = strawberry.field(
-        description="As programs name it; unique among the prices without an end."
+        description="As programs name it; unique among the prices without an end that are "
+        "offered, and within a version."
     )
     display_name: str = strawberry.field(description="As invoices show it.")
     group_id: strawberry.ID | None = strawberry.field(
@@ -97,12 +119,41 @@ class Price(Node):
     created_at: datetime = strawberry.field(description="When it was created.")
     updated_at: datetime = strawberry.field(description="When it last changed.")
 
-    @strawberry.field(description="The plan it belongs to.", extensions=[requires("plan:read")])
+    @strawberry.field(
+        description="The plan it belongs to; null: it belongs to an addon.",
+        extensions=[requires("plan:read")],
+    )
     async def plan(
         self, info: Info
     ) -> Annotated["Plan", strawberry.lazy("app.graphql.catalog.plans")] | None:
+        if self.plan_id is None:
+            return None
         row = await info.context.load.plan.load(self.plan_id)
         return None if row is None else plans.Plan.of(row)
+
+    @strawberry.field(
+        description="The version of the plan it belongs to; null: it belongs to an addon.",
+        extensions=[requires("plan:read")],
+    )
+    async def plan_version(
+        self, info: Info
+    ) -> Annotated["PlanVersion", strawberry.lazy("app.graphql.catalog.plan_versions")] | None:
+        if self.plan_version_id is None:
+            return None
+        row = await info.context.load.plan_version.load(self.plan_version_id)
+        return None if row is None else plan_versions.PlanVersion.of(row)
+
+    @strawberry.field(
+        description="The addon it belongs to; null: it belongs to a plan.",
+        extensions=[requires("addon:read")],
+    )
+    async def addon(
+        self, info: Info
+    ) -> Annotated["Addon", strawberry.lazy("app.graphql.catalog.addons")] | None:
+        if self.addon_id is None:
+            return None
+        row = await info.context.load.addon.load(self.addon_id)
+        return None if row is None else addons.Addon.of(row)
 
     @strawberry.field(
         description="The feature that a usage charge measures; null for a fixed charge.",
@@ -132,7 +183,11 @@ class Price(Node):
     def of(cls, row: Row) -> Self:
         return cls(
             id=strawberry.ID(row.id),
-            plan_id=strawberry.ID(row.plan_id),
+            plan_id=_id(row.plan_id),
+            plan_version_id=_id(row.plan_version_id),
+            addon_id=_id(row.addon_id),
+            offered=row.offered,
+            lineage_id=strawberry.ID(row.lineage_id),
             feature_id=_id(row.feature_id),
             meter_id=_id(row.meter_id),
             lookup_key=row.lookup_key,
@@ -167,6 +222,19 @@ PriceResult = Annotated[
 ]
 
 
+@strawberry.type(description="A price that is no longer there.")
+class PriceDeleted:
+    price_id: strawberry.ID = strawberry.field(description="The id that it had.")
+
+
+PriceDeleteResult = Annotated[
+    PriceDeleted | Rejected,
+    strawberry.union(
+        "PriceDeleteResult", description="What was deleted, or why nothing was changed."
+    ),
+]
+
+
 @strawberry.type
 class PriceQuery:
     @strawberry.field(
@@ -181,8 +249,8 @@ class PriceQuery:
         return await _load(info.context, id)
 
     @strawberry.field(
-        description="A price without an end, by the name that programs use; null when there is "
-        "none.",
+        description="A price without an end that is offered, by the name that programs use; null "
+        "when there is none.",
         extensions=[requires("price:read")],
     )
     async def price_by_lookup_key(
@@ -207,7 +275,8 @@ class PriceQuery:
 @strawberry.type
 class PriceMutation:
     @strawberry.mutation(
-        description="Add a price to a plan that is not archived.",
+        description="Add a price to a plan or an addon that is not archived: to the version "
+        "named, else to the plan's current version or its draft, whichever there is.",
         extensions=[requires("price:write")],
     )
     async def price_create(
@@ -220,9 +289,9 @@ class PriceMutation:
         return Price.of(row)
 
     @strawberry.mutation(
-        description="Change a price without an end. Names and notes change in place. A change "
-        "of model, timing or grouping ends it and returns the price that takes over; "
-        "subscriptions stay on the one they bought.",
+        description="Change a price without an end. Names and notes change in place, and in a "
+        "draft everything does. Else a change of what is charged ends it and returns the price "
+        "that takes over; subscriptions stay on the one they bought.",
         extensions=[requires("price:write")],
     )
     async def price_update(
@@ -252,6 +321,19 @@ class PriceMutation:
             effective_until=input.effective_until,
         )
         return Price.of(row)
+
+    @strawberry.mutation(
+        description="Take a price off a draft. What somebody may have bought is archived instead.",
+        extensions=[requires("price:write")],
+    )
+    async def price_delete(
+        self,
+        info: Info,
+        input: Annotated[PriceDeleteInput, strawberry.argument(description="Which one.")],
+    ) -> PriceDeleteResult:
+        ctx = info.context
+        row = await actions.delete(ctx.scope, input.id, by=ctx.actor, at=ctx.now())
+        return PriceDeleted(price_id=strawberry.ID(row.id))
 
     @strawberry.mutation(
         description="Take the end off a price that none has taken over from.",

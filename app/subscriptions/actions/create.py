@@ -5,11 +5,12 @@ from decimal import Decimal
 
 from app.catalog.actions.locks import lock
 from app.catalog.entitlement import Owner, OwnerKind
-from app.catalog.errors import Archived
+from app.catalog.errors import Archived, PlanNotPublished
 from app.catalog.plan import PlanStatus
+from app.catalog.plan_version import PlanVersion
 from app.catalog.price import ChargeKind, Price
 from app.catalog.prices import numbers
-from app.catalog.reads import plans, prices
+from app.catalog.reads import plan_versions, plans, prices
 from app.customers import reads as customers
 from app.customers.customer import Customer, CustomerStatus
 from app.infra import outbox
@@ -38,22 +39,22 @@ from app.tenants import audit
 async def create(
     scope: Scope, command: CreateSubscription, *, by: Actor, at: datetime
 ) -> Subscription:
-    """Put a customer on a plan: on its prices of the currency and cadence in force, and with
-    the entitlements in force.
+    """Put a customer on a plan: on the prices in force of its current version, of the currency
+    and cadence, and with the entitlements in force.
 
     In force when the subscription starts, or now for a start in the past; a start in the past
     is billed from then on, one invoice per period.
-    Raises: Invalid, NotFound (customer, plan), Archived (customer, plan).
+    Raises: Invalid, NotFound (customer, plan), Archived (customer, plan), PlanNotPublished.
     """
     async with writing(scope) as connection:
         customer = await _customer(scope, command.customer_id)
         terms = terms_of(command, customer, at=at)
         await lock(connection, scope, "plans", command.plan_id, shared=True)
-        await _check_plan(scope, command.plan_id)
+        version = await _version(scope, command.plan_id)
         reference = max(at, terms.starts_at)
-        offered = (await prices.of_plans(scope, [command.plan_id], at=reference))[command.plan_id]
+        offered = await prices.of_version(scope, version.id, at=reference)
         bought = _matching(offered, terms)
-        subscription = _subscription(command, terms, at=at)
+        subscription = _subscription(version, command, terms, at=at)
         lines = _lines(subscription, bought, _quantities(bought, command.quantities), at=at)
         await _insert(scope, subscription, lines)
         plan = Owner(OwnerKind.PLAN, command.plan_id)
@@ -77,10 +78,15 @@ async def _customer(scope: Scope, customer_id: str) -> Customer:
     return customer
 
 
-async def _check_plan(scope: Scope, plan_id: str) -> None:
+async def _version(scope: Scope, plan_id: str) -> PlanVersion:
+    """What is for sale of the plan, which is locked against its changing."""
     plan = await plans.get(scope, plan_id, field="planId")
     if plan.status is PlanStatus.ARCHIVED:
         raise Archived("plan", plan_id, field="planId")
+    version = (await plan_versions.current_of_plans(scope, [plan_id])).get(plan_id)
+    if version is None:
+        raise PlanNotPublished(plan_id)
+    return version
 
 
 def _matching(offered: Sequence[Price], terms: Terms) -> list[Price]:
@@ -97,12 +103,15 @@ def _matching(offered: Sequence[Price], terms: Terms) -> list[Price]:
     )
 
 
-def _subscription(command: CreateSubscription, terms: Terms, *, at: datetime) -> Subscription:
+def _subscription(
+    version: PlanVersion, command: CreateSubscription, terms: Terms, *, at: datetime
+) -> Subscription:
     scheduled = terms.starts_at > at
     unbilled = Subscription(
         id=new_id("sub"),
         customer_id=command.customer_id,
-        plan_id=command.plan_id,
+        plan_id=version.plan_id,
+        plan_version_id=version.id,
         status=SubscriptionStatus.SCHEDULED if scheduled else SubscriptionStatus.ACTIVE,
         currency=terms.currency,
         timezone=terms.timezone,
