@@ -10,10 +10,12 @@ DomainError
 │                      REPORTING_UNIT_NOT_ALLOWED; price models: INVALID_TIERS,
 │                      LAST_TIER_NOT_OPEN, TIERS_NOT_ASCENDING, NEGATIVE_AMOUNT, …;
 │                      entitlements: TERMS_NOT_OF_FEATURE, OVERRIDES_NOT_ALLOWED,
-│                      WINDOW_REQUIRED, WINDOW_NOT_ALLOWED, INVALID_EFFECTIVE_UNTIL
+│                      WINDOW_REQUIRED, WINDOW_NOT_ALLOWED, INVALID_EFFECTIVE_UNTIL;
+│                      coupons and tax rates: INVALID_DISCOUNT, INVALID_TAX_RATE, INVALID_CODE,
+│                      INVALID_PERCENT, INVALID_AMOUNT, INVALID_PERIODS, …
 ├── NotFound           NOT_FOUND
 └── Conflict
-    ├── AlreadyExists  ALREADY_EXISTS (lookup_key)
+    ├── AlreadyExists  ALREADY_EXISTS (lookup_key, code)
     ├── Archived       FEATURE_ARCHIVED, GROUP_ARCHIVED, PLAN_ARCHIVED, PLAN_VERSION_ARCHIVED,
     │                  ADDON_ARCHIVED, PRICE_ARCHIVED, METER_ARCHIVED
     ├── NotArchived    FEATURE_NOT_ARCHIVED, GROUP_NOT_ARCHIVED, PLAN_NOT_ARCHIVED,
@@ -25,12 +27,15 @@ DomainError
     ├── PricePublished PRICE_PUBLISHED
     ├── PriceReplaced  PRICE_REPLACED
     ├── EntitlementReplaced   ENTITLEMENT_REPLACED
-    └── EntitlementEnded      ENTITLEMENT_ENDED
+    ├── EntitlementEnded      ENTITLEMENT_ENDED
+    └── CouponNotRedeemable  COUPON_ARCHIVED, COUPON_EXPIRED, COUPON_NOT_ACTIVE,
+                       REDEMPTION_LIMIT_REACHED, CURRENCY_MISMATCH, COUPON_NOT_APPLICABLE
 """
 
 from collections.abc import Mapping
 from datetime import datetime
 
+from app.catalog.coupon import Problem
 from app.kernel.errors import Conflict
 
 
@@ -179,6 +184,18 @@ class EntitlementEnded(Conflict):
             field="id",
         )
         self.entitlement_id, self.ended_at = entitlement_id, ended_at
+
+
+class CouponNotRedeemable(Conflict):
+    """Its code says why: COUPON_EXPIRED, COUPON_NOT_ACTIVE, REDEMPTION_LIMIT_REACHED, …"""
+
+    def __init__(self, coupon_id: str, problem: Problem, *, field: str = "couponId") -> None:
+        super().__init__(
+            f"coupon {coupon_id} cannot be redeemed: {problem.message}",
+            field=field,
+            code=problem.code,
+        )
+        self.coupon_id = coupon_id
 
 
 def _code(kind: str) -> str:

@@ -242,3 +242,43 @@ class EntitlementReplacedBy(EntitlementEvent):
             "feature_id": self.feature_id,
             "successor_id": self.successor_id,
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CouponCreated(Event):
+    name: ClassVar[str] = "coupon.created"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CouponUpdated(Event):
+    name: ClassVar[str] = "coupon.updated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CouponArchived(Event):
+    name: ClassVar[str] = "coupon.archived"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CouponRestored(Event):
+    name: ClassVar[str] = "coupon.restored"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaxRateCreated(Event):
+    name: ClassVar[str] = "tax_rate.created"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaxRateUpdated(Event):
+    name: ClassVar[str] = "tax_rate.updated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaxRateArchived(Event):
+    name: ClassVar[str] = "tax_rate.archived"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaxRateRestored(Event):
+    name: ClassVar[str] = "tax_rate.restored"

@@ -3,7 +3,7 @@ from typing import Any
 from tortoise import fields
 from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
 
-from app.infra.tables import ScopedTable, id_field
+from app.infra.tables import ScopedTable, amount_field, id_field
 
 
 class FeatureTable(ScopedTable):
@@ -255,3 +255,79 @@ class EntitlementTable(ScopedTable):
             ("tenant_id", "environment_id", "subscription_id"),
             ("tenant_id", "environment_id", "feature_id"),
         )
+
+
+class CouponTable(ScopedTable):
+    """What it takes off is written once. `redemptions` counts under the row's lock."""
+
+    name = fields.CharField(max_length=255)
+    code = fields.CharField(max_length=64)
+    folded_code = fields.CharField(max_length=64)
+    kind = fields.CharField(max_length=16)
+    percent_off = amount_field(null=True)
+    amount_off = amount_field(null=True)
+    currency = fields.CharField(max_length=3, null=True)
+    duration = fields.CharField(max_length=16)
+    periods = fields.IntField(null=True)
+    level = fields.CharField(max_length=16)
+    limits = fields.JSONField[dict[str, list[str]]]()
+    redeem_from = fields.DatetimeField(null=True)
+    redeem_until = fields.DatetimeField(null=True)
+    max_redemptions = fields.IntField(null=True)
+    redemptions = fields.IntField()
+    metadata = fields.JSONField[dict[str, str]]()
+    archived_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "coupons"
+        constraints = (
+            # Archived coupons free their code.
+            UniqueConstraint(
+                fields=("tenant_id", "environment_id", "folded_code"),
+                name="coupons_code",
+                condition="archived_at IS NULL",
+            ),
+            CheckConstraint(
+                check="(percent_off IS NULL) <> (amount_off IS NULL) AND "
+                "(amount_off IS NULL OR currency IS NOT NULL)",
+                name="coupons_take_one_thing_off",
+            ),
+            CheckConstraint(
+                check="redemptions >= 0 AND redemptions <= coalesce(max_redemptions, redemptions)",
+                name="coupons_redemptions",
+            ),
+        )
+        indexes = (("tenant_id", "environment_id", "created_at", "id"),)
+
+
+class TaxRateTable(ScopedTable):
+    """What it comes to is written once."""
+
+    name = fields.CharField(max_length=255)
+    code = fields.CharField(max_length=255)
+    kind = fields.CharField(max_length=16)
+    percent = amount_field(null=True)
+    amount = amount_field(null=True)
+    currency = fields.CharField(max_length=3, null=True)
+    inclusive = fields.BooleanField()
+    compound = fields.BooleanField()
+    description = fields.TextField(null=True)
+    metadata = fields.JSONField[dict[str, str]]()
+    archived_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "tax_rates"
+        constraints = (
+            # Archived rates free their code.
+            UniqueConstraint(
+                fields=("tenant_id", "environment_id", "code"),
+                name="tax_rates_code",
+                condition="archived_at IS NULL",
+            ),
+            CheckConstraint(
+                check="(percent IS NULL) <> (amount IS NULL) AND "
+                "(amount IS NULL) = (currency IS NULL)",
+                name="tax_rates_come_to_one_thing",
+            ),
+        )
+        indexes = (("tenant_id", "environment_id", "created_at", "id"),)

@@ -12,6 +12,7 @@ from typing import TypeVar
 from strawberry.dataloader import DataLoader
 
 from app.catalog.addon import Addon
+from app.catalog.coupon import Coupon
 from app.catalog.entitlement import Entitlement, OwnerKind
 from app.catalog.feature import Feature
 from app.catalog.group import Group
@@ -20,13 +21,16 @@ from app.catalog.plan_version import PlanVersion
 from app.catalog.price import Price
 from app.catalog.reads import (
     addons,
+    coupons,
     entitlements,
     features,
     groups,
     plan_versions,
     plans,
     prices,
+    tax_rates,
 )
+from app.catalog.tax_rate import TaxRate
 from app.customers import reads as customers
 from app.customers.customer import Customer
 from app.invoicing import reads as invoices
@@ -215,6 +219,22 @@ class Loaders:
     @cached_property
     def entitlements_of_subscription(self) -> DataLoader[str, list[Entitlement]]:
         return many(entitlements.all_of(OwnerKind.SUBSCRIPTION), self.scope)
+
+    @cached_property
+    def coupon(self) -> DataLoader[str, Coupon | None]:
+        return one(coupons.by_ids, self.scope)
+
+    @cached_property
+    def coupon_by_code(self) -> DataLoader[str, Coupon | None]:
+        return one(coupons.by_codes, self.scope)
+
+    @cached_property
+    def tax_rate(self) -> DataLoader[str, TaxRate | None]:
+        return one(tax_rates.by_ids, self.scope)
+
+    @cached_property
+    def tax_rate_by_code(self) -> DataLoader[str, TaxRate | None]:
+        return one(tax_rates.by_codes, self.scope)
 
     @cached_property
     def subscription(self) -> DataLoader[str, Subscription | None]:

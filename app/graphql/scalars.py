@@ -151,3 +151,9 @@ class Money:
     @classmethod
     def of(cls, value: money.Money) -> Self:
         return cls(amount=value.amount, currency=value.currency)
+
+
+@strawberry.input(description="An amount of one currency.")
+class MoneyInput:
+    amount: Decimal = strawberry.field(description="In major units: dollars, not cents.")
+    currency: str = strawberry.field(description="ISO 4217 code, such as USD.")

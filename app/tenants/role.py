@@ -13,6 +13,7 @@ _READ_AND_WRITE = (
     "addon",
     "api_key",
     "billing",
+    "coupon",
     "customer",
     "entitlement",
     "environment",
@@ -26,6 +27,7 @@ _READ_AND_WRITE = (
     "role",
     "setting",
     "subscription",
+    "tax",
     "tenant",
     "user",
 )
@@ -42,6 +44,7 @@ def _writes(*resources: str) -> frozenset[str]:
 
 _CATALOGUE = (
     "addon",
+    "coupon",
     "customer",
     "entitlement",
     "feature",
@@ -50,6 +53,7 @@ _CATALOGUE = (
     "plan",
     "price",
     "subscription",
+    "tax",
 )
 
 OWNER = "owner"

@@ -15,6 +15,9 @@ from app.tenants import locales
 NUMBER_PREFIX = r"[A-Za-z0-9][A-Za-z0-9/_.-]{0,19}"
 _PREFIX = Meta(pattern=f"^{NUMBER_PREFIX}$")
 NumberDate = Literal["none", "YY", "YYYY", "YYMM", "YYYYMM", "YYMMDD", "YYYYMMDD"]
+CouponOrder = Literal[
+    "line_first", "narrowest_first", "attached_first", "percentage_first", "fixed_first"
+]
 Layout = Literal["standard", "compact", "detailed"]
 
 
@@ -45,6 +48,25 @@ class InvoiceSettings(Section, frozen=True):
     seller_name: Annotated[str, Meta(max_length=255)] = ""  # empty: the tenant's name
     seller_lines: Annotated[tuple[str, ...], Meta(max_length=8)] = ()  # the address, from the top
     seller_email: str = ""
+
+
+class AmountSettings(Section, frozen=True):
+    """How discounts, credits and taxes lead from the lines of an invoice to what is due."""
+
+    # Which coupons come first; within each, in the order in which they were attached.
+    coupon_order: CouponOrder = "line_first"
+    # Whether a discount falls on its lines in whole minor units, or in exact proportion.
+    discount_spread: Literal["minor_unit", "exact"] = "minor_unit"
+    # Whether prepaid credits pay for usage before tax, or for what is due, tax included.
+    prepaid_order: Literal["before_tax", "after_tax"] = "before_tax"
+    # Whether each tax on an invoice is rounded on its own, or all of them once together.
+    tax_rounding: Literal["per_rate", "per_invoice"] = "per_rate"
+    # Whether prices hold the tax, where a new tax rate does not say so.
+    tax_inclusive: bool = False
+    # What an invoice says to a customer who accounts for the tax.
+    reverse_charge_legend: Annotated[str, Meta(min_length=1, max_length=500)] = (
+        "Reverse charge: the recipient accounts for the tax."
+    )
 
 
 class SellerSettings(Section, frozen=True):
@@ -81,6 +103,7 @@ class EventSettings(Section, frozen=True):
 
 class EnvironmentSettings(Section, frozen=True):
     invoice: InvoiceSettings = InvoiceSettings()
+    amounts: AmountSettings = AmountSettings()
     events: EventSettings = EventSettings()
     seller: SellerSettings = SellerSettings()
     documents: DocumentSettings = DocumentSettings()
@@ -94,6 +117,8 @@ def effective(overrides: Mapping[str, Any]) -> EnvironmentSettings:
     try:
         settings = msgspec.convert(overrides, EnvironmentSettings)
         _check_invoice(settings.invoice)
+        legend = settings.amounts.reverse_charge_legend
+        checks.text(legend, "amounts.reverseChargeLegend", longest=500)
         _check_seller(settings.seller)
         _check_documents(settings.documents)
     except msgspec.ValidationError as error:

@@ -15,6 +15,8 @@ TABLES = (
     "addons",
     "prices",
     "entitlements",
+    "coupons",
+    "tax_rates",
     "subscriptions",
     "subscription_holdings",
     "subscription_line_items",

@@ -2,8 +2,18 @@
 
 from decimal import Decimal
 
-from app.catalog.actions import addons, features, groups, plan_versions, plans, prices
+from app.catalog.actions import (
+    addons,
+    coupons,
+    features,
+    groups,
+    plan_versions,
+    plans,
+    prices,
+    tax_rates,
+)
 from app.catalog.addon import CreateAddon
+from app.catalog.coupon import CreateCoupon
 from app.catalog.entitlement import CreateEntitlement, Owner, OwnerKind
 from app.catalog.entitlement_terms import Metered
 from app.catalog.feature import CreateFeature, FeatureType
@@ -11,6 +21,7 @@ from app.catalog.group import CreateGroup, GroupKind
 from app.catalog.plan import CreatePlan
 from app.catalog.price import ChargeKind, CreatePrice
 from app.catalog.prices import Flat, PerUnit
+from app.catalog.tax_rate import CreateTaxRate
 from app.kernel.ids import new_id
 from app.kernel.scope import SYSTEM
 from app.metering import actions as meters
@@ -108,3 +119,18 @@ async def override(scope, clock, subscription_id, **fields):
     """What a subscription has for itself."""
     kind = OwnerKind.SUBSCRIPTION
     return await entitlement(scope, clock, subscription_id, kind=kind, **fields)
+
+
+async def coupon(scope, clock, **fields):
+    """10 % off one invoice, unless told otherwise."""
+    value = {} if "amount_off" in fields else {"percent_off": Decimal(10)}
+    command = CreateCoupon(**{"name": "Welcome", "code": new_id("cpn")} | value | fields)
+    return await coupons.create(scope, command, by=SYSTEM, at=clock.now())
+
+
+async def tax_rate(scope, clock, **fields):
+    """19 % on top, unless told otherwise."""
+    value = {} if "amount" in fields else {"percent": Decimal(19)}
+    defaults = {"name": "VAT", "code": new_id("txr"), "inclusive": False}
+    command = CreateTaxRate(**defaults | value | fields)
+    return await tax_rates.create(scope, command, by=SYSTEM, at=clock.now())

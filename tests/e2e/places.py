@@ -166,6 +166,14 @@ async def _catalogue(caller: Caller, world: dict[str, str]) -> None:
     )  # fmt: skip
     world["entitlement"] = made["id"]
     made = await caller.do(
+        "couponCreate", "Coupon", "id", name=word, code=key, off={"percent": "10"}
+    )
+    world["coupon"] = made["id"]
+    made = await caller.do(
+        "taxRateCreate", "TaxRate", "id", name=word, code=key, rate={"percent": "19"}
+    )
+    world["taxRate"] = made["id"]
+    made = await caller.do(
         "customerCreate", "Customer", "id",
         externalId=world["externalId"], name=word, email=world["email"], currency="USD",
     )  # fmt: skip

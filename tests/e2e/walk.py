@@ -51,6 +51,7 @@ TEXT_NAMES: Final[Mapping[str, str]] = {
     "eventId": "eventId",
     "eventName": "eventName",
     "lookupKey": "lookupKey",
+    "code": "lookupKey",
     "number": "number",
     "email": "email",
     "name": "name",
@@ -85,6 +86,8 @@ VALUES: Final[Mapping[str, Any]] = {
     "charge": "USAGE",
     "model": {"perUnit": {"unitAmount": "1"}},
     "terms": {"metered": {"limit": "1"}},
+    "off": {"percent": "10"},
+    "rate": {"percent": "19"},
 }
 # Stands in texts that must be new each time; `Question.asking` puts something new in its place.
 FRESH: Final = "fresh~"

@@ -17,6 +17,7 @@ from app.tenants.commands import LogIn
 from app.tenants.reads import users as user_reads
 from app.tenants.role import BUILT_IN, PERMISSIONS
 from app.tenants.tenant import whole
+from tests.graphql.conftest import caller_in
 from tests.tenants import make
 
 SYSTEM_KEY = "an operator's key of more than enough characters"
@@ -502,3 +503,21 @@ async def test_many_nodes_of_a_kind_are_read_in_one_statement(
     found = field_of(await ask(NODES, {"ids": people}, caller=owner))
     assert [node["id"] for node in found] == people
     assert len(seen) == 1
+
+
+async def test_settings_of_amounts_are_read_and_changed(ask, scope, clock):
+    made = await make.tenant(clock)
+    place = make.production(made)
+    text = """mutation ($input: SettingsUpdateInput!) { settingsUpdate(input: $input) {
+      ... on EnvironmentSettings { amounts { couponOrder discountSpread prepaidOrder taxRounding
+                                             taxInclusive reverseChargeLegend } }
+      ... on Problem { code field } } }"""
+    changes = {
+        "couponOrder": "NARROWEST_FIRST", "discountSpread": "EXACT", "prepaidOrder": "AFTER_TAX",
+        "taxRounding": "PER_INVOICE", "taxInclusive": True, "reverseChargeLegend": "You pay it.",
+    }  # fmt: skip
+    answer = await ask(text, {"input": {"amounts": changes}}, caller=caller_in(place))
+    assert answer["data"]["settingsUpdate"]["amounts"] == changes
+    wrong = {"input": {"amounts": {"reverseChargeLegend": " "}}}
+    refused = (await ask(text, wrong, caller=caller_in(place)))["data"]["settingsUpdate"]
+    assert refused == {"code": "INVALID_SETTING", "field": "amounts.reverseChargeLegend"}

@@ -1,13 +1,16 @@
-"""Groups, features, plans and their versions, addons, prices and entitlements in the graph."""
+"""Groups, features, plans and their versions, addons, prices, entitlements, coupons and tax rates
+in the graph."""
 
 from app.graphql.catalog import (
     addons,
+    coupons,
     entitlements,
     features,
     groups,
     plan_versions,
     plans,
     prices,
+    tax_rates,
 )
 
 KINDS = (
@@ -18,6 +21,8 @@ KINDS = (
     *addons.KINDS,
     *prices.KINDS,
     *entitlements.KINDS,
+    *coupons.KINDS,
+    *tax_rates.KINDS,
 )
 QUERIES = (
     groups.GroupQuery,
@@ -27,6 +32,8 @@ QUERIES = (
     addons.AddonQuery,
     prices.PriceQuery,
     entitlements.EntitlementQuery,
+    coupons.CouponQuery,
+    tax_rates.TaxRateQuery,
 )
 MUTATIONS = (
     groups.GroupMutation,
@@ -36,6 +43,8 @@ MUTATIONS = (
     addons.AddonMutation,
     prices.PriceMutation,
     entitlements.EntitlementMutation,
+    coupons.CouponMutation,
+    tax_rates.TaxRateMutation,
 )
 TYPES = (
     groups.Group,
@@ -45,6 +54,8 @@ TYPES = (
     addons.Addon,
     prices.Price,
     entitlements.Entitlement,
+    coupons.Coupon,
+    tax_rates.TaxRate,
 )
 
 __all__ = ["KINDS", "MUTATIONS", "QUERIES", "TYPES"]

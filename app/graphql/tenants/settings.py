@@ -10,6 +10,7 @@ from app.graphql.errors import Rejected
 from app.graphql.patch import plain
 from app.graphql.permissions import requires
 from app.graphql.tenants.acting import recording
+from app.graphql.tenants.amount_settings import AmountSettings, AmountSettingsInput
 from app.graphql.tenants.document_settings import (
     DocumentSettings,
     DocumentSettingsInput,
@@ -81,6 +82,7 @@ class EventSettings:
 @strawberry.type(description="Settings of one environment, defaults included.")
 class EnvironmentSettings:
     invoice: InvoiceSettings = strawberry.field(description="Of invoices.")
+    amounts: AmountSettings = strawberry.field(description="Of amounts.")
     events: EventSettings = strawberry.field(description="Of events.")
     seller: SellerSettings = strawberry.field(description="Of the seller.")
     documents: DocumentSettings = strawberry.field(description="Of documents.")
@@ -109,6 +111,7 @@ class EnvironmentSettings:
                 max_past_days=events.max_past_days,
                 max_future_seconds=events.max_future_seconds,
             ),
+            amounts=AmountSettings.of(row.amounts),
             seller=SellerSettings.of(row.seller),
             documents=DocumentSettings.of(row.documents),
         )
@@ -168,6 +171,9 @@ class EventSettingsInput:
 class SettingsUpdateInput:
     invoice: strawberry.Maybe[InvoiceSettingsInput | None] = strawberry.field(
         description="Of invoices."
+    )
+    amounts: strawberry.Maybe[AmountSettingsInput | None] = strawberry.field(
+        description="Of amounts."
     )
     events: strawberry.Maybe[EventSettingsInput | None] = strawberry.field(description="Of events.")
     seller: strawberry.Maybe[SellerSettingsInput | None] = strawberry.field(
