@@ -1,7 +1,7 @@
 """What the graph shows of invoices. Their lines are in `invoice_lines`."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Optional, Self
+from typing import TYPE_CHECKING, Annotated, Optional, Self, cast
 
 import strawberry
 
@@ -12,19 +12,23 @@ from app.graphql.invoice_lines import InvoiceLine, InvoicePreviewLine
 from app.graphql.node import Node
 from app.graphql.permissions import requires
 from app.graphql.scalars import Metadata, Money
+from app.graphql.tenants.document_settings import DocumentLayout
 from app.invoicing import actions
+from app.invoicing.actions import FileKind
 from app.invoicing.bills import Drafted
 from app.invoicing.invoice import Invoice as Row
 from app.invoicing.invoice import Party as PartyRow
 from app.invoicing.invoice import Settlement as SettlementRow
 from app.invoicing.invoice import SettlementKind
 from app.kernel.commands import fields_of
+from app.tenants.settings import Layout
 
 if TYPE_CHECKING:
     from app.graphql.customers import Customer
     from app.graphql.subscriptions import Subscription
 
 
+strawberry.enum(FileKind, name="InvoiceFileKind", description="What an invoice can be had as.")
 strawberry.enum(
     SettlementKind,
     name="InvoiceSettlementKind",
@@ -241,8 +245,22 @@ class Invoice(Node):
         "issued and in force. Drafts and void invoices: GET /v1/invoices/{id}/pdf."
     )
     async def pdf_url(self, info: Info) -> str | None:
-        ctx = info.context
-        return await actions.pdf_url(ctx.scope, self.row, ctx.runtime.storage, at=ctx.now())
+        return await _link(info, self.row, FileKind.PDF, None)
+
+    @strawberry.field(
+        description="A link to it as a file that anyone can open for a while; null unless it is "
+        "issued and in force. Drafts and void invoices: GET /v1/invoices/{id}/pdf, csv, json."
+    )
+    async def file_url(
+        self,
+        info: Info,
+        kind: Annotated[FileKind, strawberry.argument(description="Which kind of file.")],
+        layout: Annotated[
+            DocumentLayout | None,
+            strawberry.argument(description="How a PDF is laid out; null: as it was issued."),
+        ] = None,
+    ) -> str | None:
+        return await _link(info, self.row, kind, layout)
 
     @classmethod
     def of(cls, row: Row) -> Self:
@@ -284,6 +302,13 @@ class Invoice(Node):
             row=row,
             **_amounts(row),
         )
+
+
+async def _link(info: Info, row: Row, kind: FileKind, layout: DocumentLayout | None) -> str | None:
+    ctx = info.context
+    chosen = cast("Layout | None", None if layout is None else layout.value)
+    storage = ctx.runtime.storage
+    return await actions.link(ctx.scope, row, kind, storage, at=ctx.now(), layout=chosen)
 
 
 async def _other(info: Info, invoice_id: str | None) -> Invoice | None:

@@ -8,6 +8,7 @@ from strawberry.tools import merge_types
 from strawberry.types import get_object_definition
 
 from app.graphql import (
+    branding,
     catalog,
     customers,
     events,
@@ -49,6 +50,7 @@ MUTATIONS = (
     *catalog.MUTATIONS,
     subscriptions.SubscriptionMutation,
     invoicing.InvoiceMutation,
+    branding.BrandingMutation,
 )
 SUBSCRIPTIONS = (usage_updates.UsageSubscription,)
 # Types that implement an interface and are reached through nothing else.

@@ -6,7 +6,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from app.catalog.prices import Step
+from app.catalog.prices import MODELS, Step
 from app.invoicing.explanation import from_json
 from app.kernel.quantity import fraction_rounded
 
@@ -33,6 +33,17 @@ class Row:
     share: Decimal | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A step that no row shows: what happened to the quantity before it was priced, or to the
+    amount after. `result` is a quantity or an amount in major units; `of_quantity` says which."""
+
+    rule: str
+    inputs: Mapping[str, str | None]
+    result: Decimal
+    of_quantity: bool
+
+
 def rows(stored: Mapping[str, Any]) -> list[Row]:
     """The priced parts of a stored explanation, in its order; [] where nothing was priced."""
     return list(_rows(from_json(stored), None))
@@ -52,6 +63,32 @@ _PRICED = {
 _TIERS = ("tier", "percentage_tier")
 # What is below them is not this line's alone, or too much to print.
 _CLOSED = ("group_share", "bucketed")
+_KINDS = frozenset(model.kind for model in MODELS)
+
+
+def notes(stored: Mapping[str, Any]) -> list[Note]:
+    """From what was counted up to what was priced, then from what that came to up to the amount.
+
+    The line's own rounding is left out.
+    """
+    tree = from_json(stored)
+    if not tree.parts:
+        return []
+    charge, *quantity = tree.parts
+    found = [_note(step, of_quantity=True) for part in quantity for step in _upwards(part)]
+    above = [step for step in _upwards(charge) if step.rule not in _PRICED]
+    return found + [_note(step, of_quantity=False) for step in above if step.rule not in _KINDS]
+
+
+def _upwards(tree: Step) -> Iterator[Step]:
+    """The first part of each step, from the lowest up that is not the rows' to tell."""
+    if tree.parts and not (tree.rule in _PRICED or tree.rule in _CLOSED or tree.rule in _KINDS):
+        yield from _upwards(tree.parts[0])
+    yield tree
+
+
+def _note(step: Step, *, of_quantity: bool) -> Note:
+    return Note(step.rule, step.inputs, _shown(Fraction(step.result)), of_quantity)
 
 
 def _rows(tree: Step, share: Decimal | None) -> Iterator[Row]:

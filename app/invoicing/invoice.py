@@ -10,6 +10,7 @@ from typing import Any
 from app.invoicing.amounts.totals import NOTHING, Totals
 from app.kernel.period import Period
 from app.kernel.quantity import EXACT
+from app.tenants.settings import Layout
 
 
 class InvoiceStatus(StrEnum):
@@ -88,6 +89,17 @@ class Party:
 
 
 @dataclass(frozen=True, slots=True)
+class Presentation:
+    """What a document looks like, kept as it was when it was issued. `locale` is a BCP 47 tag,
+    `logo` the key of an image in the bucket."""
+
+    layout: Layout = "standard"
+    locale: str = "en-US"
+    payment_terms: str = ""
+    logo: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Invoice:
     """A row as everyone above the table sees it.
 
@@ -135,6 +147,7 @@ class Invoice:
     paid_at: datetime | None = None
     uncollectible_at: datetime | None = None
     uncollectible_reason: str | None = None
+    presentation: Presentation | None = None
 
     @property
     def payment_status(self) -> PaymentStatus | None:
@@ -215,6 +228,7 @@ __all__ = [
     "LineKind",
     "Party",
     "PaymentStatus",
+    "Presentation",
     "Settlement",
     "SettlementKind",
     "Totals",

@@ -121,6 +121,7 @@ class InvoiceTable(ScopedTable):
     void_reason = fields.CharField(max_length=500, null=True)
     seller = fields.JSONField[dict[str, Any]](null=True)
     bill_to = fields.JSONField[dict[str, Any]](null=True)
+    presentation = fields.JSONField[dict[str, Any]](null=True)
     pdf_key = fields.CharField(max_length=200, null=True)
     engine_version = fields.CharField(max_length=20)
     catalog_hash = fields.CharField(max_length=64)

@@ -1,9 +1,9 @@
-"""Who sells and who buys, as an invoice names them. Pure."""
+"""Who sells and who buys, as an invoice names them, and what it looks like. Pure."""
 
 from babel import Locale
 
 from app.customers.customer import Address, Customer
-from app.invoicing.invoice import Party
+from app.invoicing.invoice import Party, Presentation
 from app.tenants.settings import EnvironmentSettings
 from app.tenants.tenant import Tenant
 
@@ -44,6 +44,17 @@ def seller(tenant: Tenant, settings: EnvironmentSettings) -> Party:
         electronic_id=facts.electronic_id or None,
         iban=facts.iban or None,
         **_parts(address),
+    )
+
+
+def presentation(customer: Customer, settings: EnvironmentSettings) -> Presentation:
+    """What the customer's documents look like: its own locale, else the environment's."""
+    documents = settings.documents
+    return Presentation(
+        layout=documents.layout,
+        locale=customer.locale or documents.locale,
+        payment_terms=documents.payment_terms,
+        logo=documents.logo or None,
     )
 
 

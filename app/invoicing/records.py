@@ -18,6 +18,7 @@ from app.invoicing.invoice import (
     InvoiceStatus,
     LineKind,
     Party,
+    Presentation,
     Settlement,
     SettlementKind,
     Totals,
@@ -67,6 +68,7 @@ def invoice_of(row: asyncpg.Record) -> Invoice:
         paid_at=row["paid_at"],
         uncollectible_at=row["uncollectible_at"],
         uncollectible_reason=row["uncollectible_reason"],
+        presentation=_presentation(row["presentation"]),
     )
 
 
@@ -215,6 +217,10 @@ def _written(value: object) -> Any:
     if isinstance(value, StrEnum):
         return value.value
     raise TypeError(f"{value!r} does not belong in a row")
+
+
+def _presentation(value: Any) -> Presentation | None:
+    return None if value is None else Presentation(**json_of(value))
 
 
 def _party(value: Any) -> Party | None:

@@ -1,23 +1,28 @@
-"""GET /v1/invoices/{id}/pdf: invoices as documents, drafts and void ones too."""
+"""GET /v1/invoices/{id}/pdf, csv and json: invoices as files, drafts and void ones too."""
 
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, get_args
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from app.infra.telemetry import request_id
-from app.invoicing import actions, reads
-from app.kernel.errors import NotFound
+from app.invoicing import actions
+from app.invoicing.actions import File, FileKind
+from app.kernel.errors import Invalid, NotFound
 from app.kernel.ids import is_id
 from app.runtime import Runtime
 from app.tenants.authentication import Authenticator, Caller, authenticate, credentials_of
+from app.tenants.settings import Layout
 
 Handler = Callable[[Request, Caller], Awaitable[Response]]
 
+_LAYOUTS: Final[tuple[Layout, ...]] = get_args(Layout)
 # Who may call each route: the permission it takes, in the environment of the caller.
-POLICIES: Final[dict[tuple[str, str], str]] = {("GET", "/v1/invoices/{id}/pdf"): "invoice:read"}
+POLICIES: Final[dict[tuple[str, str], str]] = {
+    ("GET", f"/v1/invoices/{{id}}/{kind.value}"): "invoice:read" for kind in FileKind
+}
 
 
 class DownloadDoor:
@@ -28,7 +33,8 @@ class DownloadDoor:
 
     def routes(self) -> list[Route]:
         handlers: dict[tuple[str, str], Handler] = {
-            ("GET", "/v1/invoices/{id}/pdf"): self.invoice_pdf
+            ("GET", f"/v1/invoices/{{id}}/{kind.value}"): self._invoice_as(kind)
+            for kind in FileKind
         }
         return [
             Route(path, self._guarded(handlers[method, path], permission), methods=[method])
@@ -46,18 +52,40 @@ class DownloadDoor:
 
         return handle
 
-    async def invoice_pdf(self, request: Request, caller: Caller) -> Response:
-        """200 with the document, named after the invoice's number, or its id without one."""
-        scope = caller.environment_scope
-        invoice_id = request.path_params["id"]
-        if not is_id(invoice_id, "inv"):
-            raise NotFound("invoice", invoice_id, field="id")
-        invoice = await reads.get(scope, invoice_id)
-        body = await actions.pdf(scope, invoice.id, self._runtime.storage)
-        name = f"{invoice.number or invoice.id}.pdf".replace("/", "-")
-        headers = {
-            "content-disposition": f'inline; filename="{name}"',
-            # It is the customer's, and it changes while the invoice is a draft or is voided.
-            "cache-control": "private, no-cache",
-        }
-        return Response(body, headers=headers, media_type="application/pdf")
+    def _invoice_as(self, kind: FileKind) -> Handler:
+        async def handle(request: Request, caller: Caller) -> Response:
+            """200 with the file, named after the invoice's number, or its id without one."""
+            layout = _layout(request) if kind is FileKind.PDF else None
+            invoice_id = request.path_params["id"]
+            if not is_id(invoice_id, "inv"):
+                raise NotFound("invoice", invoice_id, field="id")
+            storage = self._runtime.storage
+            scope = caller.environment_scope
+            file = await actions.download(scope, invoice_id, kind, storage, layout=layout)
+            return _answer(file, inline=kind is FileKind.PDF)
+
+        return handle
+
+
+def _layout(request: Request) -> Layout | None:
+    """Raises: Invalid (INVALID_LAYOUT)."""
+    given = request.query_params.get("layout")
+    if given is None:
+        return None
+    for layout in _LAYOUTS:
+        if layout == given:
+            return layout
+    raise Invalid(
+        f"layout: {given!r} is none of {', '.join(_LAYOUTS)}", field="layout", code="INVALID_LAYOUT"
+    )
+
+
+def _answer(file: File, *, inline: bool) -> Response:
+    shown = "inline" if inline else "attachment"
+    headers = {
+        "content-disposition": f'{shown}; filename="{file.name}"',
+        # It is the customer's, and it changes while the invoice is a draft or is voided.
+        "cache-control": "private, no-cache",
+        "x-content-type-options": "nosniff",
+    }
+    return Response(file.body, headers=headers, media_type=file.media_type)

@@ -91,6 +91,8 @@ class DocumentSettings(Section, frozen=True):
     # What lines are grouped under where they have no heading of their own.
     sections: Literal["kind", "subscription", "group"] = "kind"
     payment_terms: Annotated[str, Meta(max_length=500)] = ""  # printed below the totals
+    # The key in the bucket of the image that `actions.logo` has stored; nobody else sets it.
+    logo: Annotated[str, Meta(max_length=200)] = ""
 
 
 class EventSettings(Section, frozen=True):

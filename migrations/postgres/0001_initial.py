@@ -437,6 +437,7 @@ class Migration(migrations.Migration):
                 ('void_reason', fields.CharField(null=True, max_length=500)),
                 ('seller', fields.JSONField(null=True, encoder=JSON_DUMPS, decoder=loads)),
                 ('bill_to', fields.JSONField(null=True, encoder=JSON_DUMPS, decoder=loads)),
+                ('presentation', fields.JSONField(null=True, encoder=JSON_DUMPS, decoder=loads)),
                 ('pdf_key', fields.CharField(null=True, max_length=200)),
                 ('engine_version', fields.CharField(max_length=20)),
                 ('catalog_hash', fields.CharField(max_length=64)),

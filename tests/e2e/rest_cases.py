@@ -94,7 +94,12 @@ CASES: Final[Mapping[tuple[str, str], tuple[Case, ...]]] = {
         ),
     ),
     ("GET", "/v1/events/{id:path}"): (Case(lambda world: f"/v1/events/{world['eventId']}"),),
-    ("GET", "/v1/invoices/{id}/pdf"): (Case(lambda world: f"/v1/invoices/{world['invoice']}/pdf"),),
+    **{
+        ("GET", f"/v1/invoices/{{id}}/{kind}"): (
+            Case(lambda world, kind=kind: f"/v1/invoices/{world['invoice']}/{kind}"),  # type: ignore[misc]
+        )
+        for kind in ("pdf", "csv", "json")
+    },
     # Last, because they take the victim's event id for events of one's own.
     ("POST", "/v1/events"): (
         Case(lambda world: "/v1/events", lambda world: {"json": _event(world)}, finds=False),

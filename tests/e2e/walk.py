@@ -81,6 +81,7 @@ VALUES: Final[Mapping[str, Any]] = {
     "password": "correct horse battery",
     "permissions": ["customer:read"],
     "reason": "mistaken",
+    "image": None,
     "start": "2024-01-01T00:00:00Z",
     "end": "2024-02-01T00:00:00Z",
     "charge": "USAGE",

@@ -1,11 +1,15 @@
 """What is done with invoices by hand, in the graph."""
 
+import base64
+
+import httpx
 import pytest
 
 from app.invoicing import actions, reads
 from app.kernel.ids import new_id
 from app.kernel.scope import SYSTEM
 from tests.invoicing.test_billing import MAR, bill, everything, invoices
+from tests.invoicing.test_files import png
 from tests.invoicing.world import JAN
 
 INVOICE = """
@@ -141,6 +145,35 @@ async def test_invoices_are_found_by_how_they_stand(ask, do, world):
     assert await found(search="77 AUFTRAG") == [late["id"]]
     assert await found(search=soon.number) == [soon.id]
     assert await found(customerId={"eq": customer.id}, status={"eq": "DRAFT"}) == []
+
+
+async def test_an_invoice_is_linked_to_as_a_file_of_any_kind(ask, do, world):
+    customer = await world.customer("acme")
+    issued = await do("invoiceCreate", customerId=customer.id, lines=[SETUP], finalize=True)
+    waiting = await do("invoiceCreate", customerId=customer.id, lines=[SETUP])
+    query = """query ($id: ID!) { invoice(id: $id) {
+      pdf: fileUrl(kind: PDF) compact: fileUrl(kind: PDF, layout: COMPACT)
+      csv: fileUrl(kind: CSV) json: fileUrl(kind: JSON) pdfUrl } }"""
+    found = (await ask(query, {"id": issued["id"]}))["invoice"]
+    assert found["compact"].split("?")[0] != found["pdf"].split("?")[0]
+    assert found["pdfUrl"].split("?")[0] == found["pdf"].split("?")[0]
+    async with httpx.AsyncClient() as client:
+        for kind, start in (("pdf", b"%PDF"), ("compact", b"%PDF"), ("csv", b"invoice_number"),
+                            ("json", b"{")):  # fmt: skip
+            assert (await client.get(found[kind])).content.startswith(start)
+    absent = (await ask(query, {"id": waiting["id"]}))["invoice"]
+    assert set(absent.values()) == {None}
+
+
+async def test_the_logo_of_the_seller_is_set_and_taken_away(ask):
+    text = """mutation ($i: SellerLogoSetInput!) { sellerLogoSet(input: $i) {
+      ... on EnvironmentSettings { documents { hasLogo } } ... on Problem { code field } } }"""
+    for image, has in ((base64.b64encode(png()).decode(), True), (None, False)):
+        answer = await ask(text, {"i": {"image": image}})
+        assert answer["sellerLogoSet"] == {"documents": {"hasLogo": has}}
+    for image in ("no base64!", base64.b64encode(b"GIF89a").decode()):
+        answer = await ask(text, {"i": {"image": image}})
+        assert answer["sellerLogoSet"] == {"code": "INVALID_IMAGE", "field": "image"}
 
 
 async def test_accounts_of_many_invoices_cost_one_statement(ask, do, world, monkeypatch):

@@ -231,6 +231,26 @@ async def test_a_pdf_is_downloaded_by_who_may_read_invoices(client, world):
     assert "DRAFT" in text_of(draft.content)
 
 
+async def test_other_files_and_layouts_are_downloaded_alike(client, world):
+    opening, _ = await billed(world)
+    issued = await actions.finalize(world.scope, opening.id, by=SYSTEM, at=FEB)
+    headers = await key(world, "invoice:read")
+    for kind, media_type in (("csv", "text/csv; charset=utf-8"), ("json", "application/json")):
+        answer = await client.get(f"/v1/invoices/{issued.id}/{kind}", headers=headers)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, media_type)
+        name = f'attachment; filename="INV-202502-00001.{kind}"'
+        assert answer.headers["content-disposition"] == name
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert b"INV-202502-00001" in answer.content
+    path = f"/v1/invoices/{issued.id}/pdf"
+    detailed = await client.get(path, params={"layout": "detailed"}, headers=headers)
+    assert "held" in text_of(detailed.content)
+    wrong = await client.get(path, params={"layout": "fancy"}, headers=headers)
+    assert (wrong.status_code, wrong.json()["code"], wrong.json()["field"]) == (
+        400, "INVALID_LAYOUT", "layout",
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("part", ["%00", "inv_%00", "cus_1", "%ED%A0%80"])
 async def test_an_id_that_is_none_is_a_document_not_found(client, world, part):
     headers = await key(world, "invoice:read")
@@ -241,6 +261,8 @@ async def test_an_id_that_is_none_is_a_document_not_found(client, world, part):
 async def test_a_stranger_downloads_nothing(client, world):
     opening, _ = await billed(world)
     path = f"/v1/invoices/{opening.id}/pdf"
+    for kind in ("csv", "json"):
+        assert (await client.get(path.replace("pdf", kind))).status_code == 401
     assert (await client.get(path)).status_code == 401
     denied = await client.get(path, headers=await key(world, "customer:read"))
     assert (denied.status_code, denied.json()["code"]) == (403, "FORBIDDEN")

@@ -22,7 +22,7 @@ from app.kernel.scope import SYSTEM, Scope
 from tests.invoicing.test_billing import FEB, MAR, bill, everything, invoices, lines
 from tests.invoicing.test_lifecycle import draft, finalize, finalize_one
 from tests.invoicing.test_pdf import text_of
-from tests.invoicing.world import JAN, set_up
+from tests.invoicing.world import JAN, pdf_of, set_up
 
 SETUP = ManualLine(description="Setup", unit_amount=Decimal("99.995"), quantity=Decimal(3))
 TRAINING = ManualLine(
@@ -62,7 +62,7 @@ async def test_an_invoice_written_by_hand_is_a_draft_until_somebody_finalizes_it
     assert (await finalize(world, FEB + timedelta(days=365)))["finalized"] == 0
     issued = await finalize_one(world, made, at=MAR)
     assert (issued.number, issued.due_at) == ("INV-202503-00001", MAR + timedelta(days=30))
-    text = text_of(await actions.pdf(world.scope, made.id, world.services.storage))
+    text = text_of(await pdf_of(world, made.id))
     for part in ("PO-7", "Thank you", "Setup", "Training"):
         assert part in text
 
@@ -262,8 +262,8 @@ async def test_an_issued_invoice_takes_another_due_date_and_notes_and_nothing_el
     moved = await edit(world, issued, fields={"due_at": FEB, "metadata": {"x": "y"}}, at=FEB)
     assert (moved.due_at, moved.metadata) == (FEB, {"x": "y"})
     assert moved.totals == issued.totals
-    text = text_of(await actions.pdf(world.scope, issued.id, world.services.storage))
-    assert "1 February 2025" in text
+    text = text_of(await pdf_of(world, issued.id))
+    assert "February 1, 2025" in text
     before = await everything(world)
     for edits in ({"add": [SETUP]}, {"fields": {"memo": "x"}}, {"fields": {"purchase_order": "1"}}):
         with pytest.raises(InvoiceNotDraft):

@@ -28,7 +28,7 @@ from app.subscriptions import reads as due_subscriptions
 from app.subscriptions.subscription import CancelMode
 from tests.invoicing.test_billing import APR, FEB, MAR, bill, everything, invoices, lines
 from tests.invoicing.test_pdf import text_of
-from tests.invoicing.world import JAN, set_up
+from tests.invoicing.world import JAN, pdf_of, set_up
 from tests.statements import statements
 
 
@@ -100,7 +100,7 @@ async def test_the_settings_name_the_seller_of_what_is_issued_from_then_on(world
     assert (await reads.get(world.scope, early.id)).seller == early.seller
     waiting = await draft(world, "gamma")
     for invoice in (late, waiting):
-        page = text_of(await actions.pdf(world.scope, invoice.id, world.services.storage))
+        page = text_of(await pdf_of(world, invoice.id))
         assert "Skyport GmbH" in page
         assert "10115 Berlin" in page
         assert "billing@skyport.example" in page

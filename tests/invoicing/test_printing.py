@@ -13,7 +13,7 @@ from app.kernel.scope import SYSTEM
 from tests.invoicing.test_billing import FEB, MAR, bill, everything, invoices
 from tests.invoicing.test_lifecycle import draft, finalize, finalize_one
 from tests.invoicing.test_pdf import text_of
-from tests.invoicing.world import JAN
+from tests.invoicing.world import link_to, pdf_of
 
 
 async def print_all(world):
@@ -44,32 +44,32 @@ async def test_a_pdf_that_was_lost_is_made_again_to_the_byte(world):
     await print_all(world)
     stored = await reads.get(world.scope, issued.id)
     storage = world.services.storage
-    body = await actions.pdf(world.scope, issued.id, storage)
+    body = await pdf_of(world, issued.id)
     await storage.delete(stored.pdf_key)
-    assert await actions.pdf(world.scope, issued.id, storage) == body
+    assert await pdf_of(world, issued.id) == body
 
 
 async def test_a_later_change_of_the_customer_does_not_change_what_was_issued(world):
     issued = await finalize_one(world, await draft(world))
-    body = await actions.pdf(world.scope, issued.id, world.services.storage)
+    body = await pdf_of(world, issued.id)
     await customers.update(world.scope, issued.customer_id, {"name": "Renamed"}, by=SYSTEM, at=FEB)
-    assert await actions.pdf(world.scope, issued.id, world.services.storage) == body
+    assert await pdf_of(world, issued.id) == body
 
 
 async def test_a_draft_is_printed_as_one_and_not_stored(world):
     made = await draft(world)
     before = await everything(world)
-    text = text_of(await actions.pdf(world.scope, made.id, world.services.storage))
+    text = text_of(await pdf_of(world, made.id))
     assert "DRAFT" in text
     assert "Acme" in text
     assert "assigned when issued" in text
-    assert await actions.pdf_url(world.scope, made, world.services.storage, at=JAN) is None
+    assert await link_to(world, made) is None
     assert await everything(world) == before
 
 
 async def test_a_link_is_made_for_what_is_issued_even_before_the_run_has_printed_it(world):
     issued = await finalize_one(world, await draft(world))
-    url = await actions.pdf_url(world.scope, issued, world.services.storage, at=JAN)
+    url = await link_to(world, issued)
     assert (await reads.get(world.scope, issued.id)).pdf_key.split("/")[-1] in url
 
 
@@ -78,7 +78,7 @@ async def test_a_void_invoice_is_printed_as_void(world):
     await print_all(world)
     gone = await actions.void(world.scope, issued.id, reason="a mistake", by=SYSTEM, at=FEB)
     assert (gone.status, gone.pdf_key) == (InvoiceStatus.VOID, None)
-    text = text_of(await actions.pdf(world.scope, issued.id, world.services.storage))
+    text = text_of(await pdf_of(world, issued.id))
     assert "VOID" in text
     assert "a mistake" in text
     assert (await print_all(world))["printed"] == 0
@@ -86,4 +86,4 @@ async def test_a_void_invoice_is_printed_as_void(world):
 
 async def test_the_pdf_of_an_unknown_invoice_is_not_found(world):
     with pytest.raises(NotFound):
-        await actions.pdf(world.scope, "inv_01HZZZZZZZZZZZZZZZZZZZZZZZ", world.services.storage)
+        await pdf_of(world, "inv_01HZZZZZZZZZZZZZZZZZZZZZZZ")

@@ -19,7 +19,10 @@ from app.customers.customer import Address, CreateCustomer, Customer
 from app.infra.clickhouse import ClickHouse
 from app.infra.due import Page
 from app.infra.s3 import Storage
+from app.invoicing import actions
+from app.invoicing.actions import FileKind
 from app.invoicing.billing import Billing
+from app.invoicing.invoice import Invoice
 from app.kernel.clock import FixedClock
 from app.kernel.ids import ulid
 from app.kernel.scope import SYSTEM, Scope
@@ -122,9 +125,19 @@ async def build(
     return World(scope, services, clock, plan_id, meter_id)
 
 
-async def set_up(world: World, **invoice: Any) -> None:
-    """Change the environment's settings of invoices."""
-    await environments.update_settings(world.scope, {"invoice": invoice}, by=SYSTEM, at=JAN)
+async def set_up(world: World, *, documents: dict[str, Any] | None = None, **invoice: Any) -> None:
+    """Change the environment's settings of invoices, and of documents."""
+    patch = {"invoice": invoice, **({"documents": documents} if documents else {})}
+    await environments.update_settings(world.scope, patch, by=SYSTEM, at=JAN)
+
+
+async def pdf_of(world: World, invoice_id: str) -> bytes:
+    storage = world.services.storage
+    return (await actions.download(world.scope, invoice_id, FileKind.PDF, storage)).body
+
+
+async def link_to(world: World, invoice: Invoice, kind: FileKind = FileKind.PDF) -> str | None:
+    return await actions.link(world.scope, invoice, kind, world.services.storage, at=JAN)
 
 
 async def _catalog(scope: Scope) -> tuple[str, str]:

@@ -85,6 +85,9 @@ class DocumentSettings:
         description="What lines are grouped under that have no heading of their own."
     )
     payment_terms: str = strawberry.field(description="Printed below the totals; may be empty.")
+    has_logo: bool = strawberry.field(
+        description="Whether a logo is printed, which `sellerLogoSet` sets."
+    )
 
     @classmethod
     def of(cls, row: DocumentRow) -> Self:
@@ -93,6 +96,7 @@ class DocumentSettings:
             locale=row.locale,
             sections=InvoiceSections(row.sections),
             payment_terms=row.payment_terms,
+            has_logo=bool(row.logo),
         )
 
 

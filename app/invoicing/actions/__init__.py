@@ -1,32 +1,37 @@
 """What can be done with invoices: one function per verb, each one transaction."""
 
+from app.invoicing.actions.branding import set_logo
 from app.invoicing.actions.computing import compute, compute_many
 from app.invoicing.actions.creating import create
+from app.invoicing.actions.downloads import File, FileKind, download, link
 from app.invoicing.actions.drafting import Outcome, bill
 from app.invoicing.actions.editing import edit
 from app.invoicing.actions.finalizing import finalize, finalize_many
 from app.invoicing.actions.previewing import preview
-from app.invoicing.actions.printing import pdf, pdf_url, print_many
+from app.invoicing.actions.printing import print_many
 from app.invoicing.actions.reissuing import reissue
 from app.invoicing.actions.settling import Settling, reverse_write_off, settle, write_off
 from app.invoicing.actions.voiding import void
 
 __all__ = [
+    "File",
+    "FileKind",
     "Outcome",
     "Settling",
     "bill",
     "compute",
     "compute_many",
     "create",
+    "download",
     "edit",
     "finalize",
     "finalize_many",
-    "pdf",
-    "pdf_url",
+    "link",
     "preview",
     "print_many",
     "reissue",
     "reverse_write_off",
+    "set_logo",
     "settle",
     "void",
     "write_off",

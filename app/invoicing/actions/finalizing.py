@@ -17,19 +17,20 @@ from app.invoicing import parties
 from app.invoicing.actions import locks, numbers
 from app.invoicing.errors import InvoiceNotDraft, NumberTaken
 from app.invoicing.events import InvoiceEvent, InvoiceFinalized, InvoicePaid, InvoiceSkipped
-from app.invoicing.invoice import Invoice, InvoiceStatus, Party
+from app.invoicing.invoice import Invoice, InvoiceStatus, Party, Presentation
 from app.invoicing.work import FINALIZE, PRINT
 from app.kernel.scope import Actor, Scope
 from app.tenants import audit
 from app.tenants.reads import environments, tenants
-from app.tenants.settings import InvoiceSettings
+from app.tenants.settings import EnvironmentSettings, InvoiceSettings
 
 _ISSUE = (
     "UPDATE invoices SET status = 'finalized', number = row.number, issued_at = $3, "
     "finalized_at = $3, due_at = row.due_at, seller = $4::jsonb, bill_to = row.bill_to::jsonb, "
-    "amount_remaining = invoices.amount_due, paid_at = row.paid_at, updated_at = $3 "
-    "FROM unnest($5::text[], $6::text[], $7::timestamptz[], $8::text[], $9::timestamptz[]) "
-    "AS row(id, number, due_at, bill_to, paid_at) "
+    "presentation = row.presentation::jsonb, amount_remaining = invoices.amount_due, "
+    "paid_at = row.paid_at, updated_at = $3 "
+    "FROM unnest($5::text[], $6::text[], $7::timestamptz[], $8::text[], $9::text[], "
+    "$10::timestamptz[]) AS row(id, number, due_at, bill_to, presentation, paid_at) "
     "WHERE invoices.tenant_id = $1 AND invoices.environment_id = $2 AND invoices.id = row.id"
 )
 _SKIP = (
@@ -75,7 +76,8 @@ async def finalize_many(
             await _skip(connection, scope, empty, by=by, at=at)
         buyers = await customers.by_ids(scope, {draft.customer_id for draft in asked})
         issued = await _numbered(connection, scope, asked, buyers, settings=settings.invoice, at=at)
-        issued = await _issue(connection, scope, issued, (seller, buyers), by=by)
+        issued = [_dressed(i, seller, buyers[i.customer_id], settings) for i in issued]
+        await _issue(connection, scope, issued, by=by)
         await due.cancel(scope, FINALIZE, [invoice.id for invoice in found])
         await due.schedule_many(
             scope, PRINT, [due.Item(invoice.id, at, invoice.customer_id) for invoice in issued]
@@ -129,36 +131,31 @@ def _paid(draft: Invoice, settings: InvoiceSettings, at: datetime) -> datetime |
     return at if covered and not draft.totals.amount_due else None
 
 
+def _dressed(
+    invoice: Invoice, seller: Party, buyer: Customer, settings: EnvironmentSettings
+) -> Invoice:
+    """With who it is from and to, and what it looks like, from now on."""
+    return replace(
+        invoice,
+        seller=seller,
+        bill_to=parties.buyer(buyer),
+        presentation=parties.presentation(buyer, settings),
+    )
+
+
 async def _issue(
-    connection: asyncpg.Connection,
-    scope: Scope,
-    numbered: Sequence[Invoice],
-    between: tuple[Party, Mapping[str, Customer]],
-    *,
-    by: Actor,
-) -> list[Invoice]:
-    if not numbered:
-        return []
-    seller, buyers = between
-    bill_to = {key: parties.buyer(customer) for key, customer in buyers.items()}
-    issued = [
-        replace(invoice, seller=seller, bill_to=bill_to[invoice.customer_id])
-        for invoice in numbered
-    ]
-    await _write(connection, scope, issued, {key: _json(p) for key, p in bill_to.items()})
+    connection: asyncpg.Connection, scope: Scope, issued: Sequence[Invoice], *, by: Actor
+) -> None:
+    if not issued:
+        return
+    await _write(connection, scope, issued)
     await audit.record_many(
         scope, by, [_issued(invoice) for invoice in issued], at=issued[0].updated_at
     )
     await outbox.put_many(scope, [event for invoice in issued for event in _told(invoice)])
-    return issued
 
 
-async def _write(
-    connection: asyncpg.Connection,
-    scope: Scope,
-    issued: Sequence[Invoice],
-    bill_to: Mapping[str, str],
-) -> None:
+async def _write(connection: asyncpg.Connection, scope: Scope, issued: Sequence[Invoice]) -> None:
     given = [invoice.number for invoice in issued]
     try:
         await connection.execute(
@@ -166,11 +163,12 @@ async def _write(
             scope.tenant_id,
             scope.environment_id,
             issued[0].issued_at,
-            None if issued[0].seller is None else _json(issued[0].seller),
+            _json(issued[0].seller),
             [invoice.id for invoice in issued],
             given,
             [invoice.due_at for invoice in issued],
-            [bill_to[invoice.customer_id] for invoice in issued],
+            [_json(invoice.bill_to) for invoice in issued],
+            [_json(invoice.presentation) for invoice in issued],
             [invoice.paid_at for invoice in issued],
         )
     except UniqueViolationError as error:
@@ -204,5 +202,5 @@ def _told(invoice: Invoice) -> Iterator[InvoiceEvent]:
         yield InvoicePaid.of(invoice, invoice.paid_at)
 
 
-def _json(party: Party) -> str:
-    return orjson.dumps(asdict(party)).decode()
+def _json(value: Party | Presentation | None) -> str | None:
+    return None if value is None else orjson.dumps(asdict(value)).decode()

@@ -5,18 +5,17 @@ import hashlib
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from app.customers import reads as customers
 from app.infra import due
 from app.infra.crash import point
 from app.infra.postgres import writing
 from app.infra.s3 import Storage
-from app.invoicing import parties, reads
-from app.invoicing.invoice import Invoice, InvoiceLine, InvoiceStatus, Party
+from app.invoicing import reads
+from app.invoicing.actions.materials import Materials, gather
+from app.invoicing.invoice import Invoice, InvoiceStatus
 from app.invoicing.pdf import document, render
 from app.invoicing.work import PRINT
 from app.kernel.errors import NotFound
 from app.kernel.scope import Scope
-from app.tenants.reads import environments, tenants
 
 _UPLOADS = 8
 _STORED = (
@@ -31,20 +30,20 @@ async def print_many(
 ) -> list[str]:
     """Store the PDFs of issued invoices that have none; the ids of those that now have one.
 
-    Raises: Unavailable, Unprintable.
+    Raises: NotFound (a logo is gone), Unavailable, Unprintable.
     """
     found = (await reads.by_ids(scope, invoice_ids)).values()
     wanted = [invoice for invoice in found if invoice.status is InvoiceStatus.FINALIZED]
     missing = [invoice for invoice in wanted if invoice.pdf_key is None]
-    lines = await reads.lines_of_invoices(scope, [invoice.id for invoice in missing])
+    materials = await gather(scope, missing, storage)
     slots = asyncio.Semaphore(_UPLOADS)
 
-    async def stored(invoice: Invoice) -> str:
-        body = await _rendered(scope, invoice, lines.get(invoice.id, []))
+    async def stored(each: Materials) -> str:
+        body = await printed(each)
         async with slots:
-            return await _store(scope, invoice, body, storage)
+            return await store(scope, each.invoice, body, storage, kind="pdf")
 
-    keys = await asyncio.gather(*(stored(invoice) for invoice in missing))
+    keys = await asyncio.gather(*(stored(each) for each in materials))
     point("invoicing.printed")
     async with writing(scope) as connection:
         ids = [invoice.id for invoice in missing]
@@ -55,53 +54,41 @@ async def print_many(
     return ids
 
 
-async def pdf(scope: Scope, invoice_id: str, storage: Storage) -> bytes:
-    """The PDF of any invoice: the stored one of an issued invoice, else one made now.
+async def printed(materials: Materials) -> bytes:
+    """The PDF. Raises: Unprintable."""
+    return await render(document(materials.invoice, materials.lines, materials.printing))
 
-    Raises: NotFound, Unavailable, Unprintable.
+
+async def stored_pdf(invoice: Invoice, storage: Storage) -> bytes | None:
+    """The PDF as it was stored when the invoice was issued; None where there is none.
+
+    One that is lost from the bucket can be made again, the same to the byte. Raises: Unavailable.
     """
-    invoice = await reads.get(scope, invoice_id)
-    if invoice.status is InvoiceStatus.FINALIZED and invoice.pdf_key is not None:
-        try:
-            return await storage.get(invoice.pdf_key)
-        except NotFound:
-            pass  # lost from the bucket: it can be made again, the same to the byte
-    lines = await reads.lines_of_invoices(scope, [invoice_id])
-    return await _rendered(scope, invoice, lines.get(invoice_id, []))
-
-
-async def pdf_url(scope: Scope, invoice: Invoice, storage: Storage, *, at: datetime) -> str | None:
-    """A link to the stored PDF, good for a while; None for an invoice that is not in force.
-
-    Costs no query for an invoice that is printed. Raises: NotFound, Unavailable, Unprintable.
-    """
-    if invoice.status is not InvoiceStatus.FINALIZED:
+    if invoice.status is not InvoiceStatus.FINALIZED or invoice.pdf_key is None:
         return None
-    if invoice.pdf_key is None:
-        await print_many(scope, [invoice.id], storage, at=at)
-        invoice = await reads.get(scope, invoice.id)
-    if invoice.pdf_key is None:
-        return None  # voided meanwhile
-    return await storage.presign(invoice.pdf_key, filename=f"{invoice.number}.pdf")
+    try:
+        return await storage.get(invoice.pdf_key)
+    except NotFound:
+        return None
 
 
-async def _rendered(scope: Scope, invoice: Invoice, lines: Sequence[InvoiceLine]) -> bytes:
-    seller, bill_to = invoice.seller, invoice.bill_to
-    if seller is None or bill_to is None:
-        seller, bill_to = await _present(scope, invoice)
-    return await render(document(invoice, lines, seller=seller, bill_to=bill_to))
-
-
-async def _present(scope: Scope, invoice: Invoice) -> tuple[Party, Party]:
-    """Who it would be from and to if it were issued now."""
-    customer = await customers.get(scope, invoice.customer_id)
-    settings = await environments.settings(scope)
-    return parties.seller(await tenants.get(scope), settings), parties.buyer(customer)
-
-
-async def _store(scope: Scope, invoice: Invoice, body: bytes, storage: Storage) -> str:
+async def store(scope: Scope, invoice: Invoice, body: bytes, storage: Storage, *, kind: str) -> str:
+    """The key that the file is stored under, which names its content."""
     digest = hashlib.sha256(body).hexdigest()
     folder = f"{scope.tenant_id}/{scope.environment_id}"
-    key = f"{folder}/invoices/{invoice.id}/{digest}.pdf"
-    await storage.put(key, body, "application/pdf", once=True)
+    key = f"{folder}/invoices/{invoice.id}/{digest}.{kind}"
+    await storage.put(key, body, MEDIA_TYPES[kind], once=True)
     return key
+
+
+MEDIA_TYPES = {
+    "pdf": "application/pdf",
+    "csv": "text/csv; charset=utf-8",
+    "json": "application/json",
+    "xml": "application/xml",
+}
+
+
+def named(invoices: Sequence[Invoice]) -> dict[str, str]:
+    """What the files of the invoices are called, without what their kind adds."""
+    return {each.id: (each.number or each.id).replace("/", "-") for each in invoices}

@@ -1,6 +1,15 @@
 """From an invoice to the bytes of its PDF."""
 
-from app.invoicing.pdf.compiler import Unprintable, render
-from app.invoicing.pdf.document import Document, document
+from app.invoicing.pdf.compiler import Unprintable, can_print, render
+from app.invoicing.pdf.document import Document, Logo, Printing, Taken, document
 
-__all__ = ["Document", "Unprintable", "document", "render"]
+__all__ = [
+    "Document",
+    "Logo",
+    "Printing",
+    "Taken",
+    "Unprintable",
+    "can_print",
+    "document",
+    "render",
+]

@@ -1,0 +1,111 @@
+"""Invoices as files: to hand out at once, or to link to for a while."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from app.infra.s3 import Storage
+from app.invoicing import reads
+from app.invoicing.actions.materials import gather
+from app.invoicing.actions.printing import (
+    MEDIA_TYPES,
+    named,
+    print_many,
+    printed,
+    store,
+    stored_pdf,
+)
+from app.invoicing.files.csv import csv_of
+from app.invoicing.files.json import json_of
+from app.invoicing.invoice import Invoice, InvoiceStatus
+from app.kernel.scope import Scope
+from app.tenants.settings import Layout
+
+
+class FileKind(StrEnum):
+    PDF = "pdf"
+    CSV = "csv"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    name: str
+    media_type: str
+    body: bytes
+
+
+async def download(
+    scope: Scope,
+    invoice_id: str,
+    kind: FileKind,
+    storage: Storage,
+    *,
+    layout: Layout | None = None,
+) -> File:
+    """A file of any invoice, drafts and void ones too; `layout` is how a PDF is laid out instead
+    of as it was issued. Raises: NotFound, Unavailable, Unprintable.
+    """
+    invoice = await reads.get(scope, invoice_id)
+    body = await _body(scope, invoice, kind, storage, layout=layout)
+    name = f"{named([invoice])[invoice.id]}.{kind.value}"
+    return File(name, MEDIA_TYPES[kind.value], body)
+
+
+async def link(
+    scope: Scope,
+    invoice: Invoice,
+    kind: FileKind,
+    storage: Storage,
+    *,
+    at: datetime,
+    layout: Layout | None = None,
+) -> str | None:
+    """A link to the file that anyone can open for a while; None unless the invoice is in force.
+
+    Raises: NotFound, Unavailable, Unprintable.
+    """
+    if invoice.status is not InvoiceStatus.FINALIZED:
+        return None
+    if kind is FileKind.PDF and _as_issued(invoice, layout):
+        key = await _pdf_key(scope, invoice, storage, at=at)
+    else:
+        body = await _body(scope, invoice, kind, storage, layout=layout)
+        key = await store(scope, invoice, body, storage, kind=kind.value)
+    if key is None:
+        return None  # voided meanwhile
+    return await storage.presign(key, filename=f"{named([invoice])[invoice.id]}.{kind.value}")
+
+
+async def _pdf_key(scope: Scope, invoice: Invoice, storage: Storage, *, at: datetime) -> str | None:
+    """Costs no query for an invoice that is printed."""
+    if invoice.pdf_key is None:
+        await print_many(scope, [invoice.id], storage, at=at)
+        invoice = await reads.get(scope, invoice.id)
+    return invoice.pdf_key
+
+
+def _as_issued(invoice: Invoice, layout: Layout | None) -> bool:
+    look = invoice.presentation
+    return layout is None or (look is not None and look.layout == layout)
+
+
+async def _body(
+    scope: Scope, invoice: Invoice, kind: FileKind, storage: Storage, *, layout: Layout | None
+) -> bytes:
+    if kind is FileKind.PDF and _as_issued(invoice, layout):
+        known = await stored_pdf(invoice, storage)
+        if known is not None:
+            return known
+    (materials,) = await gather(scope, [invoice], storage, layout=layout)
+    match kind:
+        case FileKind.PDF:
+            return await printed(materials)
+        case FileKind.CSV:
+            customer = materials.printing.bill_to.reference or ""
+            return csv_of(invoice, materials.lines, customer=customer)
+        case FileKind.JSON:
+            account = await reads.settlements_of_invoices(scope, [invoice.id])
+            return json_of(
+                invoice, materials.lines, materials.printing, account.get(invoice.id, [])
+            )

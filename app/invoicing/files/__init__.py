@@ -1,0 +1,1 @@
+"""Invoices as files for other programs. Pure: from rows to bytes."""

@@ -1,0 +1,95 @@
+"""One row for each line of an invoice, after RFC 4180: commas, CRLF, quotes where needed.
+
+Spreadsheets run what looks like a formula. A text that begins like one gets an apostrophe in
+front, which they hide; numbers are ours and stay as they are.
+"""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from app.invoicing.invoice import Invoice, InvoiceLine
+from app.kernel.quantity import plain
+
+_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
+_COLUMNS = (
+    "invoice_number",
+    "invoice_id",
+    "status",
+    "customer",
+    "customer_id",
+    "subscription_id",
+    "position",
+    "line_id",
+    "kind",
+    "section",
+    "description",
+    "group",
+    "service_start",
+    "service_end",
+    "quantity",
+    "amount",
+    "discount",
+    "prepaid",
+    "tax",
+    "tax_included",
+    "total",
+    "currency",
+    "price_id",
+    "meter_id",
+    "subscription_line_item_id",
+)
+
+
+def csv_of(invoice: Invoice, lines: Sequence[InvoiceLine], *, customer: str) -> bytes:
+    """UTF-8; `customer` is the tenant's own name for whom it is billed to."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(_COLUMNS)
+    for line in lines:
+        row = _row(invoice, line, customer)
+        writer.writerow([_cell(row[name]) for name in _COLUMNS])
+    return text.getvalue().encode()
+
+
+def _row(invoice: Invoice, line: InvoiceLine, customer: str) -> Mapping[str, object]:
+    return {
+        "invoice_number": invoice.number,
+        "invoice_id": invoice.id,
+        "status": invoice.status.value,
+        "customer": customer,
+        "customer_id": invoice.customer_id,
+        "subscription_id": invoice.subscription_id,
+        "position": Decimal(line.position),
+        "line_id": line.id,
+        "kind": line.kind.value,
+        "section": line.section,
+        "description": line.description,
+        "group": "; ".join(f"{name}={value or ''}" for name, value in line.group.items()),
+        "service_start": line.service.start,
+        "service_end": line.service.end,
+        "quantity": line.quantity,
+        "amount": line.amount,
+        "discount": line.discount,
+        "prepaid": line.prepaid,
+        "tax": line.tax,
+        "tax_included": line.tax_included,
+        "total": line.total,
+        "currency": line.currency,
+        "price_id": line.price_id,
+        "meter_id": line.meter_id,
+        "subscription_line_item_id": line.subscription_line_item_id,
+    }
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, Decimal):
+        return plain(value)
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    text = str(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -1,0 +1,72 @@
+"""Everything of an invoice, its explanations included, as JSON.
+
+Decimals are texts, so that nobody reads them as floats; instants are ISO 8601 in UTC.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+
+import orjson
+
+from app.invoicing.invoice import Invoice, InvoiceLine, Settlement
+from app.invoicing.pdf.document import Printing
+from app.kernel.period import Period
+from app.kernel.quantity import plain
+
+# Where files are kept and what documents look like is nobody else's business.
+_OURS = frozenset({"pdf_key", "presentation"})
+
+
+def json_of(
+    invoice: Invoice,
+    lines: Sequence[InvoiceLine],
+    printing: Printing,
+    settlements: Sequence[Settlement],
+) -> bytes:
+    """The same invoice gives the same bytes."""
+    facts = {name: value for name, value in _facts(invoice).items() if name not in _OURS}
+    document = {
+        **facts,
+        "payment_status": invoice.payment_status,
+        "seller": _party(printing.seller),
+        "bill_to": _party(printing.bill_to),
+        "discounts": [asdict(taken) for taken in printing.discounts],
+        "taxes": [asdict(taken) for taken in printing.taxes],
+        "legends": list(printing.legends),
+        "lines": [{**_facts(line), "total": line.total} for line in lines],
+        "settlements": [_facts(entry) for entry in settlements],
+    }
+    return orjson.dumps(_plain(document), option=orjson.OPT_INDENT_2) + b"\n"
+
+
+def _facts(row: Any) -> dict[str, Any]:
+    return {field.name: getattr(row, field.name) for field in fields(row)}
+
+
+def _party(party: Any) -> dict[str, Any]:
+    return {name: value for name, value in asdict(party).items() if value is not None}
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case Decimal():
+            return plain(value)
+        case Enum():
+            return value.value
+        case datetime():
+            return value.isoformat().replace("+00:00", "Z")
+        case Period():
+            return {"start": _plain(value.start), "end": _plain(value.end)}
+        case Mapping():
+            return {str(key): _plain(part) for key, part in value.items()}
+        case list() | tuple():
+            return [_plain(part) for part in value]
+        case None | bool() | int() | str():
+            return value
+    if hasattr(value, "__dataclass_fields__"):
+        return _plain(_facts(value))
+    raise TypeError(f"{value!r} has no place in an invoice's JSON")
