@@ -14,6 +14,7 @@ from app.graphql import (
     events,
     invoicing,
     metering,
+    quotes,
     subscriptions,
     tenants,
     usage,
@@ -40,6 +41,7 @@ QUERIES = (
     usage.UsageQuery,
     events.EventQuery,
     *catalog.QUERIES,
+    quotes.QuoteQuery,
     subscriptions.SubscriptionQuery,
     invoicing.InvoiceQuery,
 )

@@ -25,6 +25,7 @@ LINE_RULES: dict[str, Rule] = {
         "what the meter counted for the customer in the period", lambda i, _: number(i, "quantity")
     ),
     "stated": Rule("what was written by hand", lambda i, _: number(i, "quantity")),
+    "imagined": Rule("what a quote supposes was used", lambda i, _: number(i, "quantity")),
     "held": Rule("what the subscription held", lambda i, _: number(i, "quantity")),
     "line": Rule(
         "the charge, the first part, rounded once to `decimals` places, halves away from zero",

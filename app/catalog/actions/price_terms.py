@@ -11,6 +11,7 @@ from app.catalog.price import (
     substance_hash,
 )
 from app.catalog.prices import (
+    Adjustments,
     Dynamic,
     Flat,
     Formula,
@@ -40,16 +41,48 @@ def check_terms(price: Price, meters: Mapping[str, Meter]) -> None:
     """
     if price.charge is ChargeKind.USAGE:
         _check_usage(price)
-    elif name := _USAGE_MODELS.get(type(price.model)):
+    _check_trial(price)
+    _check_grouping(price.group_by, meters)
+    check_pricing(
+        price.model,
+        price.adjustments,
+        charge=price.charge,
+        currency=price.currency,
+        grouped=bool(price.group_by),
+    )
+    _check_model(price, meters)
+
+
+def check_pricing(
+    model: PriceModel,
+    adjustments: Adjustments,
+    *,
+    charge: ChargeKind,
+    currency: str,
+    grouped: bool,
+) -> None:
+    """Whether model and adjustments go together, and with the kind of charge. Raises: Invalid."""
+    fixed = charge is ChargeKind.FIXED
+    name = _USAGE_MODELS.get(type(model))
+    if fixed and name is not None:
         raise Invalid(
             f"model.{name}: only usage can be priced so; choose another model for a fixed charge",
             field=f"model.{name}",
             code="USAGE_MODEL",
         )
-    _check_trial(price)
-    _check_grouping(price.group_by, meters)
-    _check_adjustments(price)
-    _check_model(price, meters)
+    if adjustments.of_quantity is not None and isinstance(model, Percentage | Matrix | Formula):
+        raise _not_allowed(adjustments.of_quantity, f"a {model.kind} says by itself what it prices")
+    if adjustments.bucket is not None and fixed:
+        raise _not_allowed("bucket", "a fixed charge has no windows of usage")
+    if adjustments.tiers_per == "total" and not grouped:
+        raise _not_allowed("tiersPer", "the price is not grouped")
+    if isinstance(model, Formula) and model.unit not in (None, currency):
+        raise Invalid(
+            f"model.formula.expression: its unit is {model.unit or 'none'}; it must come out in "
+            f"{currency}, the price's currency",
+            field="model.formula.expression",
+            code="FORMULA_UNITS",
+        )
 
 
 def _check_usage(price: Price) -> None:
@@ -111,16 +144,6 @@ def _check_dimension(name: str, field: str, meters: Mapping[str, Meter]) -> None
             )
 
 
-def _check_adjustments(price: Price) -> None:
-    terms = price.adjustments
-    if terms.of_quantity is not None and isinstance(price.model, Percentage | Matrix | Formula):
-        raise _not_allowed(terms.of_quantity, f"a {price.model.kind} says by itself what is priced")
-    if terms.bucket is not None and price.charge is ChargeKind.FIXED:
-        raise _not_allowed("bucket", "a fixed charge has no windows of usage")
-    if terms.tiers_per == "total" and not price.group_by:
-        raise _not_allowed("tiersPer", "the price is not grouped")
-
-
 def _check_model(price: Price, meters: Mapping[str, Meter]) -> None:
     match price.model:
         case Percentage() | Dynamic():
@@ -130,14 +153,6 @@ def _check_model(price: Price, meters: Mapping[str, Meter]) -> None:
                 for place, match in enumerate(row.match):
                     path = f"model.matrix.rows[{index}].match[{place}].dimension"
                     _check_dimension(match.property, path, meters)
-        case Formula():
-            if price.model.unit not in (None, price.currency):
-                raise Invalid(
-                    f"model.formula.expression: its unit is {price.model.unit or 'none'}; it must "
-                    f"come out in {price.currency}, the price's currency",
-                    field="model.formula.expression",
-                    code="FORMULA_UNITS",
-                )
 
 
 def _check_summed(model: Percentage | Dynamic, meters: Mapping[str, Meter]) -> None:

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import ClassVar, Literal
@@ -91,7 +91,7 @@ class Matrix(Struct, frozen=True, tag_field="model", tag="matrix"):
         names = (match.property for row in self.rows for match in row.match)
         return tuple(dict.fromkeys(names))
 
-    def row_of(self, values: dict[str, str | None]) -> int | None:
+    def row_of(self, values: Mapping[str, str | None]) -> int | None:
         """The position of the first row that matches; None: the default."""
         return next(
             (i for i, row in enumerate(self.rows) if all(m.holds(values) for m in row.match)), None
