@@ -132,6 +132,26 @@ class AddonRestored(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PriceUnitCreated(Event):
+    name: ClassVar[str] = "price_unit.created"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceUnitUpdated(Event):
+    name: ClassVar[str] = "price_unit.updated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceUnitArchived(Event):
+    name: ClassVar[str] = "price_unit.archived"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceUnitRestored(Event):
+    name: ClassVar[str] = "price_unit.restored"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PriceEvent(Event):
     """Every event of a price says whose it is: a plan's, of one of its versions, or an addon's."""
 

@@ -3,7 +3,7 @@ from typing import Any
 from tortoise import fields
 from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
 
-from app.infra.tables import ScopedTable, amount_field, id_field
+from app.infra.tables import ScopedTable, amount_field, id_field, rate_field
 
 
 class FeatureTable(ScopedTable):
@@ -134,6 +134,30 @@ class AddonTable(ScopedTable):
         indexes = (("tenant_id", "environment_id", "created_at", "id"),)
 
 
+class PriceUnitTable(ScopedTable):
+    code = fields.CharField(max_length=32)
+    name = fields.CharField(max_length=255)
+    symbol = fields.CharField(max_length=8, null=True)
+    base_currency = fields.CharField(max_length=3)
+    conversion_rate = rate_field()
+    description = fields.TextField(null=True)
+    metadata = fields.JSONField[dict[str, str]]()
+    archived_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "price_units"
+        # Archived units free their code.
+        constraints = (
+            UniqueConstraint(
+                fields=("tenant_id", "environment_id", "code"),
+                name="price_units_code",
+                condition="archived_at IS NULL",
+            ),
+            CheckConstraint(check="conversion_rate > 0", name="price_units_rate"),
+        )
+        indexes = (("tenant_id", "environment_id", "created_at", "id"),)
+
+
 class PriceTable(ScopedTable):
     """The substance of a row (see `content_hash`) is written once and never changed, unless it
     belongs to a version that was never published.
@@ -156,6 +180,9 @@ class PriceTable(ScopedTable):
     model = fields.JSONField[dict[str, Any]]()
     adjustments = fields.JSONField[dict[str, Any]]()
     currency = fields.CharField(max_length=3)
+    price_unit_id = id_field(null=True)
+    price_unit = fields.CharField(max_length=32, null=True)
+    conversion_rate = rate_field(null=True)
     cadence_unit = fields.CharField(max_length=16)
     cadence_count = fields.IntField()
     timing = fields.CharField(max_length=16)
@@ -187,6 +214,10 @@ class PriceTable(ScopedTable):
                 "(plan_id IS NULL) = (plan_version_id IS NULL)",
                 name="prices_one_owner",
             ),
+            CheckConstraint(
+                check="num_nonnulls(price_unit_id, price_unit, conversion_rate) IN (0, 3)",
+                name="prices_unit_with_its_rate",
+            ),
             # One row is replaced by one row.
             UniqueConstraint(
                 fields=("tenant_id", "environment_id", "replaces_id"), name="prices_replaces_id"
@@ -197,6 +228,7 @@ class PriceTable(ScopedTable):
             ("tenant_id", "environment_id", "plan_id"),
             ("tenant_id", "environment_id", "plan_version_id"),
             ("tenant_id", "environment_id", "addon_id"),
+            ("tenant_id", "environment_id", "price_unit_id"),
             ("tenant_id", "environment_id", "feature_id"),
             ("tenant_id", "environment_id", "group_id"),
         )

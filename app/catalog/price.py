@@ -13,6 +13,7 @@ from typing import Any
 from app.catalog.prices import (
     NO_ADJUSTMENTS,
     Adjustments,
+    Conversion,
     PriceModel,
     content_hash,
     to_json,
@@ -62,7 +63,8 @@ class Price:
     meter: each combination of their values is priced on its own and gets a line of its own. For
     `trial_days` days from the line's start a recurring fixed charge costs nothing. In force from
     `effective_from` until `effective_until` (exclusive; None: no end). `group_id` is what it is
-    shown together with. `replaces_id` is the row that this one took over from.
+    shown together with. `conversion` None: the amounts of model and adjustments are in the
+    currency; else in its unit. `replaces_id` is the row that this one took over from.
     """
 
     id: str
@@ -81,6 +83,7 @@ class Price:
     model: PriceModel
     adjustments: Adjustments
     currency: str
+    conversion: Conversion | None
     cadence: Cadence
     timing: InvoiceTiming
     group_by: tuple[str, ...]
@@ -108,7 +111,8 @@ class Price:
 class CreatePrice:
     """Of an addon; or of a version of a plan, the only one that takes prices unless named.
 
-    `feature_id` names what a usage charge measures. `effective_from` None: from now on.
+    `price_unit_id`: the amounts of model and adjustments are in this unit, whose rate the price
+    takes. `feature_id` names what a usage charge measures. `effective_from` None: from now on.
     """
 
     display_name: str
@@ -118,6 +122,7 @@ class CreatePrice:
     plan_id: str | None = None
     plan_version_id: str | None = None
     addon_id: str | None = None
+    price_unit_id: str | None = None
     cadence: Cadence = field(default_factory=lambda: Cadence("month"))
     timing: InvoiceTiming = InvoiceTiming.ARREARS
     billing: Billing = Billing.RECURRING
@@ -140,6 +145,7 @@ def substance_hash(
     model: PriceModel,
     adjustments: Adjustments,
     currency: str,
+    conversion: Conversion | None,
     cadence: Cadence,
     timing: InvoiceTiming,
     group_by: tuple[str, ...],
@@ -154,6 +160,7 @@ def substance_hash(
         "model": to_json(model),
         "adjustments": to_json(adjustments),
         "currency": currency,
+        "price_unit": None if conversion is None else conversion.terms(),
         "cadence": [cadence.unit, cadence.count],
         "timing": timing.value,
         "group_by": list(group_by),
@@ -178,4 +185,5 @@ def facts(price: Price) -> dict[str, Any]:
     return asdict(price) | {
         "model": to_json(price.model),
         "adjustments": to_json(price.adjustments),
+        "conversion": None if price.conversion is None else price.conversion.terms(),
     }

@@ -1,6 +1,7 @@
 """The lines of invoices in the graph, and how each amount came about."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Self
@@ -11,7 +12,7 @@ from app.catalog.prices import Step
 from app.graphql.node import Node
 from app.graphql.scalars import JSON, Money
 from app.graphql.usage import DimensionValue
-from app.invoicing import explanation
+from app.invoicing import breakdown, explanation
 from app.invoicing.invoice import InvoiceLine as Row
 from app.invoicing.invoice import LineKind
 
@@ -58,6 +59,17 @@ def steps_of(tree: Step) -> list[ExplanationStep]:
     return found
 
 
+@strawberry.type(description="A line's amount in a price unit, and what it was worth.")
+class LineConversion:
+    unit: str = strawberry.field(description="The unit's code.")
+    amount: Decimal = strawberry.field(
+        description="In that unit: exact, but for what lies beyond 12 decimals."
+    )
+    rate: Decimal = strawberry.field(
+        description="How much of the line's currency, in major units, one of it was worth."
+    )
+
+
 @strawberry.interface(description="What is asked for one line item, or one group of its usage.")
 class BilledLine:
     position: int = strawberry.field(description="Its place on the invoice, from 1.")
@@ -93,6 +105,14 @@ class BilledLine:
     )
     price_snapshot: JSON = strawberry.field(description="The price as it was when billed.")
     stored: strawberry.Private[Mapping[str, Any]]
+
+    @strawberry.field(
+        description="The amount in the unit of the price, before rounding; null where the price "
+        "is in the currency."
+    )
+    def conversion(self) -> LineConversion | None:
+        found = breakdown.converted(self.stored)
+        return None if found is None else LineConversion(**asdict(found))
 
     @strawberry.field(
         description="How the amount came about, down to what was counted: a tree as a list, "

@@ -19,6 +19,7 @@ from app.catalog.group import Group
 from app.catalog.plan import Plan
 from app.catalog.plan_version import PlanVersion
 from app.catalog.price import Price
+from app.catalog.price_unit import PriceUnit
 from app.catalog.reads import (
     addons,
     coupons,
@@ -27,6 +28,7 @@ from app.catalog.reads import (
     groups,
     plan_versions,
     plans,
+    price_units,
     prices,
     tax_rates,
 )
@@ -183,6 +185,14 @@ class Loaders:
     @cached_property
     def addon_by_lookup_key(self) -> DataLoader[str, Addon | None]:
         return one(addons.by_lookup_keys, self.scope)
+
+    @cached_property
+    def price_unit(self) -> DataLoader[str, PriceUnit | None]:
+        return one(price_units.by_ids, self.scope)
+
+    @cached_property
+    def price_unit_by_code(self) -> DataLoader[str, PriceUnit | None]:
+        return one(price_units.by_codes, self.scope)
 
     @cached_property
     def price(self) -> DataLoader[str, Price | None]:

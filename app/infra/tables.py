@@ -16,6 +16,11 @@ def amount_field(**options: Any) -> Any:
     return fields.DecimalField(max_digits=38, decimal_places=12, **options)
 
 
+def rate_field(**options: Any) -> Any:
+    """What one of something is worth in major units of a currency, as exact as a price is."""
+    return fields.DecimalField(max_digits=36, decimal_places=18, **options)
+
+
 def quantity_field(**options: Any) -> Any:
     """A metered quantity, as wide as ClickHouse stores it."""
     return fields.DecimalField(max_digits=76, decimal_places=18, **options)

@@ -20,7 +20,8 @@ class Row:
 
     `above` and `up_to` bound a tier; both None where there are no tiers, and `up_to` alone in
     the last one. `per` is how many units one `unit_amount` buys. `share` is what part of a
-    full period was served, in percent; None where all of it was.
+    full period was served, in percent; None where all of it was. Amounts are in the currency,
+    also where the price is in a unit of its own.
     """
 
     above: Decimal | None
@@ -44,9 +45,32 @@ class Note:
     of_quantity: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """What a line comes to in the unit of its price, before rounding: `amount` × `rate` of the
+    currency."""
+
+    unit: str
+    amount: Decimal
+    rate: Decimal
+
+
+def converted(stored: Mapping[str, Any]) -> Converted | None:
+    """The line in the unit of its price; None where the price has none."""
+    charge = next(iter(from_json(stored).parts), None)
+    step = charge
+    while step is not None and step.rule != "conversion":
+        step = next(iter(step.parts), None)
+    if charge is None or step is None:
+        return None
+    rate = Fraction(str(step.inputs["rate"]))
+    units = Fraction(charge.result) / rate
+    return Converted(str(step.inputs["unit"]), _shown(units), _shown(rate))
+
+
 def rows(stored: Mapping[str, Any]) -> list[Row]:
     """The priced parts of a stored explanation, in its order; [] where nothing was priced."""
-    return list(_rows(from_json(stored), None))
+    return list(_rows(from_json(stored), None, Fraction(1)))
 
 
 # By rule: which inputs are the unit amount and the quantity.
@@ -60,6 +84,8 @@ _PRICED = {
     "event_fees": ("amount", "events"),
     "dynamic": ("multiplier", "event_amounts"),
 }
+# Of these the unit amount is money, and not a share or a factor.
+_MONEY = ("unit_amount", "flat_amount", "package_amount", "amount")
 _TIERS = ("tier", "percentage_tier")
 # What is below them is not this line's alone, or too much to print.
 _CLOSED = ("group_share", "bucketed")
@@ -76,8 +102,14 @@ def notes(stored: Mapping[str, Any]) -> list[Note]:
         return []
     charge, *quantity = tree.parts
     found = [_note(step, of_quantity=True) for part in quantity for step in _upwards(part)]
-    above = [step for step in _upwards(charge) if step.rule not in _PRICED]
-    return found + [_note(step, of_quantity=False) for step in above if step.rule not in _KINDS]
+    told = [s for s in _upwards(charge) if s.rule not in _PRICED and s.rule not in _KINDS]
+    # What lies below a conversion is in the unit of the price.
+    at = next((index for index, step in enumerate(told) if step.rule == "conversion"), 0)
+    rate = _number(told[at], "rate") if at else Fraction(1)
+    return found + [
+        _note(step, of_quantity=False, rate=rate if index < at else Fraction(1))
+        for index, step in enumerate(told)
+    ]
 
 
 def _upwards(tree: Step) -> Iterator[Step]:
@@ -87,20 +119,22 @@ def _upwards(tree: Step) -> Iterator[Step]:
     yield tree
 
 
-def _note(step: Step, *, of_quantity: bool) -> Note:
-    return Note(step.rule, step.inputs, _shown(Fraction(step.result)), of_quantity)
+def _note(step: Step, *, of_quantity: bool, rate: Fraction = Fraction(1)) -> Note:
+    return Note(step.rule, step.inputs, _shown(Fraction(step.result) * rate), of_quantity)
 
 
-def _rows(tree: Step, share: Decimal | None) -> Iterator[Row]:
+def _rows(tree: Step, share: Decimal | None, rate: Fraction) -> Iterator[Row]:
     if tree.rule in _PRICED:
-        yield _row(tree, share)
+        yield _row(tree, share, rate)
         return
     if tree.rule in _CLOSED:
         return
     if served := _served(tree):
         share = fraction_rounded(served * 100, 2)
+    if tree.rule == "conversion":
+        rate = _number(tree, "rate")
     for part in tree.parts:
-        yield from _rows(part, share)
+        yield from _rows(part, share, rate)
 
 
 def _served(tree: Step) -> Fraction | None:
@@ -111,17 +145,17 @@ def _served(tree: Step) -> Fraction | None:
     return None
 
 
-def _row(tree: Step, share: Decimal | None) -> Row:
+def _row(tree: Step, share: Decimal | None, rate: Fraction) -> Row:
     unit, quantity = _PRICED[tree.rule]
     tiered = tree.rule in _TIERS
     return Row(
         above=_decimal(tree.inputs["above"]) if tiered else None,
         up_to=_decimal(tree.inputs["up_to"]) if tiered else None,
         quantity=_shown(_number(tree, quantity)),
-        unit_amount=_shown(_number(tree, unit)),
+        unit_amount=_shown(_number(tree, unit) * (rate if unit in _MONEY else 1)),
         per=_per(tree, unit),
-        flat_amount=_shown(_number(tree, "flat_amount")) if tiered else Decimal(0),
-        amount=_shown(Fraction(tree.result)),
+        flat_amount=_shown(_number(tree, "flat_amount") * rate) if tiered else Decimal(0),
+        amount=_shown(Fraction(tree.result) * rate),
         share=share,
     )
 

@@ -11,8 +11,8 @@ from fractions import Fraction
 from typing import Any
 
 from app.catalog.price import ChargeKind, Price
-from app.catalog.prices import Cell, Figures, Formula, Matrix, Step, to_json
-from app.catalog.prices.charging import charge, shared
+from app.catalog.prices import Cell, Figures, Formula, Matrix, Step, converted, to_json
+from app.catalog.prices.charging import Charge, charge, shared
 from app.catalog.prices.explanation import step, text
 from app.invoicing import explanation
 from app.invoicing.invoice import LineKind
@@ -99,6 +99,7 @@ def snapshot(price: Price) -> dict[str, Any]:
         "charge": price.charge.value,
         "timing": price.timing.value,
         "currency": price.currency,
+        "conversion": None if price.conversion is None else price.conversion.terms(),
         "cadence": {"unit": price.cadence.unit, "count": price.cadence.count},
         "billing": price.billing.value,
         "model": to_json(price.model),
@@ -115,7 +116,7 @@ def _fixed(fact: Fact) -> RatedLine:
     quantity = fact.item.quantity if fact.item.quantity is not None else Decimal(1)
     held = step("held", {"line_item_id": fact.item.id, "quantity": quantity}, quantity)
     price = fact.price
-    charged = charge(price.model, price.adjustments, Figures(quantity), held)
+    charged = _charge(price, Figures(quantity), held)
     return _line(fact, quantity, proration.trace(charged.amount, fact.service), charged.quantity)
 
 
@@ -150,7 +151,7 @@ def _charged(fact: Fact, figures: Figures, **of: int | None) -> RatedLine:
     """`of` names the `row` that the line is of; without it the line is of all there is."""
     price = fact.price
     counted = _counted(fact, figures, **of)
-    charged = charge(price.model, price.adjustments, figures, counted)
+    charged = _charge(price, figures, counted)
     found = _line(fact, figures.quantity, charged.amount, charged.quantity, *_meters(fact, figures))
     found = replace(found, group=_group(price, figures))
     if "row" in of and isinstance(price.model, Matrix):
@@ -165,7 +166,7 @@ def _together(fact: Fact, groups: Sequence[Figures], whole: Figures) -> Iterator
     """
     price = fact.price
     decimals = minor_units(price.currency)
-    charged = charge(price.model, price.adjustments, whole, _counted(fact, whole))
+    charged = _charge(price, whole, _counted(fact, whole))
     if not any(figures.quantity > 0 for figures in groups):
         yield _line(fact, whole.quantity, charged.amount, charged.quantity)
         return
@@ -173,6 +174,12 @@ def _together(fact: Fact, groups: Sequence[Figures], whole: Figures) -> Iterator
     for figures, part in zip(groups, parts, strict=True):
         line = _line(fact, figures.quantity, part, _counted(fact, figures), charged.quantity)
         yield replace(line, group=_group(price, figures))
+
+
+def _charge(price: Price, figures: Figures, counted: Step) -> Charge:
+    """What the figures cost in the price's currency, with the trace."""
+    charged = charge(price.model, price.adjustments, figures, counted)
+    return replace(charged, amount=converted(charged.amount, price.conversion))
 
 
 def _group(price: Price, figures: Figures) -> dict[str, str | None]:

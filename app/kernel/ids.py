@@ -32,6 +32,7 @@ PREFIXES = {
     "plv": "plan version",
     "addon": "addon",
     "pri": "price",
+    "pun": "price unit",
     "ent": "entitlement",
     "cpn": "coupon",
     "cpa": "coupon attachment",

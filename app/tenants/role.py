@@ -24,6 +24,7 @@ _READ_AND_WRITE = (
     "meter",
     "plan",
     "price",
+    "price_unit",
     "role",
     "setting",
     "subscription",
@@ -52,6 +53,7 @@ _CATALOGUE = (
     "meter",
     "plan",
     "price",
+    "price_unit",
     "subscription",
     "tax",
 )

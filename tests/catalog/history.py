@@ -13,6 +13,7 @@ TABLES = (
     "plans",
     "plan_versions",
     "addons",
+    "price_units",
     "prices",
     "entitlements",
     "coupons",

@@ -9,6 +9,7 @@ from app.catalog.actions import (
     groups,
     plan_versions,
     plans,
+    price_units,
     prices,
     tax_rates,
 )
@@ -20,6 +21,7 @@ from app.catalog.feature import CreateFeature, FeatureType
 from app.catalog.group import CreateGroup, GroupKind
 from app.catalog.plan import CreatePlan
 from app.catalog.price import ChargeKind, CreatePrice
+from app.catalog.price_unit import CreatePriceUnit
 from app.catalog.prices import Flat, PerUnit
 from app.catalog.tax_rate import CreateTaxRate
 from app.kernel.ids import new_id
@@ -78,6 +80,18 @@ async def publish(scope, clock, version_id):
 async def addon(scope, clock, **fields):
     command = CreateAddon(**{"name": "Support", "lookup_key": new_id("addon")} | fields)
     return await addons.create(scope, command, by=SYSTEM, at=clock.now())
+
+
+async def price_unit(scope, clock, **fields):
+    """A credit worth a cent, unless told otherwise."""
+    defaults = {
+        "code": "CRD",
+        "name": "Credits",
+        "base_currency": "USD",
+        "conversion_rate": Decimal("0.01"),
+    }
+    command = CreatePriceUnit(**defaults | fields)
+    return await price_units.create(scope, command, by=SYSTEM, at=clock.now())
 
 
 async def price(scope, clock, plan_id=None, **fields):

@@ -155,6 +155,11 @@ async def _catalogue(caller: Caller, world: dict[str, str]) -> None:
     )  # fmt: skip
     world["price"] = made["id"]
     made = await caller.do(
+        "priceUnitCreate", "PriceUnit", "id",
+        code=key, name=word, baseCurrency="USD", conversionRate="0.01",
+    )  # fmt: skip
+    world["priceUnit"] = made["id"]
+    made = await caller.do(
         "priceCreate", "Price", "id",
         planId=world["plan"], displayName=f"{word} fee", charge="FIXED", currency="USD",
         model={"flat": {"flatAmount": "10"}}, effectiveFrom="2024-01-01T00:00:00Z",

@@ -77,6 +77,7 @@ ONE_OF: Final[Mapping[str, tuple[str, ...]]] = {
 # What to give where an input asks for more than its type says.
 VALUES: Final[Mapping[str, Any]] = {
     "currency": "USD",
+    "baseCurrency": "USD",
     "timezone": "UTC",
     "password": "correct horse battery",
     "permissions": ["customer:read"],

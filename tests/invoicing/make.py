@@ -12,7 +12,7 @@ from app.catalog.price import (
     PriceStatus,
     substance_hash,
 )
-from app.catalog.prices import NO_ADJUSTMENTS, Adjustments, Figures, PerUnit, PriceModel
+from app.catalog.prices import NO_ADJUSTMENTS, Adjustments, Conversion, Figures, PerUnit, PriceModel
 from app.invoicing.rating import Counted, Fact
 from app.kernel.ids import new_id
 from app.kernel.period import Cadence, Period
@@ -35,6 +35,7 @@ def price(
     charge: ChargeKind = ChargeKind.USAGE,
     timing: InvoiceTiming = InvoiceTiming.ARREARS,
     currency: str = "USD",
+    conversion: Conversion | None = None,
     group_by: tuple[str, ...] = (),
     adjustments: Adjustments = NO_ADJUSTMENTS,
     name: str = "Requests",
@@ -59,6 +60,7 @@ def price(
         model=model,
         adjustments=adjustments,
         currency=currency,
+        conversion=conversion,
         cadence=MONTH,
         timing=timing,
         group_by=group_by,
@@ -72,6 +74,7 @@ def price(
             model=model,
             adjustments=adjustments,
             currency=currency,
+            conversion=conversion,
             cadence=MONTH,
             timing=timing,
             group_by=group_by,

@@ -137,6 +137,7 @@ def test_the_price_is_kept_as_it_was():
         "billing": "recurring",
         "timing": "arrears",
         "currency": "USD",
+        "conversion": None,
         "cadence": {"unit": "month", "count": 1},
         "model": {
             "model": "graduated",

@@ -88,6 +88,7 @@ def price(charge=ChargeKind.FIXED, timing=InvoiceTiming.ARREARS):
         model=Flat(Decimal(99)),
         adjustments=NO_ADJUSTMENTS,
         currency="USD",
+        conversion=None,
         cadence=Cadence("month"),
         timing=timing,
         group_by=(),

@@ -1,7 +1,7 @@
 """Row locks of the catalogue.
 
-Taken in this order: plan, addon, group, feature, price, coupon, tax rate. A plan's row stands
-for its versions too: they have no locks of their own.
+Taken in this order: plan, addon, group, price unit, feature, price, coupon, tax rate. A plan's
+row stands for its versions too: they have no locks of their own.
 """
 
 from typing import Literal
@@ -10,7 +10,16 @@ import asyncpg
 
 from app.kernel.scope import Scope
 
-Table = Literal["plans", "addons", "catalog_groups", "features", "prices", "coupons", "tax_rates"]
+Table = Literal[
+    "plans",
+    "addons",
+    "catalog_groups",
+    "price_units",
+    "features",
+    "prices",
+    "coupons",
+    "tax_rates",
+]
 
 
 async def lock(

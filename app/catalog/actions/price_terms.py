@@ -182,6 +182,7 @@ def hash_of(price: Price) -> str:
         model=price.model,
         adjustments=price.adjustments,
         currency=price.currency,
+        conversion=price.conversion,
         cadence=price.cadence,
         timing=price.timing,
         group_by=price.group_by,

@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 from tortoise.exceptions import IntegrityError
 
-from app.catalog.actions import owners, price_rows
+from app.catalog.actions import owners, price_rows, price_units
 from app.catalog.actions.groups import check_joined
 from app.catalog.actions.locks import lock
 from app.catalog.actions.price_features import (
@@ -31,6 +31,7 @@ from app.catalog.events import (
 from app.catalog.group import GroupKind
 from app.catalog.models import PriceTable
 from app.catalog.price import CreatePrice, Price, PriceStatus, facts
+from app.catalog.prices import Conversion
 from app.catalog.reads import prices as reads
 from app.infra import outbox
 from app.infra.postgres import writing
@@ -52,6 +53,8 @@ async def create(scope: Scope, command: CreatePrice, *, by: Actor, at: datetime)
         async with writing(scope) as connection:
             draft = _owned(draft, await owners.taking(connection, scope, _named(command)))
             await check_joined(connection, scope, draft.group_id, GroupKind.PRICE)
+            if command.price_unit_id is not None:
+                draft = await _in_unit(connection, scope, draft, command.price_unit_id)
             await _lock_features(connection, scope, draft)
             draft = await with_meters(scope, draft)
             check_terms(draft, await metered_by(scope, draft))
@@ -70,16 +73,19 @@ async def update(
     `display_name`, `lookup_key`, `group_id` and `metadata` change in place. A change of `model`,
     `adjustments`, `timing`, `group_by` or `trial_days` ends this row at `effective_from` (the
     patch's, else now) and returns the row that takes over; subscriptions stay on the
-    row they bought. In a draft, which nobody can have bought, everything changes in place.
+    row they bought. `refresh_rate` takes the present rate of the price's unit, a change of
+    substance too. In a draft, which nobody can have bought, everything changes in place.
     Raises: Invalid, NotFound, Archived, PriceReplaced, AlreadyExists.
     """
     values = checked(patch, _CHECKS)
-    moment = values.pop("effective_from", None)
+    moment, refresh = values.pop("effective_from", None), values.pop("refresh_rate", False)
     try:
         async with writing(scope) as connection:
             before = await reads.get(scope, price_id)
             owner = await owners.held(connection, scope, _named(before))
             await check_joined(connection, scope, values.get("group_id"), GroupKind.PRICE)
+            if refresh:
+                values["conversion"] = await _refreshed(connection, scope, before)
             await lock(connection, scope, "prices", price_id)
             before = await reads.get(scope, price_id)
             await _check_open(scope, before)
@@ -166,6 +172,25 @@ async def restore(scope: Scope, price_id: str, *, by: Actor, at: datetime) -> Pr
     except IntegrityError as error:
         raise AlreadyExists("price", "lookupKey", before.lookup_key) from error
     return after
+
+
+async def _in_unit(
+    connection: asyncpg.Connection, scope: Scope, price: Price, unit_id: str
+) -> Price:
+    conversion = await price_units.conversion(connection, scope, unit_id, currency=price.currency)
+    return replace(price, conversion=conversion)
+
+
+async def _refreshed(connection: asyncpg.Connection, scope: Scope, price: Price) -> Conversion:
+    if price.conversion is None:
+        raise Invalid(
+            f"refreshRate: price {price.id} is in {price.currency}, not in a price unit",
+            field="refreshRate",
+            code="NO_PRICE_UNIT",
+        )
+    return await price_units.conversion(
+        connection, scope, price.conversion.unit_id, currency=price.currency
+    )
 
 
 async def _rewrite(scope: Scope, before: Price, after: Price, *, by: Actor, at: datetime) -> Price:
@@ -281,5 +306,6 @@ _CHECKS: Checks = {
     "adjustments": lambda v: required(v, "adjustments"),
     "group_by": lambda v: required(v, "groupBy"),
     "trial_days": lambda v: required(v, "trialDays"),
+    "refresh_rate": lambda v: bool(v),
     "effective_from": lambda v: v,
 }

@@ -13,6 +13,7 @@ import msgspec
 from app.catalog.prices import (
     adjustments,
     charging,
+    conversion,
     delta,
     dynamic,
     flat,
@@ -28,6 +29,7 @@ from app.catalog.prices import (
     volume,
 )
 from app.catalog.prices.adjustments import NO_ADJUSTMENTS, Adjustments, Bucket, Transform
+from app.catalog.prices.conversion import Conversion, converted
 from app.catalog.prices.dynamic import Dynamic
 from app.catalog.prices.explanation import Rule, Step, merged
 from app.catalog.prices.figures import Cell, Figures, MeterFigure, WindowFigure
@@ -54,6 +56,7 @@ from app.catalog.prices.volume import Volume
 RULES: dict[str, Rule] = merged(
     adjustments.RULES,
     charging.RULES,
+    conversion.RULES,
     delta.RULES,
     dynamic.RULES,
     flat.RULES,
@@ -83,6 +86,7 @@ __all__ = [
     "Adjustments",
     "Bucket",
     "Cell",
+    "Conversion",
     "Dynamic",
     "Figures",
     "Flat",
@@ -109,6 +113,7 @@ __all__ = [
     "ZeroUsage",
     "adjustments_from_json",
     "content_hash",
+    "converted",
     "from_json",
     "to_json",
 ]

@@ -7,7 +7,7 @@ import asyncpg
 import orjson
 
 from app.catalog.price import Billing, ChargeKind, InvoiceTiming, Price, PriceStatus
-from app.catalog.prices import adjustments_from_json, from_json
+from app.catalog.prices import Conversion, adjustments_from_json, from_json
 from app.infra import listing
 from app.infra.listing import Column, Listing, Order, Page, PageRequest
 from app.infra.postgres import fetch
@@ -33,6 +33,7 @@ LISTING = Listing(
         Column("billing", "enum"),
         Column("model", "enum", sql="(model->>'model')"),
         Column("currency", "string"),
+        Column("price_unit_id", "id", nullable=True),
         Column("timing", "enum"),
         Column("cadence_unit", "enum"),
         Column("content_hash", "string"),
@@ -161,6 +162,7 @@ def row_of(record: asyncpg.Record) -> Price:
         model=from_json(record["model"]),
         adjustments=adjustments_from_json(record["adjustments"]),
         currency=record["currency"],
+        conversion=_conversion(record),
         cadence=Cadence(record["cadence_unit"], record["cadence_count"]),
         timing=InvoiceTiming(record["timing"]),
         group_by=tuple(json_of(record["group_by"])),
@@ -174,3 +176,10 @@ def row_of(record: asyncpg.Record) -> Price:
         created_at=record["created_at"],
         updated_at=record["updated_at"],
     )
+
+
+def _conversion(record: asyncpg.Record) -> Conversion | None:
+    unit_id = record["price_unit_id"]
+    if unit_id is None:
+        return None
+    return Conversion(unit_id, record["price_unit"], record["conversion_rate"])

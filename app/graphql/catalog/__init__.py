@@ -1,5 +1,4 @@
-"""Groups, features, plans and their versions, addons, prices, entitlements, coupons and tax rates
-in the graph."""
+"""Everything that is sold, in the graph: one file per noun."""
 
 from app.graphql.catalog import (
     addons,
@@ -9,6 +8,7 @@ from app.graphql.catalog import (
     groups,
     plan_versions,
     plans,
+    price_units,
     prices,
     tax_rates,
 )
@@ -19,6 +19,7 @@ KINDS = (
     *plans.KINDS,
     *plan_versions.KINDS,
     *addons.KINDS,
+    *price_units.KINDS,
     *prices.KINDS,
     *entitlements.KINDS,
     *coupons.KINDS,
@@ -30,6 +31,7 @@ QUERIES = (
     plans.PlanQuery,
     plan_versions.PlanVersionQuery,
     addons.AddonQuery,
+    price_units.PriceUnitQuery,
     prices.PriceQuery,
     entitlements.EntitlementQuery,
     coupons.CouponQuery,
@@ -41,6 +43,7 @@ MUTATIONS = (
     plans.PlanMutation,
     plan_versions.PlanVersionMutation,
     addons.AddonMutation,
+    price_units.PriceUnitMutation,
     prices.PriceMutation,
     entitlements.EntitlementMutation,
     coupons.CouponMutation,
@@ -52,6 +55,7 @@ TYPES = (
     plans.Plan,
     plan_versions.PlanVersion,
     addons.Addon,
+    price_units.PriceUnit,
     prices.Price,
     entitlements.Entitlement,
     coupons.Coupon,

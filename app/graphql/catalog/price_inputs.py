@@ -79,6 +79,9 @@ class PriceFilter:
         description="By price model.", default=UNSET
     )
     currency: StringFilter | None = strawberry.field(description="By currency.", default=UNSET)
+    price_unit_id: IdFilter | None = strawberry.field(
+        description="By the unit that their amounts are in.", default=UNSET
+    )
     timing: EnumFilter[InvoiceTiming] | None = strawberry.field(
         description="By invoice.", default=UNSET
     )
@@ -145,6 +148,11 @@ class PriceCreateInput:
     addon_id: strawberry.ID | None = strawberry.field(
         description="The addon to add it to, instead of a plan.", default=None
     )
+    price_unit_id: strawberry.ID | None = strawberry.field(
+        description="A unit that the amounts of model and adjustments are in, worth the currency; "
+        "the price takes its present rate. Null: they are in the currency.",
+        default=None,
+    )
     cadence: CadenceInput | None = strawberry.field(
         description="How often it is charged; null: monthly.", default=None
     )
@@ -190,6 +198,7 @@ class PriceCreateInput:
             charge=self.charge,
             model=self.model.row(),
             currency=self.currency,
+            price_unit_id=self.price_unit_id,
             cadence=Cadence("month") if self.cadence is None else self.cadence.row(),
             timing=self.timing,
             feature_id=self.feature_id,
@@ -235,6 +244,11 @@ class PriceUpdateInput:
     )
     trial_days: strawberry.Maybe[int] = strawberry.field(
         description="For how many days from a line's start it is free."
+    )
+    refresh_rate: bool = strawberry.field(
+        description="Take the present rate of the price's unit, which is a change of what is "
+        "charged.",
+        default=False,
     )
     effective_from: strawberry.Maybe[datetime | None] = strawberry.field(
         description="When a change of the model, adjustments, timing, grouping or trial takes "

@@ -24,6 +24,7 @@ from app.graphql.catalog.price_inputs import (
     PriceUpdateInput,
 )
 from app.graphql.catalog.price_models import PriceModel, shown
+from app.graphql.catalog.price_units import PriceConversion, PriceUnit
 from app.graphql.context import Context, Info
 from app.graphql.errors import AlreadyExists, Rejected
 from app.graphql.lists import listed
@@ -91,7 +92,13 @@ class Price(Node):
     adjustments: Adjustments = strawberry.field(
         description="What is done to the quantity before the model and to the amount after it."
     )
-    currency: str = strawberry.field(description="ISO 4217 code.")
+    currency: str = strawberry.field(description="ISO 4217 code of what is charged.")
+    price_unit_id: strawberry.ID | None = strawberry.field(
+        description="The unit that its amounts are in; null: they are in the currency."
+    )
+    conversion: PriceConversion | None = strawberry.field(
+        description="What the unit is worth in this price; null: its amounts are in the currency."
+    )
     cadence: Cadence = strawberry.field(description="How often it is charged.")
     timing: InvoiceTiming = strawberry.field(description="On which invoice it is charged.")
     group_by: list[str] = strawberry.field(
@@ -156,6 +163,17 @@ class Price(Node):
         return None if row is None else addons.Addon.of(row)
 
     @strawberry.field(
+        description="The unit that its amounts are in, as it is now; null: they are in the "
+        "currency.",
+        extensions=[requires("price_unit:read")],
+    )
+    async def price_unit(self, info: Info) -> PriceUnit | None:
+        if self.price_unit_id is None:
+            return None
+        row = await info.context.load.price_unit.load(self.price_unit_id)
+        return None if row is None else PriceUnit.of(row)
+
+    @strawberry.field(
         description="The feature that a usage charge measures; null for a fixed charge.",
         extensions=[requires("feature:read")],
     )
@@ -196,6 +214,8 @@ class Price(Node):
             charge=row.charge,
             model=shown(row.model),
             currency=row.currency,
+            price_unit_id=None if row.conversion is None else _id(row.conversion.unit_id),
+            conversion=None if row.conversion is None else PriceConversion.of(row.conversion),
             cadence=Cadence.of(row.cadence),
             timing=row.timing,
             billing=row.billing,

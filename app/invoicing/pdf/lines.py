@@ -7,7 +7,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 from app.invoicing import explanation
-from app.invoicing.breakdown import Note, Row, notes, rows
+from app.invoicing.breakdown import Note, Row, converted, notes, rows
 from app.invoicing.invoice import InvoiceLine
 from app.invoicing.pdf.formats import Formats
 from app.kernel.period import Period
@@ -82,7 +82,16 @@ def _about(line: InvoiceLine, found: list[Row], formats: Formats, told: Period |
     served = formats.days(line.service) if line.service.length and line.service != told else ""
     share = next((row.share for row in found if row.share is not None), None)
     part = "" if share is None else f"{formats.percent(share)} of a full period"
-    return [text for text in (group, served, part) if text]
+    return [text for text in (group, served, part, _units(line, formats)) if text]
+
+
+def _units(line: InvoiceLine, formats: Formats) -> str:
+    """What the line comes to in the unit of its price; nothing where the price has none."""
+    found = converted(line.explanation)
+    if found is None:
+        return ""
+    worth = formats.unit_money(found.rate, line.currency)
+    return f"{formats.number(found.amount)} {found.unit} at {worth}"
 
 
 def _shown(value: str | None) -> str:
@@ -149,5 +158,6 @@ _WORDS: dict[str, Callable[[Mapping[str, str | None], Formats], str]] = {
     "free_units": lambda i, f: f"less {_number(i, 'free_units', f)} free units",
     "minimum": lambda i, f: "at least the minimum of the charge",
     "maximum": lambda i, f: "at most the maximum of the charge",
+    "conversion": lambda i, f: f"converted from {i['unit']}",
     "proration": lambda i, f: "for the part of the period that was served",
 }
