@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 
 from app.config import Settings
-from bench import graphql_list, ingest
+from bench import access, graphql_list, ingest
 from bench.result import Result
 
 # Measures over migrated servers of its own.
@@ -36,6 +36,7 @@ async def _graphql_list(settings: Settings) -> Sequence[Result]:
 
 
 BENCHMARKS: dict[str, Benchmark] = {
+    "access": access.run,
     "ingest": ingest.run,
     "graphql_list": _graphql_list,
 }

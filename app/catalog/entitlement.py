@@ -15,6 +15,8 @@ from app.catalog.prices import content_hash
 
 
 class OwnerKind(StrEnum):
+    """What can give a feature."""
+
     PLAN = "plan"
     ADDON = "addon"
     SUBSCRIPTION = "subscription"

@@ -43,6 +43,7 @@ from app.kernel.scope import Scope
 from app.metering import reads as meters
 from app.metering.meter import Meter
 from app.subscriptions import reads as subscriptions
+from app.subscriptions.entitlements import Entitled
 from app.subscriptions.subscription import LineItem, Subscription
 from app.tenants.api_key import ApiKey
 from app.tenants.reads import (
@@ -245,6 +246,11 @@ class Loaders:
     @cached_property
     def tax_rate_by_code(self) -> DataLoader[str, TaxRate | None]:
         return one(tax_rates.by_codes, self.scope)
+
+    @cached_property
+    def entitled(self) -> DataLoader[str, Entitled | None]:
+        """Everything that a subscription was ever given, by the subscription's id."""
+        return one(subscriptions.entitled_by_ids, self.scope)
 
     @cached_property
     def subscription(self) -> DataLoader[str, Subscription | None]:

@@ -8,6 +8,7 @@ from strawberry.tools import merge_types
 from strawberry.types import get_object_definition
 
 from app.graphql import (
+    access,
     branding,
     catalog,
     customers,
@@ -43,6 +44,7 @@ QUERIES = (
     *catalog.QUERIES,
     quotes.QuoteQuery,
     subscriptions.SubscriptionQuery,
+    access.AccessQuery,
     invoicing.InvoiceQuery,
 )
 MUTATIONS = (

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import strawberry
 
-from app.graphql import customers, invoice_types
+from app.graphql import access, customers, invoice_types
 from app.graphql.cadences import Cadence
 from app.graphql.catalog import entitlements, plan_versions, plans, prices
 from app.graphql.context import Context, Info
@@ -30,6 +30,7 @@ from app.subscriptions.subscription import Subscription as Row
 from app.subscriptions.subscription import SubscriptionStatus
 
 if TYPE_CHECKING:
+    from app.graphql.access import GivenEntitlement
     from app.graphql.catalog.entitlements import Entitlement
     from app.graphql.catalog.plan_versions import PlanVersion
     from app.graphql.catalog.plans import Plan
@@ -136,6 +137,22 @@ class Subscription(Node):
     async def line_items(self, info: Info) -> list[SubscriptionLineItem]:
         rows = await info.context.load.line_items_of_subscription.load(self.id)
         return [SubscriptionLineItem.of(row) for row in rows]
+
+    @strawberry.field(
+        description="What it is given at an instant, by its plan, its addons and for itself, the "
+        "most specific first within a feature. What is overridden is left out.",
+        extensions=[requires("entitlement:read")],
+    )
+    async def entitlements(
+        self,
+        info: Info,
+        at: Annotated[
+            datetime | None, strawberry.argument(description="In force then; null: now.")
+        ] = None,
+    ) -> list[Annotated["GivenEntitlement", strawberry.lazy("app.graphql.access")]]:
+        entitled = await info.context.load.entitled.load(self.id)
+        given = [] if entitled is None else entitled.in_force(at or info.context.now())
+        return [access.GivenEntitlement.of(each) for each in given]
 
     @strawberry.field(
         description="The entitlements that it has for itself at an instant, beside those of its "

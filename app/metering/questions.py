@@ -153,7 +153,7 @@ def _split(rows: str, question: Question, places: Places) -> str:
     row = f"multiIf({', '.join(belongs)}, 0)" if belongs else "0"
     window = "0"
     if question.windows is not None:
-        edges = [_milliseconds(edge) for edge in question.windows.edges]
+        edges = [milliseconds(edge) for edge in question.windows.edges]
         steps = [later - edge for edge, later in pairwise(edges)]
         window = (
             "roundDown(toUnixTimestamp64Milli(timestamp), CAST(arrayCumSum("
@@ -182,8 +182,8 @@ def _span_parameters(spans: Sequence[Span]) -> dict[str, Parameter]:
     customers = list(dict.fromkeys(span.external_customer_id for span in spans))
     place = {customer: index + 1 for index, customer in enumerate(customers)}
     parts = [(i, s, part) for i, s in enumerate(spans) for part in s.period.without(s.gaps)]
-    starts = [_milliseconds(part.start) for _, _, part in parts]
-    ends = [_milliseconds(part.end) for _, _, part in parts]
+    starts = [milliseconds(part.start) for _, _, part in parts]
+    ends = [milliseconds(part.end) for _, _, part in parts]
     return {
         "customers": customers,
         "places": [index for index, _, _ in parts],
@@ -226,6 +226,6 @@ def _figure(row: _Row, span: Span, question: Question) -> Usage:
     )
 
 
-def _milliseconds(at: datetime) -> int:
+def milliseconds(at: datetime) -> int:
     """The first full millisecond at or after `at`: events have no finer time."""
     return -((_EPOCH - at) // _MILLISECOND)

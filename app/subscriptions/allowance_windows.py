@@ -128,7 +128,7 @@ def _of_schedule(schedule: Schedule, at: datetime) -> Window:
 
 def _billed(subscription: Subscription, at: datetime) -> Window:
     service = containing(subscription, at)
-    period = subscription.schedule.full_period(at) if service is None else service.full
+    period = subscription.schedule.full_period(at) if service is None else service.period
     return Window(period.start, period.end)
 
 

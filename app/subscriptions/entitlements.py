@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Self
 
 from app.catalog.entitlement import Entitlement, Overrides, OwnerKind
 from app.subscriptions.holding import Holding
@@ -33,8 +34,33 @@ class Given:
     start: datetime
     end: datetime | None
 
+    @classmethod
+    def cut(
+        cls,
+        subscription: Subscription,
+        entitlement: Entitlement,
+        *,
+        quantity: Decimal,
+        start: datetime | None,
+        end: datetime | None,
+    ) -> Self | None:
+        """Cut to the time that the subscription runs; None where it never does then.
+
+        `start` and `end` None: with the subscription.
+        """
+        start = max(start or subscription.starts_at, subscription.starts_at)
+        end = min((at for at in (end, subscription.ends_at) if at is not None), default=None)
+        if end is not None and end <= start:
+            return None
+        return cls(subscription.id, entitlement, quantity, start, end)
+
     def at(self, at: datetime) -> bool:
         return self.start <= at and (self.end is None or at < self.end)
+
+    @property
+    def order(self) -> tuple[int, str]:
+        """The most specific first, then the oldest."""
+        return _RANK[self.entitlement.owner.kind], self.entitlement.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +73,10 @@ class Entitled:
     def of(self, feature_id: str) -> tuple[Given, ...]:
         return self.given.get(feature_id, ())
 
+    def in_force(self, at: datetime) -> list[Given]:
+        """What counts at `at`, feature by feature."""
+        return [each for given in self.given.values() for each in in_force(given, at)]
+
 
 def entitled(
     subscription: Subscription,
@@ -55,10 +85,19 @@ def entitled(
     own: Iterable[Entitlement],
 ) -> Entitled:
     """`bought` has the rows that the holdings name, `own` are the subscription's."""
+    found = [*_held(subscription, holdings, bought), *_own(subscription, own)]
+    return put_together(subscription, [given for given in found if given is not None])
+
+
+def put_together(subscription: Subscription, given: Iterable[Given]) -> Entitled:
+    """What was given, by feature."""
     found: dict[str, list[Given]] = {}
-    for given in (*_held(subscription, holdings, bought), *_own(subscription, own)):
-        found.setdefault(given.entitlement.feature_id, []).append(given)
-    return Entitled(subscription, {key: tuple(sorted(of, key=_order)) for key, of in found.items()})
+    for each in given:
+        found.setdefault(each.entitlement.feature_id, []).append(each)
+    return Entitled(
+        subscription,
+        {key: tuple(sorted(of, key=lambda each: each.order)) for key, of in found.items()},
+    )
 
 
 def in_force(given: Sequence[Given], at: datetime) -> list[Given]:
@@ -79,43 +118,24 @@ def bounds(given: Sequence[Given]) -> list[datetime]:
 
 def _held(
     subscription: Subscription, holdings: Iterable[Holding], bought: Mapping[str, Entitlement]
-) -> Iterator[Given]:
+) -> Iterator[Given | None]:
     for holding in holdings:
         for entitlement_id in holding.entitlement_ids:
-            yield from _given(
+            yield Given.cut(
                 subscription,
                 bought[entitlement_id],
                 quantity=holding.quantity,
-                start=holding.starts_at or subscription.starts_at,
+                start=holding.starts_at,
                 end=holding.ends_at,
             )
 
 
-def _own(subscription: Subscription, own: Iterable[Entitlement]) -> Iterator[Given]:
+def _own(subscription: Subscription, own: Iterable[Entitlement]) -> Iterator[Given | None]:
     for each in own:
-        yield from _given(
+        yield Given.cut(
             subscription,
             each,
             quantity=Decimal(1),
             start=each.effective_from,
             end=each.effective_until,
         )
-
-
-def _given(
-    subscription: Subscription,
-    entitlement: Entitlement,
-    *,
-    quantity: Decimal,
-    start: datetime,
-    end: datetime | None,
-) -> Iterator[Given]:
-    """Cut to the time that the subscription runs; nothing where it never does then."""
-    start = max(start, subscription.starts_at)
-    ends = [each for each in (end, subscription.ends_at) if each is not None]
-    if not ends or start < min(ends):
-        yield Given(subscription.id, entitlement, quantity, start, min(ends) if ends else None)
-
-
-def _order(given: Given) -> tuple[int, str]:
-    return _RANK[given.entitlement.owner.kind], given.entitlement.id

@@ -143,6 +143,11 @@ async def entitled(scope: Scope, subscriptions: Mapping[str, Subscription]) -> d
     }
 
 
+async def entitled_by_ids(scope: Scope, ids: Collection[str]) -> dict[str, Entitled]:
+    """The same by the subscriptions' ids; absent ids are absent from the result."""
+    return await entitled(scope, await by_ids(scope, ids))
+
+
 async def billable(scope: Scope, ids: Collection[str]) -> list[BillableSubscription]:
     """The subscriptions by id, with their lines and prices: three statements however many."""
     subscriptions = await by_ids(scope, ids)

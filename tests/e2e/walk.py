@@ -52,6 +52,7 @@ TEXT_NAMES: Final[Mapping[str, str]] = {
     "eventName": "eventName",
     "lookupKey": "lookupKey",
     "code": "lookupKey",
+    "features": "lookupKey",  # or ids, of `access`
     "number": "number",
     "email": "email",
     "name": "name",
@@ -66,6 +67,7 @@ TEXT_NAMES: Final[Mapping[str, str]] = {
 LOOKED_UP: Final = {"role", "roles"}
 # Optional arguments of a root field that have to be there, beside the one in question.
 BESIDE: Final[Mapping[str, tuple[str, ...]]] = {
+    "access(features.0)": ("externalCustomerId",),
     "usageUpdated(meterId)": ("externalCustomerId", "start"),
     "usageUpdated(externalCustomerId)": ("start",),
     "usageUpdated(customerId)": ("start",),

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from app.graphql.catalog.plans import Plan
     from app.graphql.subscriptions import Subscription
 
+strawberry.enum(OwnerKind, name="EntitlementOwner", description="What gives an entitlement.")
+
 
 @strawberry.type(
     description="What a plan or an addon gives of a feature to whoever buys it, or what one "
