@@ -9,6 +9,7 @@ from typing import TypeVar
 from app.catalog.prices import (
     Adjustments,
     Cell,
+    Conversion,
     Figures,
     Formula,
     Matrix,
@@ -17,6 +18,7 @@ from app.catalog.prices import (
     PriceModel,
     Step,
     WindowFigure,
+    converted,
 )
 from app.catalog.prices.charging import charge
 from app.catalog.prices.explanation import step
@@ -61,7 +63,14 @@ class Quote:
     tree: Step
 
 
-def quote(model: PriceModel, adjustments: Adjustments, usage: Usage, *, currency: str) -> Quote:
+def quote(
+    model: PriceModel,
+    adjustments: Adjustments,
+    usage: Usage,
+    *,
+    currency: str,
+    conversion: Conversion | None = None,
+) -> Quote:
     """The charge of one group, row of lines included, for one full period.
 
     Raises: Invalid (QUOTE_USAGE, where the price is not priced from what is given;
@@ -71,9 +80,10 @@ def quote(model: PriceModel, adjustments: Adjustments, usage: Usage, *, currency
     figures = _figures(model, adjustments, usage)
     imagined = step("imagined", {"quantity": figures.quantity}, figures.quantity)
     found = charge(model, adjustments, figures, imagined)
-    tree = explanation.line(found.amount, found.quantity, decimals=minor_units(currency))
+    asked = converted(found.amount, conversion)
+    tree = explanation.line(asked, found.quantity, decimals=minor_units(currency))
     amount = Money(EXACT.create_decimal(tree.result), currency)
-    return Quote(amount, found.amount.result, tree)
+    return Quote(amount, asked.result, tree)
 
 
 def _figures(model: PriceModel, adjustments: Adjustments, usage: Usage) -> Figures:

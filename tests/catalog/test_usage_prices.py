@@ -169,6 +169,19 @@ async def test_a_formula_over_wrong_features_is_refused(scope, clock, plan, call
         await sell(calls.id, seconds.id, currency="EUR")
 
 
+async def test_a_formula_of_a_price_in_a_unit_comes_out_in_that_unit(
+    scope, clock, plan, calls, seconds
+):
+    unit = await make.price_unit(scope, clock)
+    sold = {"feature_id": calls.id, "price_unit_id": unit.id}
+    credits = formula(calls.id, seconds.id, "calls * 1[CRD/call] + seconds * 2[CRD/s]")
+    made = await make.usage_price(scope, clock, plan.id, model=credits, **sold)
+    assert made.model.unit == made.conversion.unit == "CRD"
+    async with refused(scope, Invalid, "FORMULA_UNITS", "model.formula.expression"):
+        dollars = formula(calls.id, seconds.id)
+        await make.usage_price(scope, clock, plan.id, model=dollars, **sold)
+
+
 async def test_a_feature_that_a_formula_counts_is_in_use(scope, clock, plan, calls, seconds):
     sold = await make.usage_price(
         scope, clock, plan.id, feature_id=calls.id, model=formula(calls.id, seconds.id)

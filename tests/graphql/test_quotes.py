@@ -121,6 +121,20 @@ async def test_a_price_that_is_sold_is_quoted_by_its_terms(
     assert (refused["code"], refused["field"]) == ("NOT_FOUND", "priceId")
 
 
+async def test_a_price_in_a_unit_of_ones_own_is_quoted_in_its_currency(
+    ask: Any, scope: Scope, clock: Any
+) -> None:
+    plan = await make.plan(scope, clock)
+    unit = await make.price_unit(scope, clock)  # a credit worth a cent
+    tiers = (Tier(Decimal(100), Decimal(3)), Tier(None, Decimal("0.5")))
+    sold = await make.usage_price(
+        scope, clock, plan.id, model=Graduated(tiers), price_unit_id=unit.id
+    )
+    found = await quoted(ask, {"id": sold.id}, quantity="150")
+    assert (found["exact"], found["amount"]) == ("3.25", {"amount": "3.25", "currency": "USD"})
+    assert evaluated(found["explanation"]) == Decimal("3.25")
+
+
 @pytest.mark.parametrize(
     ("price", "usage", "field", "code"),
     [

@@ -47,7 +47,7 @@ def check_terms(price: Price, meters: Mapping[str, Meter]) -> None:
         price.model,
         price.adjustments,
         charge=price.charge,
-        currency=price.currency,
+        currency=price.currency if price.conversion is None else price.conversion.unit,
         grouped=bool(price.group_by),
     )
     _check_model(price, meters)
@@ -79,7 +79,7 @@ def check_pricing(
     if isinstance(model, Formula) and model.unit not in (None, currency):
         raise Invalid(
             f"model.formula.expression: its unit is {model.unit or 'none'}; it must come out in "
-            f"{currency}, the price's currency",
+            f"{currency}, what the price's amounts are in",
             field="model.formula.expression",
             code="FORMULA_UNITS",
         )

@@ -25,7 +25,13 @@ class Terms:
 async def quote_price(scope: Scope, price_id: str, usage: Usage) -> Quote:
     """What a price asks for the usage. Raises: NotFound, Invalid."""
     price = await prices.get(scope, price_id, field="priceId")
-    return quote(price.model, price.adjustments, usage, currency=price.currency)
+    return quote(
+        price.model,
+        price.adjustments,
+        usage,
+        currency=price.currency,
+        conversion=price.conversion,
+    )
 
 
 def quote_terms(terms: Terms, usage: Usage, *, field: str) -> Quote:
