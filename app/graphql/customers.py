@@ -10,7 +10,7 @@ from app.customers import actions, reads
 from app.customers.customer import Address as AddressRow
 from app.customers.customer import Customer as Row
 from app.customers.customer import ElectronicAddress as ElectronicAddressRow
-from app.graphql import invoice_types, subscriptions
+from app.graphql import invoice_types, subscription_types
 from app.graphql.context import Context, Info
 from app.graphql.customer_inputs import (
     CustomerArchiveInput,
@@ -30,7 +30,7 @@ from app.graphql.scalars import Metadata
 
 if TYPE_CHECKING:
     from app.graphql.invoice_types import Invoice
-    from app.graphql.subscriptions import Subscription
+    from app.graphql.subscription_types import Subscription
 
 
 @strawberry.type(description="Where invoices are addressed to.")
@@ -114,10 +114,10 @@ class Customer(Node):
         after: After = None,
         last: Last = None,
         before: Before = None,
-    ) -> Connection[Annotated["Subscription", strawberry.lazy("app.graphql.subscriptions")]]:
+    ) -> Connection[Annotated["Subscription", strawberry.lazy("app.graphql.subscription_types")]]:
         request = page_request(info, first=first, after=after, last=last, before=before)
         page = await info.context.load.subscriptions_of_customer.load((self.id, request))
-        return Connection.of(page, subscriptions.Subscription.of)
+        return Connection.of(page, subscription_types.Subscription.of)
 
     @strawberry.field(
         description="Its invoices, drafts and void ones included, the newest first.",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Optional, Self, cast
 
 import strawberry
 
-from app.graphql import customers, subscriptions
+from app.graphql import customers, subscription_types
 from app.graphql.context import Info
 from app.graphql.invoice_inputs import BillingReason, InvoiceStatus, PaymentStatus
 from app.graphql.invoice_lines import InvoiceLine, InvoicePreviewLine
@@ -25,7 +25,7 @@ from app.tenants.settings import Layout
 
 if TYPE_CHECKING:
     from app.graphql.customers import Customer
-    from app.graphql.subscriptions import Subscription
+    from app.graphql.subscription_types import Subscription
 
 
 strawberry.enum(FileKind, name="InvoiceFileKind", description="What an invoice can be had as.")
@@ -216,11 +216,11 @@ class Invoice(Node):
     )
     async def subscription(
         self, info: Info
-    ) -> Annotated["Subscription", strawberry.lazy("app.graphql.subscriptions")] | None:
+    ) -> Annotated["Subscription", strawberry.lazy("app.graphql.subscription_types")] | None:
         if self.subscription_id is None:
             return None
         row = await info.context.load.subscription.load(self.subscription_id)
-        return None if row is None else subscriptions.Subscription.of(row)
+        return None if row is None else subscription_types.Subscription.of(row)
 
     @strawberry.field(description="The invoice that it was drafted in place of.")
     async def replaces(self, info: Info) -> Optional["Invoice"]:

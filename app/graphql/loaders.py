@@ -44,6 +44,7 @@ from app.metering import reads as meters
 from app.metering.meter import Meter
 from app.subscriptions import reads as subscriptions
 from app.subscriptions.entitlements import Entitled
+from app.subscriptions.pause import Pause
 from app.subscriptions.subscription import LineItem, Subscription
 from app.tenants.api_key import ApiKey
 from app.tenants.reads import (
@@ -275,6 +276,14 @@ class Loaders:
     @cached_property
     def line_items_of_subscription(self) -> DataLoader[str, list[LineItem]]:
         return many(subscriptions.line_items, self.scope)
+
+    @cached_property
+    def pause(self) -> DataLoader[str, Pause | None]:
+        return one(subscriptions.pauses_by_ids, self.scope)
+
+    @cached_property
+    def pauses_of_subscription(self) -> DataLoader[PageKey, Page[Pause]]:
+        return paged(subscriptions.pages_of_pauses, self.scope)
 
     @cached_property
     def invoice(self) -> DataLoader[str, Invoice | None]:

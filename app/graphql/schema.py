@@ -63,8 +63,7 @@ TYPES: tuple[type, ...] = (
     customers.Customer,
     metering.Meter,
     *catalog.TYPES,
-    subscriptions.Subscription,
-    subscriptions.SubscriptionLineItem,
+    *subscriptions.TYPES,
     *invoicing.TYPES,
 )
 

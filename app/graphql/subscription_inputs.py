@@ -11,6 +11,7 @@ from strawberry import UNSET
 from app.graphql.cadences import CadenceInput, CadenceUnit
 from app.graphql.filters import (
     DateTimeFilter,
+    DecimalFilter,
     EnumFilter,
     IdFilter,
     MetadataFilter,
@@ -23,15 +24,20 @@ from app.graphql.paging import Direction
 from app.graphql.patch import present
 from app.graphql.scalars import Metadata
 from app.kernel.period import Alignment, Cadence
+from app.subscriptions.subscription import CancelMode as CancelMode
+from app.subscriptions.subscription import CancelReason as CancelReason
+from app.subscriptions.subscription import CollectionMethod as CollectionMethod
 from app.subscriptions.subscription import (
-    CancelMode,
     CreateSubscription,
     Held,
+    PaymentTerms,
     SubscriptionStatus,
 )
 
 strawberry.enum(SubscriptionStatus, description="Where a subscription is in its life.")
 strawberry.enum(CancelMode, name="SubscriptionCancelMode", description="When to end it.")
+strawberry.enum(CancelReason, name="SubscriptionCancelReason", description="Why it ends.")
+strawberry.enum(CollectionMethod, description="How invoices are to be paid.")
 
 
 @strawberry.enum(description="Where billing periods begin.")
@@ -68,6 +74,27 @@ class SubscriptionFilter:
     ends_at: DateTimeFilter | None = strawberry.field(
         description="By when they end.", default=UNSET
     )
+    trial_ends_at: DateTimeFilter | None = strawberry.field(
+        description="By when their trial ends.", default=UNSET
+    )
+    cancel_requested_at: DateTimeFilter | None = strawberry.field(
+        description="By when they were canceled, for then or for later.", default=UNSET
+    )
+    cancel_reason: EnumFilter[CancelReason] | None = strawberry.field(
+        description="By why they were canceled.", default=UNSET
+    )
+    collection_method: EnumFilter[CollectionMethod] | None = strawberry.field(
+        description="By how their invoices are to be paid.", default=UNSET
+    )
+    purchase_order: StringFilter | None = strawberry.field(
+        description="By the customer's order number.", default=UNSET
+    )
+    auto_invoice_threshold: DecimalFilter | None = strawberry.field(
+        description="By the amount of usage that is billed at once.", default=UNSET
+    )
+    billed_until: DateTimeFilter | None = strawberry.field(
+        description="By the last instant whose bill is done.", default=UNSET
+    )
     current_period_start: DateTimeFilter | None = strawberry.field(
         description="By the start of the period that billing has reached.", default=UNSET
     )
@@ -93,6 +120,10 @@ class SubscriptionOrderField(Enum):
     CREATED_AT = strawberry.enum_value("created_at", description="When they were created.")
     UPDATED_AT = strawberry.enum_value("updated_at", description="When they last changed.")
     STARTS_AT = strawberry.enum_value("starts_at", description="When they start.")
+    ENDS_AT = strawberry.enum_value("ends_at", description="When they end; without end last.")
+    TRIAL_ENDS_AT = strawberry.enum_value(
+        "trial_ends_at", description="When their trial ends; without one last."
+    )
     CURRENT_PERIOD_START = strawberry.enum_value(
         "current_period_start", description="Start of the period that billing has reached."
     )
@@ -120,6 +151,10 @@ class HeldQuantityInput:
 class SubscriptionCreateInput:
     customer_id: strawberry.ID = strawberry.field(description="Whom to bill.")
     plan_id: strawberry.ID = strawberry.field(description="What is bought.")
+    draft: bool = strawberry.field(
+        description="Bill nothing until it is activated; until then it may be edited.",
+        default=False,
+    )
     currency: str | None = strawberry.field(
         description="ISO 4217 code; null: the customer's.", default=None
     )
@@ -140,11 +175,45 @@ class SubscriptionCreateInput:
     )
     anchor: datetime | None = strawberry.field(
         description="The instant whose local date and time anniversary periods repeat; null: "
-        "the start.",
+        "the end of the trial, else the start.",
+        default=None,
+    )
+    trial_ends_at: datetime | None = strawberry.field(
+        description="Free of fees until then; null: as `trialDays` says.", default=None
+    )
+    trial_days: int | None = strawberry.field(
+        description="Free of fees for so many local days; 0: no trial; null: as the prices say.",
+        default=None,
+    )
+    bill_trial_usage: bool = strawberry.field(
+        description="Whether to bill usage in the trial when it ends.", default=False
+    )
+    price_ids: list[strawberry.ID] | None = strawberry.field(
+        description="Prices of the plan to buy, in the subscription's currency: those charged "
+        "once, and those whose cadence is a whole number of its periods; null: all that are "
+        "charged once or in its own cadence.",
         default=None,
     )
     quantities: list[HeldQuantityInput] | None = strawberry.field(
         description="How much of fixed charges is held; 1 of those not named.", default=None
+    )
+    net_days: int | None = strawberry.field(
+        description="Days from issue until its invoices are due, 0 to 365; null: as the "
+        "environment says.",
+        default=None,
+    )
+    collection_method: CollectionMethod = strawberry.field(
+        description="How its invoices are to be paid.",
+        default=CollectionMethod.CHARGE_AUTOMATICALLY,
+    )
+    purchase_order: str | None = strawberry.field(
+        description="The customer's order number, printed on its invoices; at most 64 characters.",
+        default=None,
+    )
+    auto_invoice_threshold: Decimal | None = strawberry.field(
+        description="Bill usage at once when it comes to this amount, in the subscription's "
+        "currency; null: at the period's end.",
+        default=None,
     )
     metadata: Metadata | None = strawberry.field(description="Your own notes.", default=None)
 
@@ -153,6 +222,7 @@ class SubscriptionCreateInput:
         return CreateSubscription(
             customer_id=self.customer_id,
             plan_id=self.plan_id,
+            draft=self.draft,
             currency=self.currency,
             timezone=self.timezone,
             alignment=cast("Alignment", self.alignment.value),
@@ -160,7 +230,17 @@ class SubscriptionCreateInput:
             starts_at=self.starts_at,
             ends_at=self.ends_at,
             anchor=self.anchor,
-            quantities=tuple(Held(each.price_id, each.quantity) for each in self.quantities or ()),
+            trial_ends_at=self.trial_ends_at,
+            trial_days=self.trial_days,
+            bills_trial_usage=self.bill_trial_usage,
+            price_ids=None if self.price_ids is None else tuple(self.price_ids),
+            quantities=_held(self.quantities),
+            terms=PaymentTerms(
+                net_days=self.net_days,
+                collection_method=self.collection_method,
+                purchase_order=self.purchase_order,
+                auto_invoice_threshold=self.auto_invoice_threshold,
+            ),
             metadata=self.metadata or {},
         )
 
@@ -176,12 +256,45 @@ class SubscriptionUpdateInput:
     ends_at: strawberry.Maybe[datetime | None] = strawberry.field(
         description="Serve until then, in the future; null: until canceled."
     )
+    net_days: strawberry.Maybe[int | None] = strawberry.field(
+        description="Days from issue until invoices are due, 0 to 365; null: as the environment "
+        "says."
+    )
+    collection_method: strawberry.Maybe[CollectionMethod | None] = strawberry.field(
+        description="How invoices are to be paid; not null."
+    )
+    purchase_order: strawberry.Maybe[str | None] = strawberry.field(
+        description="The customer's order number, printed on invoices; at most 64 characters."
+    )
+    auto_invoice_threshold: strawberry.Maybe[Decimal | None] = strawberry.field(
+        description="Bill usage at once when it comes to this amount; null: at the period's end."
+    )
+    starts_at: strawberry.Maybe[datetime | None] = strawberry.field(
+        description="Of a draft: serve from then; null: from when it is activated."
+    )
+    anchor: strawberry.Maybe[datetime | None] = strawberry.field(
+        description="Of a draft: the instant whose local date and time anniversary periods "
+        "repeat; null: the end of the trial, else the start."
+    )
+    trial_ends_at: strawberry.Maybe[datetime | None] = strawberry.field(
+        description="Of a draft: free of fees until then; null: no trial."
+    )
+    trial_days: strawberry.Maybe[int | None] = strawberry.field(
+        description="Of a draft: free of fees for so many local days; null or 0: no trial."
+    )
+    bill_trial_usage: strawberry.Maybe[bool | None] = strawberry.field(
+        description="Of a draft: whether to bill usage in the trial when it ends."
+    )
+    quantities: strawberry.Maybe[list[HeldQuantityInput] | None] = strawberry.field(
+        description="Of a draft: how much of fixed charges is held; those not named stay."
+    )
 
     def patch(self) -> dict[str, Any]:
-        return present(self, without=("id",))
+        found = present(self, without=("id",))
+        if "quantities" in found:
+            found["quantities"] = _held(found["quantities"])
+        return found
 
 
-@strawberry.input(description="The subscription to end.")
-class SubscriptionCancelInput:
-    id: strawberry.ID = strawberry.field(description="Which subscription.")
-    mode: CancelMode = strawberry.field(description="When.", default=CancelMode.PERIOD_END)
+def _held(quantities: list[HeldQuantityInput] | None) -> tuple[Held, ...]:
+    return tuple(Held(each.price_id, each.quantity) for each in quantities or ())

@@ -4,8 +4,9 @@ The billing run, the preview and the recomputation of a draft all go through her
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 
 from app.catalog.price import ChargeKind, Price
 from app.catalog.prices import content_hash
@@ -22,11 +23,21 @@ from app.invoicing.rating import ENGINE_VERSION, NOTHING, Counted, Fact, RatedLi
 from app.kernel.ids import new_id
 from app.kernel.money import Money, total
 from app.kernel.period import Period
-from app.subscriptions.periods import BillingPoint, Service, due_points, points, service_of
-from app.subscriptions.subscription import BillableSubscription, LineItem, Subscription
+from app.subscriptions.periods import (
+    BillingPoint,
+    Service,
+    due_points,
+    instant_at,
+    point_at,
+    points,
+)
+from app.subscriptions.services import cut_of, is_waived, service_of
+from app.subscriptions.subscription import BillableSubscription, Cut, LineItem, Subscription
 
 # Identity of a billed line: the line item and its service period, never its price.
 Billed = tuple[str, Period]
+# Points looked through for the next invoice: years, where a subscription is paused.
+_AHEAD = 1_000
 _ORDER = {LineKind.FIXED: 0, LineKind.USAGE: 1}
 
 
@@ -53,13 +64,38 @@ class Bill:
 
     @property
     def reason(self) -> BillingReason:
-        first = self.point.arrears is None
-        return BillingReason.SUBSCRIPTION_CREATE if first else BillingReason.SUBSCRIPTION_CYCLE
+        at, subscription = self.point.at, self.subscription
+        if subscription.trial is not None and at == subscription.trial.ends_at:
+            return BillingReason.TRIAL_END
+        if at == subscription.starts_at:
+            return BillingReason.SUBSCRIPTION_CREATE
+        if self.point.arrears is None:
+            return BillingReason.SUBSCRIPTION_UPDATE
+        return BillingReason.SUBSCRIPTION_CYCLE
+
+    @property
+    def period(self) -> Period:
+        """What the invoice covers: the period that ended, or the one that begins."""
+        if self.reason is BillingReason.SUBSCRIPTION_CYCLE or self.point.advance is None:
+            return self.point.period
+        return self.point.advance.period
 
     @property
     def needs_invoice(self) -> bool:
-        """A start without fees in advance needs none; a period that ended always has one."""
-        return bool(self.entries) or self.point.arrears is not None
+        """A period that ended has one even where no line fell due, unless nothing of it was
+        served or charged for; any other point needs one only for its lines."""
+        ended = self.point.arrears
+        if self.entries or ended is None:
+            return bool(self.entries)
+        cycle = self.reason is BillingReason.SUBSCRIPTION_CYCLE
+        charged = ended.period.start >= self.subscription.charged_from and bool(ended.served)
+        return cycle and charged and not is_waived(self.subscription, self.point.at)
+
+    @property
+    def cut(self) -> Cut | None:
+        """What to remember of lines that are billed in advance for less than their period."""
+        billed = ((entry.price, entry.service) for entry in self.entries)
+        return cut_of(self.subscription, self.point, billed)
 
     @property
     def usage(self) -> Iterator[Entry]:
@@ -95,19 +131,25 @@ def due(subject: BillableSubscription, at: datetime, *, limit: int) -> list[Bill
 
 
 def upcoming(subject: BillableSubscription) -> Bill | None:
-    """The next bill that becomes an invoice, due or not; None when all is billed to the end."""
-    bills = (_bill(subject, point) for point in points(subject.subscription))
+    """The next bill that becomes an invoice, due or not; None where none will follow, as far
+    ahead as a pause without an end lets us see."""
+    ahead = islice(points(subject.subscription), _AHEAD)
+    bills = (_bill(subject, point) for point in ahead)
     return next((bill for bill in bills if bill.needs_invoice), None)
 
 
 def again(subject: BillableSubscription, reason: BillingReason, period: Period) -> Bill | None:
     """The bill that led to an invoice; None if the subscription no longer has that period."""
-    first = reason is BillingReason.SUBSCRIPTION_CREATE
-    before = replace(subject.subscription, billed_until=None if first else period.start)
-    point = next(points(before), None)
-    if point is None or point.period != period:
+    subscription = subject.subscription
+    at = period.start
+    if reason is BillingReason.SUBSCRIPTION_CYCLE:
+        at = period.end
+    elif reason is BillingReason.TRIAL_END:
+        at = subscription.charged_from
+    if at < subscription.starts_at or instant_at(subscription, at) != at:
         return None
-    return _bill(subject, point)
+    bill = _bill(subject, point_at(subscription, at))
+    return bill if (bill.reason, bill.point.at, bill.period) == (reason, at, period) else None
 
 
 def draft(bill: Bill, counted: Mapping[Billed, Counted], moment: Moment) -> Drafted:
@@ -123,9 +165,10 @@ def draft(bill: Bill, counted: Mapping[Billed, Counted], moment: Moment) -> Draf
 
 
 def _bill(subject: BillableSubscription, point: BillingPoint) -> Bill:
-    found = ((item, price, service_of(item, price, point)) for item, price in subject.lines)
+    subscription = subject.subscription
+    found = ((i, price, service_of(subscription, i, price, point)) for i, price in subject.lines)
     entries = tuple(Entry(item, price, service) for item, price, service in found if service)
-    return Bill(subject.subscription, point, entries)
+    return Bill(subscription, point, entries)
 
 
 def _invoice(invoice_id: str, bill: Bill, lines: Sequence[InvoiceLine], moment: Moment) -> Invoice:
@@ -139,7 +182,7 @@ def _invoice(invoice_id: str, bill: Bill, lines: Sequence[InvoiceLine], moment: 
         subscription_id=bill.subscription.id,
         status=InvoiceStatus.SKIPPED if skipped else InvoiceStatus.DRAFT,
         reason=bill.reason,
-        period=bill.point.period,
+        period=bill.period,
         timezone=bill.subscription.timezone,
         currency=bill.subscription.currency,
         totals=totals,

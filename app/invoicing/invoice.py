@@ -26,13 +26,17 @@ class BillingReason(StrEnum):
     """Why there is an invoice; part of its identity besides subscription and period.
 
     `subscription_create` asks for the first period's advance fees; `subscription_cycle` for
-    what a period that ended owes in arrears and for the next period's advance fees. `one_off`
-    was written by hand; its identity is the caller's key.
+    what a period that ended owes in arrears and for the next period's advance fees;
+    `trial_end` for the first advance fees after a trial; `subscription_update` for advance fees
+    of the rest of a period, such as after a pause. `one_off` was written by hand; its identity
+    is the caller's key.
     """
 
     SUBSCRIPTION_CREATE = "subscription_create"
     SUBSCRIPTION_CYCLE = "subscription_cycle"
     ONE_OFF = "one_off"
+    SUBSCRIPTION_UPDATE = "subscription_update"
+    TRIAL_END = "trial_end"
 
 
 class LineKind(StrEnum):

@@ -222,8 +222,15 @@ def _of(fact: Fact, groups: Mapping[str, str | None]) -> dict[str, str | None]:
     return {
         "start": period.start.isoformat(),
         "end": period.end.isoformat(),
+        **_paused(fact.service),
         **{f"group.{name}": value for name, value in groups.items()},
     }
+
+
+def _paused(service: Service) -> dict[str, str]:
+    """The spans of the period whose events were not counted, as ISO 8601 intervals."""
+    gaps = [f"{gap.start.isoformat()}/{gap.end.isoformat()}" for gap in service.paused]
+    return {"paused": ", ".join(gaps)} if gaps else {}
 
 
 def _line(fact: Fact, quantity: Decimal, amount: Step, *counted: Step) -> RatedLine:

@@ -120,7 +120,9 @@ async def _asked(scope: Scope, bills: Sequence[Bill]) -> list[Asked]:
     return [
         Asked(
             entry,
-            Span(external[bill.subscription.customer_id], entry.service.period),
+            Span(
+                external[bill.subscription.customer_id], entry.service.period, entry.service.paused
+            ),
             needs(entry.price.model, entry.price.adjustments, grouped=bool(entry.price.group_by)),
             ZoneInfo(bill.subscription.timezone),
         )

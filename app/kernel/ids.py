@@ -42,6 +42,7 @@ PREFIXES = {
     "sub": "subscription",
     "sli": "subscription line item",
     "hold": "subscription holding",
+    "spau": "subscription pause",
     "inv": "invoice",
     "invl": "invoice line",
     "stl": "invoice settlement",

@@ -111,9 +111,7 @@ class Schedule:
 
     def boundary(self, index: int) -> datetime:
         """The boundary `index` units of the cadence after the anchor, or before it."""
-        if index == 0 and self.alignment == "anniversary":
-            return self.anchor  # a wall time that occurs twice may mean its second occurrence
-        return to_instant(add_units(self._base(), self.cadence.unit, index), self.zone)
+        return self._boundary(index, self._base())
 
     def index_at(self, at: datetime) -> int:
         """The greatest index whose boundary is at or before `at`."""
@@ -124,11 +122,16 @@ class Schedule:
             index = distance // months
         else:
             index = (local - base).days // (7 if self.cadence.unit == "week" else 1)
-        while self.boundary(index + 1) <= at:
+        while self._boundary(index + 1, base) <= at:
             index += 1
-        while self.boundary(index) > at:
+        while self._boundary(index, base) > at:
             index -= 1
         return index
+
+    def _boundary(self, index: int, base: datetime) -> datetime:
+        if index == 0 and self.alignment == "anniversary":
+            return self.anchor  # a wall time that occurs twice may mean its second occurrence
+        return to_instant(add_units(base, self.cadence.unit, index), self.zone)
 
     def _base(self) -> datetime:
         local = self.anchor.astimezone(self.zone).replace(tzinfo=None)

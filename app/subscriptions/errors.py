@@ -2,26 +2,81 @@
 
 DomainError
 ├── Invalid            INVALID_CURRENCY, CURRENCY_REQUIRED, INVALID_TIMEZONE, INVALID_METADATA,
-│                      INVALID_CADENCE, INVALID_ANCHOR, INVALID_STARTS_AT, INVALID_ENDS_AT,
-│                      INVALID_QUANTITIES, NO_MATCHING_PRICE
+│                      INVALID_CADENCE, INVALID_ANCHOR, INVALID_STARTS_AT, BACKDATED_TOO_FAR,
+│                      INVALID_ENDS_AT, INVALID_QUANTITIES, INVALID_PRICE_IDS, CADENCE_MISMATCH,
+│                      NO_MATCHING_PRICE, INVALID_TRIAL_DAYS, INVALID_TRIAL_ENDS_AT,
+│                      TRIALS_DISAGREE, INVALID_NET_DAYS, INVALID_PURCHASE_ORDER,
+│                      INVALID_AT, INVALID_RESUMES_AT, INVALID_COMMENT, INVALID_REASON,
+│                      INVALID_BEHAVIOUR, UNKNOWN_FIELD; of numbers: NOT_FINITE, NOT_POSITIVE,
+│                      NEGATIVE_AMOUNT, TOO_MANY_DIGITS
 ├── NotFound           NOT_FOUND (subscription, customer, plan)
 └── Conflict
-    ├── CUSTOMER_ARCHIVED, PLAN_ARCHIVED
-    ├── SubscriptionIsOver      SUBSCRIPTION_OVER
-    └── CancellationIsPending   CANCELLATION_PENDING
+    ├── CUSTOMER_ARCHIVED, PLAN_ARCHIVED, PLAN_NOT_PUBLISHED
+    ├── WrongStatus
+    │   ├── SubscriptionIsOver        SUBSCRIPTION_OVER
+    │   ├── SubscriptionIsDraft       SUBSCRIPTION_DRAFT
+    │   ├── SubscriptionIsNotDraft    SUBSCRIPTION_NOT_DRAFT
+    │   ├── SubscriptionHasNotStarted SUBSCRIPTION_NOT_STARTED
+    │   ├── SubscriptionIsTrialing    SUBSCRIPTION_TRIALING
+    │   ├── SubscriptionIsNotTrialing SUBSCRIPTION_NOT_TRIALING
+    │   └── SubscriptionIsNotPaused   SUBSCRIPTION_NOT_PAUSED
+    ├── CancellationIsPending         CANCELLATION_PENDING
+    ├── PauseIsPending                PAUSE_PENDING
+    ├── NothingPending                NOTHING_PENDING
+    ├── PeriodHasNoEnd                PERIOD_HAS_NO_END
+    └── AlreadyBilled                 ALREADY_BILLED
 """
+
+from datetime import datetime
 
 from app.kernel.errors import Conflict
 
 
-class SubscriptionIsOver(Conflict):
+class WrongStatus(Conflict):
+    """The verb is not for a subscription in this status."""
+
+    why = ""
+
+    def __init__(self, subscription_id: str, status: str, *, field: str = "id") -> None:
+        super().__init__(f"subscription {subscription_id} is {status}; {self.why}", field=field)
+        self.subscription_id, self.status = subscription_id, status
+
+
+class SubscriptionIsOver(WrongStatus):
     """Canceled or ended: nothing of it changes but its metadata."""
 
     code = "SUBSCRIPTION_OVER"
+    why = "only its metadata can still be changed"
 
-    def __init__(self, subscription_id: str, status: str, *, field: str = "id") -> None:
-        super().__init__(f"subscription {subscription_id} is {status}", field=field)
-        self.subscription_id, self.status = subscription_id, status
+
+class SubscriptionIsDraft(WrongStatus):
+    code = "SUBSCRIPTION_DRAFT"
+    why = "activate it first"
+
+
+class SubscriptionIsNotDraft(WrongStatus):
+    code = "SUBSCRIPTION_NOT_DRAFT"
+    why = "only a draft can be"
+
+
+class SubscriptionHasNotStarted(WrongStatus):
+    code = "SUBSCRIPTION_NOT_STARTED"
+    why = "name an instant after its start"
+
+
+class SubscriptionIsTrialing(WrongStatus):
+    code = "SUBSCRIPTION_TRIALING"
+    why = "name an instant after its trial, or end the trial first"
+
+
+class SubscriptionIsNotTrialing(WrongStatus):
+    code = "SUBSCRIPTION_NOT_TRIALING"
+    why = "it has no trial that is still to end"
+
+
+class SubscriptionIsNotPaused(WrongStatus):
+    code = "SUBSCRIPTION_NOT_PAUSED"
+    why = "there is nothing to resume"
 
 
 class CancellationIsPending(Conflict):
@@ -29,6 +84,60 @@ class CancellationIsPending(Conflict):
 
     def __init__(self, subscription_id: str, field: str) -> None:
         super().__init__(
-            f"subscription {subscription_id} is canceled for the end of its period", field=field
+            f"subscription {subscription_id} is to be canceled already; take that back first, or "
+            "cancel it now",
+            field=field,
         )
         self.subscription_id = subscription_id
+
+
+class PauseIsPending(Conflict):
+    """One pause at a time: another is under way or to come."""
+
+    code = "PAUSE_PENDING"
+
+    def __init__(self, subscription_id: str, pause_id: str) -> None:
+        super().__init__(
+            f"pause {pause_id} of subscription {subscription_id} is not over; resume it or take "
+            "it back first",
+            field="id",
+        )
+        self.subscription_id, self.pause_id = subscription_id, pause_id
+
+
+class NothingPending(Conflict):
+    """There is no such change to come."""
+
+    code = "NOTHING_PENDING"
+
+    def __init__(self, subscription_id: str, what: str, *, field: str = "id") -> None:
+        super().__init__(f"subscription {subscription_id} has no {what} to come", field=field)
+        self.subscription_id, self.what = subscription_id, what
+
+
+class PeriodHasNoEnd(Conflict):
+    """While a pause that extends the period lasts, nobody knows when the period ends."""
+
+    code = "PERIOD_HAS_NO_END"
+
+    def __init__(self, subscription_id: str, field: str) -> None:
+        super().__init__(
+            f"the period of subscription {subscription_id} ends later by a pause that is not over; "
+            "resume it first, or name an instant",
+            field=field,
+        )
+        self.subscription_id = subscription_id
+
+
+class AlreadyBilled(Conflict):
+    """It would change what was billed."""
+
+    code = "ALREADY_BILLED"
+
+    def __init__(self, subscription_id: str, until: datetime, field: str) -> None:
+        super().__init__(
+            f"{field}: subscription {subscription_id} is billed until {until.isoformat()}, which "
+            "this would change",
+            field=field,
+        )
+        self.subscription_id, self.until = subscription_id, until

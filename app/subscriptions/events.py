@@ -22,15 +22,40 @@ class SubscriptionCreated(SubscriptionEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionDraftCreated(SubscriptionEvent):
+    """It bills nothing until it is activated."""
+
+    name: ClassVar[str] = "subscription.draft_created"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionUpdated(SubscriptionEvent):
     name: ClassVar[str] = "subscription.updated"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionActivated(SubscriptionEvent):
-    """Its start has come."""
+    """Its start has come, or a draft was activated."""
 
     name: ClassVar[str] = "subscription.activated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionTrialStarted(SubscriptionEvent):
+    name: ClassVar[str] = "subscription.trial_started"
+    trial_ends_at: datetime
+
+    def payload(self) -> dict[str, Any]:
+        # Not super(): a dataclass with slots is another class than the one it was written in.
+        facts = SubscriptionEvent.payload(self)
+        return facts | {"trial_ends_at": self.trial_ends_at.isoformat()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionTrialEnded(SubscriptionEvent):
+    """It is charged for from here on."""
+
+    name: ClassVar[str] = "subscription.trial_ended"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,19 +67,55 @@ class SubscriptionRenewed(SubscriptionEvent):
     period_end: datetime
 
     def payload(self) -> dict[str, Any]:
-        return {
-            "customer_id": self.customer_id,
-            "plan_id": self.plan_id,
+        return SubscriptionEvent.payload(self) | {
             "period_start": self.period_start.isoformat(),
             "period_end": self.period_end.isoformat(),
         }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionPauseScheduled(SubscriptionEvent):
+    name: ClassVar[str] = "subscription.pause_scheduled"
+    pause_id: str
+    starts_at: datetime
+
+    def payload(self) -> dict[str, Any]:
+        return SubscriptionEvent.payload(self) | {
+            "pause_id": self.pause_id,
+            "starts_at": self.starts_at.isoformat(),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionPaused(SubscriptionEvent):
+    name: ClassVar[str] = "subscription.paused"
+    pause_id: str
+
+    def payload(self) -> dict[str, Any]:
+        return SubscriptionEvent.payload(self) | {"pause_id": self.pause_id}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionResumed(SubscriptionEvent):
+    name: ClassVar[str] = "subscription.resumed"
+    pause_id: str
+
+    def payload(self) -> dict[str, Any]:
+        return SubscriptionEvent.payload(self) | {"pause_id": self.pause_id}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionCancellationScheduled(SubscriptionEvent):
-    """It will be canceled at the end of the period."""
+    """It will be canceled at the end of the period, or at the instant that was named."""
 
     name: ClassVar[str] = "subscription.cancellation_scheduled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionUncanceled(SubscriptionEvent):
+    """The cancellation to come was taken back."""
+
+    name: ClassVar[str] = "subscription.uncanceled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

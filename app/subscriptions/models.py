@@ -1,7 +1,9 @@
+from typing import Any
+
 from tortoise import fields
 from tortoise.migrations.constraints import CheckConstraint
 
-from app.infra.tables import ScopedTable, id_field, quantity_field
+from app.infra.tables import ScopedTable, amount_field, id_field, quantity_field
 
 
 class SubscriptionTable(ScopedTable):
@@ -13,14 +15,35 @@ class SubscriptionTable(ScopedTable):
     timezone = fields.CharField(max_length=64)
     alignment = fields.CharField(max_length=16)
     anchor = fields.DatetimeField()
+    anchor_given = fields.BooleanField()
     cadence_unit = fields.CharField(max_length=16)
     cadence_count = fields.IntField()
     starts_at = fields.DatetimeField()
+    start_given = fields.BooleanField()
     ends_at = fields.DatetimeField(null=True)
+    trial_ends_at = fields.DatetimeField(null=True)
+    trial_days = fields.IntField(null=True)
+    trial_bills_usage = fields.BooleanField()
+    trial_planned_end = fields.DatetimeField(null=True)
+    trial_told = fields.BooleanField()
+    # What billing has to know of the pauses; their history is in subscription_pauses.
+    pauses = fields.JSONField[list[dict[str, Any]]]()
+    cuts = fields.JSONField[list[dict[str, Any]]]()
+    cancel_requested_at = fields.DatetimeField(null=True)
+    cancel_mode = fields.CharField(max_length=16, null=True)
+    cancel_final_invoice = fields.BooleanField(null=True)
+    cancel_reason = fields.CharField(max_length=32, null=True)
+    cancel_comment = fields.CharField(max_length=1000, null=True)
+    cancel_ended_at = fields.DatetimeField(null=True)
+    net_days = fields.IntField(null=True)
+    collection_method = fields.CharField(max_length=32)
+    purchase_order = fields.CharField(max_length=64, null=True)
+    auto_invoice_threshold = amount_field(null=True)
     current_period_start = fields.DatetimeField()
     current_period_end = fields.DatetimeField()
     billed_until = fields.DatetimeField(null=True)
-    cancel_requested_at = fields.DatetimeField(null=True)
+    threshold_until = fields.DatetimeField(null=True)
+    revision = fields.IntField()
     metadata = fields.JSONField[dict[str, str]]()
 
     class Meta:
@@ -30,6 +53,7 @@ class SubscriptionTable(ScopedTable):
             ("tenant_id", "environment_id", "customer_id", "created_at", "id"),
             ("tenant_id", "environment_id", "plan_id"),
             ("tenant_id", "environment_id", "plan_version_id", "created_at", "id"),
+            ("tenant_id", "environment_id", "status"),
         )
 
 
@@ -67,3 +91,18 @@ class HoldingTable(ScopedTable):
             CheckConstraint(check="quantity > 0", name="subscription_holdings_quantity"),
         )
         indexes = (("tenant_id", "environment_id", "subscription_id"),)
+
+
+class PauseTable(ScopedTable):
+    """Pauses under way, to come, over and taken back."""
+
+    subscription_id = id_field()
+    starts_at = fields.DatetimeField()
+    ends_at = fields.DatetimeField(null=True)
+    behaviour = fields.CharField(max_length=16)
+    reason = fields.CharField(max_length=500, null=True)
+    canceled_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "subscription_pauses"
+        indexes = (("tenant_id", "environment_id", "subscription_id", "starts_at", "id"),)

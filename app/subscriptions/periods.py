@@ -1,35 +1,49 @@
-"""When a subscription is billed, and what each of its lines is billed for then. Pure.
+"""When a subscription is billed: its points, and the periods that end and begin there. Pure.
 
-A subscription is billed at points: its start, every boundary between periods, and its end. At
-a point the period that ends there is billed in arrears and the one that begins there in
-advance.
+Points are its start, the end of its trial, every boundary between periods, its end, and where
+pauses begin and end. At a point the period that ends there is billed in arrears and the one that
+begins there in advance; `services.py` says what that is for each line.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 
-from app.catalog.price import ChargeKind, InvoiceTiming, Price
-from app.kernel.period import Period
-from app.subscriptions.subscription import LineItem, Subscription
+from app.kernel.period import Cadence, Period
+from app.subscriptions.pause import PauseSpan
+from app.subscriptions.subscription import Subscription, SubscriptionStatus
+from app.subscriptions.timeline import Cycle, Timeline
+
+INSTANT = timedelta(microseconds=1)  # the least time there is between two
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What is served, and the whole period of the schedule that it is all or a part of."""
+    """What is served, but for `paused`, and the whole period that it is all or a part of.
+
+    `full` has the length of the whole period; where pauses extended it, `period` may go beyond.
+    """
 
     period: Period
     full: Period
+    paused: tuple[Period, ...] = ()
+
+    @property
+    def served(self) -> timedelta:
+        return self.period.length - sum((gap.length for gap in self.paused), timedelta())
 
     @property
     def is_whole(self) -> bool:
-        return self.period == self.full
+        return self.served == self.full.length
 
 
 @dataclass(frozen=True, slots=True)
 class BillingPoint:
-    """`arrears` ends at `at`, `advance` begins there; None where the subscription does not run."""
+    """`arrears` ends at `at`, `advance` begins there; None where nothing does.
+
+    Where a pause or a cut ends within a period, `advance` is the rest of that period.
+    """
 
     at: datetime
     arrears: Service | None
@@ -37,7 +51,7 @@ class BillingPoint:
 
     @property
     def period(self) -> Period:
-        """What the point's invoice covers: the period that ended, or at the start the first."""
+        """What the point's invoice covers: the period that ended, else the one that begins."""
         service = self.arrears or self.advance
         if service is None:
             raise ValueError(f"nothing ends or begins at {self.at}")
@@ -46,26 +60,22 @@ class BillingPoint:
 
 def points(subscription: Subscription) -> Iterator[BillingPoint]:
     """Every point that is not billed yet, in order; without end if the subscription has none."""
-    if subscription.billed_until is None:
-        current = beginning_at(subscription, subscription.starts_at)
-        if current is not None:
-            yield BillingPoint(subscription.starts_at, None, current)
-    else:
-        current = beginning_at(subscription, subscription.billed_until)
-    while current is not None:
-        following = beginning_at(subscription, current.period.end)
-        yield BillingPoint(current.period.end, current, following)
-        current = following
+    at = instant_after(subscription, subscription.billed_until)
+    while at is not None:
+        yield point_at(subscription, at)
+        at = instant_after(subscription, at)
 
 
 def next_point(subscription: Subscription) -> BillingPoint | None:
-    """The next point to bill, or None when all is billed."""
+    """The next point to bill; None when all is billed, or nothing comes before it is resumed."""
     return next(points(subscription), None)
 
 
 def due_points(subscription: Subscription, at: datetime, *, limit: int) -> list[BillingPoint]:
     """The first `limit` points that have come by `at`: one per elapsed period after an outage."""
-    found = []
+    found: list[BillingPoint] = []
+    if subscription.status is SubscriptionStatus.DRAFT:
+        return found
     for point in islice(points(subscription), limit):
         if point.at > at:
             break
@@ -73,22 +83,28 @@ def due_points(subscription: Subscription, at: datetime, *, limit: int) -> list[
     return found
 
 
-def beginning_at(subscription: Subscription, start: datetime) -> Service | None:
-    """The period that begins at `start`, a point; None at or after the subscription's end."""
-    end = subscription.ends_at
-    if end is not None and start >= end:
+def instant_after(subscription: Subscription, after: datetime | None) -> datetime | None:
+    """The point that follows `after`, the start if it is None; None where none follows."""
+    start, end = subscription.starts_at, subscription.ends_at
+    if after is None or after < start:
+        return None if end == start else start
+    if end is not None and after >= end:
         return None
-    full = subscription.schedule.full_period(start)
-    return Service(Period(start, full.end if end is None else min(full.end, end)), full)
+    instants = [end, subscription.charged_from]
+    if after >= subscription.charged_from:
+        instants.append(cycle_at(subscription, after).end)
+    for pause in subscription.pauses:
+        instants += (pause.starts_at, pause.ends_at)
+    instants += (cut.until for cut in subscription.cuts)
+    return min((at for at in instants if at is not None and at > after), default=None)
 
 
-def at_period(subscription: Subscription, start: datetime) -> Subscription:
-    """The subscription with the period that begins at `start` as its current one.
-
-    Where none begins there it is over, and its last period stays.
-    """
-    service = beginning_at(subscription, start)
-    return subscription if service is None else replace(subscription, current_period=service.period)
+def point_at(subscription: Subscription, at: datetime) -> BillingPoint:
+    """What ends and what begins at `at`, which must be a point."""
+    over = subscription.ends_at is not None and at >= subscription.ends_at
+    arrears = None if at <= subscription.starts_at else _ending(subscription, at, over=over)
+    advance = None if over else _beginning(subscription, at)
+    return BillingPoint(at, arrears, advance)
 
 
 def containing(subscription: Subscription, at: datetime) -> Service | None:
@@ -97,20 +113,103 @@ def containing(subscription: Subscription, at: datetime) -> Service | None:
         return None
     if subscription.ends_at is not None and at >= subscription.ends_at:
         return None
-    start = subscription.schedule.containing(at, subscription.starts_at).start
-    return beginning_at(subscription, start)
+    start, end, full = _period(subscription, at)
+    if end is None:  # while time stands still: as it was meant, or as long as it has come to be
+        end = max(full.end, at + INSTANT)
+    if subscription.ends_at is not None:
+        end = min(end, subscription.ends_at)
+    period = Period(start, end)
+    return Service(period, full, paused_within(subscription, period))
 
 
-def service_of(line: LineItem, price: Price, point: BillingPoint) -> Service | None:
-    """What the line is billed for at the point; None for nothing.
+def at_period(subscription: Subscription, at: datetime) -> Subscription:
+    """The subscription with the period that holds `at` as its current one.
 
-    Usage, and fixed charges in arrears, are billed for the period that ends at the point;
-    fixed charges in advance for the one that begins there.
+    Where none does it is over, and its last period stays.
     """
-    in_advance = price.charge is ChargeKind.FIXED and price.timing is InvoiceTiming.ADVANCE
-    service = point.advance if in_advance else point.arrears
-    if service is None:
+    service = containing(subscription, at)
+    return subscription if service is None else replace(subscription, current_period=service.period)
+
+
+def known_before(subscription: Subscription, at: datetime) -> tuple[PauseSpan, ...]:
+    """The pauses that have begun before `at`, which nothing can change any more."""
+    return tuple(pause for pause in subscription.pauses if pause.starts_at < at)
+
+
+def cycle_at(
+    subscription: Subscription,
+    at: datetime,
+    cadence: Cadence | None = None,
+    pauses: tuple[PauseSpan, ...] | None = None,
+) -> Cycle:
+    """The whole period of `cadence` that holds `at`, after the trial.
+
+    `cadence` None: the subscription's. `pauses` None: all of the subscription's.
+    """
+    schedule = subscription.schedule
+    cadence = cadence or schedule.cadence
+    pauses = subscription.pauses if pauses is None else pauses
+    if not pauses and cadence == schedule.cadence and cadence.count == 1:
+        full = schedule.full_period(at)
+        return Cycle(full.start, full.end, full)
+    return Timeline.of(schedule, subscription.charged_from, pauses).cycle(at, cadence)
+
+
+def paused_within(subscription: Subscription, period: Period) -> tuple[Period, ...]:
+    found = (pause.within(period) for pause in subscription.pauses)
+    return tuple(gap for gap in found if gap is not None)
+
+
+def instant_at(subscription: Subscription, at: datetime) -> datetime:
+    """The last point at or before `at`, which lies at or after the start."""
+    instants = [subscription.starts_at, subscription.charged_from]
+    if subscription.ends_at is not None:
+        instants.append(subscription.ends_at)
+    if at >= subscription.charged_from:
+        instants.append(cycle_at(subscription, at).start)
+    for pause in subscription.pauses:
+        instants += (pause.starts_at, pause.ends_at or pause.starts_at)
+    instants += (cut.until for cut in subscription.cuts)
+    return max(instant for instant in instants if subscription.starts_at <= instant <= at)
+
+
+def horizon(subscription: Subscription, start: datetime) -> datetime | None:
+    """Where what begins at `start` is known to be cut when it is billed in advance; None: nowhere.
+
+    An end or a pause that is known then cuts it; what comes later does not.
+    """
+    if subscription.ends_at is None and not subscription.pauses and not subscription.cuts:
         return None
-    end = service.period.end if line.ends_at is None else min(service.period.end, line.ends_at)
-    start = max(service.period.start, line.starts_at)
-    return Service(Period(start, end), service.full) if start < end else None
+    point = instant_at(subscription, start)
+    if subscription.billed_until is not None and point <= subscription.billed_until:
+        return next((cut.until for cut in subscription.cuts if cut.at == point), None)
+    pauses = (pause.starts_at for pause in subscription.pauses if pause.starts_at > start)
+    return min((at for at in (subscription.ends_at, *pauses) if at is not None), default=None)
+
+
+def _ending(subscription: Subscription, at: datetime, *, over: bool) -> Service | None:
+    start, end, full = _period(subscription, at - INSTANT)
+    if not over and end != at:
+        return None
+    period = Period(start, at)
+    return Service(period, full, paused_within(subscription, period))
+
+
+def _beginning(subscription: Subscription, at: datetime) -> Service | None:
+    if subscription.paused_at(at) is not None:
+        return None
+    _, end, full = _period(subscription, at, known_before(subscription, at))
+    limits = (full.end if end is None else end, horizon(subscription, at))
+    return Service(Period(at, min(limit for limit in limits if limit is not None)), full)
+
+
+def _period(
+    subscription: Subscription, at: datetime, pauses: tuple[PauseSpan, ...] | None = None
+) -> tuple[datetime, datetime | None, Period]:
+    """The period that holds `at`: start, end, and the whole one that it is all, or the last part,
+    of. It has no end while time stands still in it."""
+    if at < subscription.charged_from:
+        trial = Period(subscription.starts_at, subscription.charged_from)
+        return trial.start, trial.end, trial
+    cycle = cycle_at(subscription, at, pauses=pauses)
+    return max(cycle.start, subscription.charged_from), cycle.end, cycle.full

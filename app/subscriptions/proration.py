@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -66,11 +67,12 @@ class Change:
 
 
 def share(service: Service, policy: ProrationPolicy = BY_SECOND) -> Fraction:
-    """What is served over the full period; 1 for a whole period."""
+    """What is served over the full period; 1 for a whole period, however short."""
+    if service.is_whole:
+        return Fraction(1)
     if policy.strategy == "days":
-        days = (day_count(period, policy.zone) for period in (service.period, service.full))
-        return Fraction(*days)
-    return Fraction(service.period.length // _MICROSECOND, service.full.length // _MICROSECOND)
+        return Fraction(_days_served(service, policy.zone), day_count(service.full, policy.zone))
+    return Fraction(service.served // _MICROSECOND, service.full.length // _MICROSECOND)
 
 
 def prorated(amount: Number, service: Service, policy: ProrationPolicy = BY_SECOND) -> Fraction:
@@ -120,16 +122,26 @@ def trace(charge: Step, service: Service, policy: ProrationPolicy = BY_SECOND) -
     result = Fraction(charge.result) * share(service, policy)
     if policy.strategy == "days":
         days = {
-            "served_days": str(day_count(service.period, policy.zone)),
+            "served_days": str(_days_served(service, policy.zone)),
             "full_days": str(day_count(service.full, policy.zone)),
             "timezone": policy.zone.key,
         }
         return step("proration_days", days, result, (charge,))
     inputs = {
-        "served_seconds": _seconds(service.period.length),
+        "served_seconds": _seconds(service.served),
         "full_seconds": _seconds(service.full.length),
     }
     return step("proration", inputs, result, (charge,))
+
+
+def _days_served(service: Service, zone: ZoneInfo) -> int:
+    """The local days on which it was served at all; a pause within a day leaves it one day."""
+    parts = service.period.without(service.paused)
+    shared = sum(
+        (before.end - _MICROSECOND).astimezone(zone).date() == after.start.astimezone(zone).date()
+        for before, after in pairwise(parts)
+    )
+    return sum(day_count(part, zone) for part in parts) - shared
 
 
 def _seconds(length: timedelta) -> Decimal:

@@ -3,20 +3,19 @@
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
-import asyncpg
-
-from app.catalog.entitlement import Entitlement, Owner, OwnerKind
+from app.catalog.entitlement import Entitlement, OwnerKind
 from app.catalog.reads import entitlements, prices
 from app.infra import listing
 from app.infra.listing import Column, Listing, Order, Page, PageRequest
 from app.infra.postgres import fetch
-from app.infra.rows import having, json_of, the
-from app.kernel.period import Cadence, Period
+from app.infra.rows import having, the
 from app.kernel.scope import Scope
 from app.subscriptions.entitlements import Entitled
 from app.subscriptions.entitlements import entitled as put_together
 from app.subscriptions.holding import Holding
+from app.subscriptions.pause import Pause
 from app.subscriptions.periods import due_points
+from app.subscriptions.records import holding_of, line_item_of, pause_of, subscription_of
 from app.subscriptions.subscription import (
     OVER,
     BillableSubscription,
@@ -37,7 +36,14 @@ LISTING = Listing(
         Column("alignment", "enum"),
         Column("cadence_unit", "enum"),
         Column("starts_at", "datetime", sortable=True),
-        Column("ends_at", "datetime", nullable=True),
+        Column("ends_at", "datetime", sortable=True, nullable=True),
+        Column("trial_ends_at", "datetime", sortable=True, nullable=True),
+        Column("cancel_requested_at", "datetime", nullable=True),
+        Column("cancel_reason", "enum", nullable=True),
+        Column("collection_method", "enum"),
+        Column("purchase_order", "string", nullable=True),
+        Column("auto_invoice_threshold", "decimal", nullable=True),
+        Column("billed_until", "datetime", nullable=True),
         Column("current_period_start", "datetime", sortable=True),
         Column("current_period_end", "datetime", sortable=True),
         Column("metadata", "json"),
@@ -45,17 +51,32 @@ LISTING = Listing(
         Column("updated_at", "datetime", sortable=True),
     ),
     default_order=(Order("created_at", descending=True),),
+    searchable=("purchase_order",),
+)
+PAUSES = Listing(
+    table="subscription_pauses",
+    columns=(
+        Column("id", "id", sortable=True),
+        Column("subscription_id", "id"),
+        Column("behaviour", "enum"),
+        Column("starts_at", "datetime", sortable=True),
+        Column("ends_at", "datetime", sortable=True, nullable=True),
+        Column("canceled_at", "datetime", nullable=True),
+        Column("created_at", "datetime", sortable=True),
+        Column("updated_at", "datetime", sortable=True),
+    ),
+    default_order=(Order("starts_at", descending=True),),
 )
 
 
 async def page(scope: Scope, request: PageRequest) -> Page[Subscription]:
-    return (await listing.page(scope, LISTING, request)).map(row_of)
+    return (await listing.page(scope, LISTING, request)).map(subscription_of)
 
 
 async def by_ids(scope: Scope, ids: Collection[str]) -> dict[str, Subscription]:
     """The subscriptions with these ids; absent ids are absent from the result."""
     rows = await having(scope, "subscriptions", "id", ids)
-    return {row["id"]: row_of(row) for row in rows}
+    return {row["id"]: subscription_of(row) for row in rows}
 
 
 async def pages_of_customers(
@@ -65,7 +86,7 @@ async def pages_of_customers(
     found = await listing.pages_of(
         scope, LISTING, request, column="customer_id", parents=customer_ids
     )
-    return {customer_id: rows.map(row_of) for customer_id, rows in found.items()}
+    return {customer_id: rows.map(subscription_of) for customer_id, rows in found.items()}
 
 
 async def pages_of_plan_versions(
@@ -75,7 +96,7 @@ async def pages_of_plan_versions(
     found = await listing.pages_of(
         scope, LISTING, request, column="plan_version_id", parents=version_ids
     )
-    return {version_id: rows.map(row_of) for version_id, rows in found.items()}
+    return {version_id: rows.map(subscription_of) for version_id, rows in found.items()}
 
 
 async def counts_of_plan_versions(scope: Scope, version_ids: Collection[str]) -> dict[str, int]:
@@ -170,55 +191,34 @@ async def due_for_billing(
     return [each for each in found if due_points(each.subscription, at, limit=1)]
 
 
-def row_of(record: asyncpg.Record) -> Subscription:
-    return Subscription(
-        id=record["id"],
-        customer_id=record["customer_id"],
-        plan_id=record["plan_id"],
-        plan_version_id=record["plan_version_id"],
-        status=SubscriptionStatus(record["status"]),
-        currency=record["currency"],
-        timezone=record["timezone"],
-        alignment=record["alignment"],
-        anchor=record["anchor"],
-        cadence=Cadence(record["cadence_unit"], record["cadence_count"]),
-        starts_at=record["starts_at"],
-        ends_at=record["ends_at"],
-        current_period=Period(record["current_period_start"], record["current_period_end"]),
-        billed_until=record["billed_until"],
-        cancel_requested_at=record["cancel_requested_at"],
-        metadata=json_of(record["metadata"]),
-        created_at=record["created_at"],
-        updated_at=record["updated_at"],
+async def pauses_page(scope: Scope, request: PageRequest) -> Page[Pause]:
+    return (await listing.page(scope, PAUSES, request)).map(pause_of)
+
+
+async def pauses_by_ids(scope: Scope, ids: Collection[str]) -> dict[str, Pause]:
+    """The pauses with these ids; absent ids are absent from the result."""
+    rows = await having(scope, "subscription_pauses", "id", ids)
+    return {row["id"]: pause_of(row) for row in rows}
+
+
+async def pages_of_pauses(
+    scope: Scope, subscription_ids: Collection[str], request: PageRequest
+) -> dict[str, Page[Pause]]:
+    """The page of each subscription's pauses, taken back or not; every subscription is a key."""
+    found = await listing.pages_of(
+        scope, PAUSES, request, column="subscription_id", parents=subscription_ids
     )
+    return {key: rows.map(pause_of) for key, rows in found.items()}
 
 
-def line_item_of(record: asyncpg.Record) -> LineItem:
-    return LineItem(
-        id=record["id"],
-        subscription_id=record["subscription_id"],
-        price_id=record["price_id"],
-        price_hash=record["price_hash"],
-        quantity=record["quantity"],
-        starts_at=record["starts_at"],
-        ends_at=record["ends_at"],
-        created_at=record["created_at"],
-        updated_at=record["updated_at"],
+async def count_by_status(scope: Scope) -> dict[SubscriptionStatus, int]:
+    """How many subscriptions there are of each status; every status is a key."""
+    rows = await fetch(
+        scope,
+        "SELECT status, count(*) AS subscriptions FROM subscriptions "
+        "WHERE tenant_id = $1 AND environment_id = $2 GROUP BY status",
+        scope.tenant_id,
+        scope.environment_id,
     )
-
-
-def holding_of(record: asyncpg.Record) -> Holding:
-    plan_id = record["plan_id"]
-    return Holding(
-        id=record["id"],
-        subscription_id=record["subscription_id"],
-        owner=Owner(OwnerKind.PLAN, plan_id)
-        if plan_id is not None
-        else Owner(OwnerKind.ADDON, record["addon_id"]),
-        quantity=record["quantity"],
-        entitlement_ids=tuple(json_of(record["entitlement_ids"])),
-        starts_at=record["starts_at"],
-        ends_at=record["ends_at"],
-        created_at=record["created_at"],
-        updated_at=record["updated_at"],
-    )
+    found = {row["status"]: row["subscriptions"] for row in rows}
+    return {status: int(found.get(status.value, 0)) for status in SubscriptionStatus}

@@ -9,12 +9,19 @@ from zoneinfo import ZoneInfo
 
 from app.catalog.price import Price
 from app.kernel.period import Alignment, Cadence, Period, Schedule
+from app.subscriptions.pause import PauseSpan
 
 
 class SubscriptionStatus(StrEnum):
+    DRAFT = "draft"
+    """Being prepared: bills nothing until it is activated."""
     SCHEDULED = "scheduled"
     """Starts later; the billing run activates it."""
+    TRIALING = "trialing"
+    """Served free of fees until its trial ends."""
     ACTIVE = "active"
+    PAUSED = "paused"
+    """Not served, and not charged, until it is resumed."""
     CANCELED = "canceled"
     """Was ended by a cancellation; its last invoice may still be due."""
     ENDED = "ended"
@@ -27,16 +34,91 @@ OVER = frozenset({SubscriptionStatus.CANCELED, SubscriptionStatus.ENDED})
 class CancelMode(StrEnum):
     NOW = "now"
     PERIOD_END = "period_end"
+    AT = "at"
+
+
+class CancelReason(StrEnum):
+    CUSTOMER_REQUEST = "customer_request"
+    TOO_EXPENSIVE = "too_expensive"
+    MISSING_FEATURES = "missing_features"
+    SWITCHED_SERVICE = "switched_service"
+    UNUSED = "unused"
+    LOW_QUALITY = "low_quality"
+    NONPAYMENT = "nonpayment"
+    OTHER = "other"
+
+
+class CollectionMethod(StrEnum):
+    CHARGE_AUTOMATICALLY = "charge_automatically"
+    SEND_INVOICE = "send_invoice"
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Free of fees from the subscription's start until `ends_at` (exclusive).
+
+    `days` is how many local calendar days it was said to last, None where its end was named.
+    `bills_usage`: usage in the trial is billed when it ends. `planned_end` is what the end was
+    before somebody changed it, None where nobody has. `told`: its end was told when asked for.
+    """
+
+    ends_at: datetime
+    days: int | None = None
+    bills_usage: bool = False
+    planned_end: datetime | None = None
+    told: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cancellation:
+    """`ended_at` is the end that the subscription had before, which uncanceling restores.
+
+    `final_invoice` False: what the last period owes in arrears is not asked for.
+    """
+
+    requested_at: datetime
+    mode: CancelMode
+    final_invoice: bool = True
+    reason: CancelReason | None = None
+    comment: str | None = None
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What was billed in advance at the point `at` was billed until `until` only, because an end
+    or a pause was known to come; should it not come, billing goes on from there."""
+
+    at: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentTerms:
+    """How invoices are to be paid.
+
+    `net_days`: days from issue until they are due, None: as the environment says.
+    `auto_invoice_threshold`: once the period's usage that is not billed yet comes to this
+    amount, in the subscription's currency, it is billed at once; None: at the period's end.
+    """
+
+    net_days: int | None = None
+    collection_method: CollectionMethod = CollectionMethod.CHARGE_AUTOMATICALLY
+    purchase_order: str | None = None
+    auto_invoice_threshold: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
     """A row as everyone above the table sees it.
 
-    Served from `starts_at` until `ends_at` (exclusive; None: until canceled). `timezone` is an
-    IANA name, fixed at creation. `billed_until` is the last instant of billing that is done:
-    the start, a boundary between periods, or the end; None before the first.
-    `current_period` is the one that billing has reached.
+    Served from `starts_at` until `ends_at` (exclusive; None: until canceled), but for its
+    pauses. `timezone` is an IANA name, fixed at creation. `anchor_given` and `start_given` say
+    whether anchor and start were named, or follow from trial, activation and creation.
+    `billed_until` is the last point of billing that is done (see periods.py); None before the
+    first. `current_period` is the one that billing has reached. `threshold_until` is until when
+    usage was billed by the last invoice that a threshold made. `revision` counts the changes of
+    the row: a change is refused where it is not the one that was read.
     """
 
     id: str
@@ -48,12 +130,20 @@ class Subscription:
     timezone: str
     alignment: Alignment
     anchor: datetime
+    anchor_given: bool
     cadence: Cadence
     starts_at: datetime
+    start_given: bool
     ends_at: datetime | None
+    trial: Trial | None
+    pauses: tuple[PauseSpan, ...]
+    cuts: tuple[Cut, ...]
+    cancellation: Cancellation | None
+    terms: PaymentTerms
     current_period: Period
     billed_until: datetime | None
-    cancel_requested_at: datetime | None
+    threshold_until: datetime | None
+    revision: int
     metadata: Mapping[str, str]
     created_at: datetime
     updated_at: datetime
@@ -61,6 +151,27 @@ class Subscription:
     @property
     def schedule(self) -> Schedule:
         return Schedule(self.cadence, ZoneInfo(self.timezone), self.alignment, self.anchor)
+
+    @property
+    def charged_from(self) -> datetime:
+        """The start of the first period that is charged for: after the trial where there is one."""
+        return self.starts_at if self.trial is None else self.trial.ends_at
+
+    def paused_at(self, at: datetime) -> PauseSpan | None:
+        return next((pause for pause in self.pauses if pause.covers(at)), None)
+
+    def status_at(self, at: datetime) -> SubscriptionStatus:
+        """What it is at `at`, whether or not billing has come that far."""
+        if self.status in (SubscriptionStatus.DRAFT, SubscriptionStatus.CANCELED):
+            return self.status
+        if self.ends_at is not None and at >= self.ends_at:
+            canceled = self.cancellation is not None
+            return SubscriptionStatus.CANCELED if canceled else SubscriptionStatus.ENDED
+        if at < self.starts_at:
+            return SubscriptionStatus.SCHEDULED
+        if self.paused_at(at) is not None:
+            return SubscriptionStatus.PAUSED
+        return SubscriptionStatus.TRIALING if at < self.charged_from else SubscriptionStatus.ACTIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +213,15 @@ class Held:
 class CreateSubscription:
     """None takes the default: the customer's currency and time zone; now; `starts_at`.
 
-    Of a fixed charge that `quantities` does not name, 1 is held.
+    `price_ids` are the prices of the plan to buy; None: all in the subscription's currency that
+    are charged once or in its cadence. A price's cadence may be a multiple of the
+    subscription's. Of a fixed charge that `quantities` does not name, 1 is held. The trial is
+    the one named here (`trial_days` 0: none), else the one that the prices state.
     """
 
     customer_id: str
     plan_id: str
+    draft: bool = False
     currency: str | None = None
     timezone: str | None = None
     alignment: Alignment = "anniversary"
@@ -114,5 +229,10 @@ class CreateSubscription:
     starts_at: datetime | None = None
     ends_at: datetime | None = None
     anchor: datetime | None = None
+    trial_ends_at: datetime | None = None
+    trial_days: int | None = None
+    bills_trial_usage: bool = False
+    price_ids: tuple[str, ...] | None = None
     quantities: tuple[Held, ...] = ()
+    terms: PaymentTerms = field(default_factory=PaymentTerms)
     metadata: Mapping[str, str] = field(default_factory=dict)

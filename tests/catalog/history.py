@@ -21,6 +21,7 @@ TABLES = (
     "subscriptions",
     "subscription_holdings",
     "subscription_line_items",
+    "subscription_pauses",
     "due_items",
     "outbox",
     "audit_entries",

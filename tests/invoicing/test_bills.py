@@ -51,9 +51,8 @@ def subjects(draw):
             draw(st.none() | st.timedeltas(timedelta(0), timedelta(90))) or timedelta()
         )
         last = draw(st.none() | st.timedeltas(timedelta(0), timedelta(300)))
-        lines.append(
-            (item(sold, starts_at=first, ends_at=None if last is None else first + last), sold)
-        )
+        held = item(sold, starts_at=first, ends_at=None if last is None else first + last)
+        lines.append((held, replace(sold, cadence=subject.subscription.cadence)))
     return BillableSubscription(subject.subscription, tuple(lines))
 
 

@@ -25,7 +25,6 @@ from app.kernel.listing import Order, PageRequest
 from app.kernel.scope import SYSTEM, Scope
 from app.subscriptions import actions as subscriptions
 from app.subscriptions import reads as due_subscriptions
-from app.subscriptions.subscription import CancelMode
 from tests.invoicing.test_billing import APR, FEB, MAR, bill, everything, invoices, lines
 from tests.invoicing.test_pdf import text_of
 from tests.invoicing.world import JAN, pdf_of, set_up
@@ -399,7 +398,7 @@ async def test_a_draft_whose_period_is_gone_is_not_computed(world):
     await bill(patient, FEB)
     cycle = (await invoices(patient))[-1]
     async with writing(patient.scope) as connection:
-        await connection.execute("UPDATE subscriptions SET ends_at = $1", JAN + timedelta(days=3))
+        await connection.execute("UPDATE subscriptions SET anchor = $1", JAN + timedelta(days=3))
     before = await everything(patient)
     with pytest.raises(PeriodChanged):
         await actions.compute(
@@ -443,9 +442,7 @@ async def test_a_canceled_subscription_owes_its_usage_and_no_further_fee(world):
     bought = await world.subscribe("acme")
     await world.use("acme", [(JAN, "100", "eu")])
     await bill(world, JAN)
-    await subscriptions.cancel(
-        world.scope, bought.id, CancelMode.PERIOD_END, by=SYSTEM, at=JAN + timedelta(days=3)
-    )
+    await subscriptions.cancel(world.scope, bought.id, by=SYSTEM, at=JAN + timedelta(days=3))
     await bill(world, APR)
     *_, last = await invoices(world)
     assert len(await invoices(world)) == 2

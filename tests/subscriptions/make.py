@@ -10,11 +10,13 @@ from app.customers.customer import CreateCustomer
 from app.kernel.ids import new_id
 from app.kernel.period import Cadence, Period
 from app.kernel.scope import SYSTEM
-from app.subscriptions import actions
-from app.subscriptions.periods import at_period
+from app.subscriptions import actions, reads
+from app.subscriptions.actions import Billed
+from app.subscriptions.periods import at_period, due_points
 from app.subscriptions.subscription import (
     CreateSubscription,
     LineItem,
+    PaymentTerms,
     Subscription,
     SubscriptionStatus,
 )
@@ -46,7 +48,15 @@ def row(**fields):
         "ends_at": None,
         "current_period": Period(starts_at, starts_at),
         "billed_until": None,
-        "cancel_requested_at": None,
+        "anchor_given": False,
+        "start_given": True,
+        "trial": None,
+        "pauses": (),
+        "cuts": (),
+        "cancellation": None,
+        "terms": PaymentTerms(),
+        "threshold_until": None,
+        "revision": 0,
         "metadata": {},
         "created_at": starts_at,
         "updated_at": starts_at,
@@ -126,3 +136,13 @@ async def subscription(scope, clock, **fields):
         fields["plan_id"] = (await plan(scope, clock)).id
     command = CreateSubscription(**fields)
     return await actions.create(scope, command, by=SYSTEM, at=clock.now())
+
+
+async def bill(scope, ids, now):
+    """Move the subscriptions past every point that has come, as the billing run does."""
+    found = await reads.due_for_billing(scope, list(ids), now)
+    billed = [
+        Billed(f.subscription, tuple(due_points(f.subscription, now, limit=1000))) for f in found
+    ]
+    moved = await actions.advance(scope, billed, at=now)
+    assert moved == {each.subscription.id for each in billed}

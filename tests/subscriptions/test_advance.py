@@ -13,7 +13,8 @@ from app.kernel.period import Period
 from app.kernel.scope import SYSTEM
 from app.subscriptions import actions, reads
 from app.subscriptions.actions import Billed
-from app.subscriptions.periods import due_points
+from app.subscriptions.changes.canceling import CancelSubscription
+from app.subscriptions.periods import due_points, point_at
 from app.subscriptions.subscription import CancelMode, SubscriptionStatus
 from tests.catalog.history import audited, told
 from tests.statements import statements
@@ -37,10 +38,18 @@ async def due_at(scope, subscription):
 async def bill(scope, clock, subscription_id):
     """Bill every point that has come, as the billing run does; the subscription after it."""
     for billable in await reads.due_for_billing(scope, [subscription_id], clock.now()):
-        last = due_points(billable.subscription, clock.now(), limit=1000)[-1]
-        billed = [Billed(billable.subscription, last.at)]
+        points = due_points(billable.subscription, clock.now(), limit=1000)
+        billed = [Billed(billable.subscription, tuple(points))]
         assert await actions.advance(scope, billed, at=clock.now()) == {subscription_id}
     return await reads.get(scope, subscription_id)
+
+
+def opening(subscription):
+    return Billed(subscription, (point_at(subscription, JAN),))
+
+
+def renewal(subscription):
+    return Billed(subscription, (point_at(subscription, FEB),))
 
 
 async def names(scope, subscription):
@@ -111,7 +120,7 @@ async def test_its_last_point_ends_it(database, scope, clock):
 async def test_what_was_canceled_for_the_period_s_end_is_canceled_then(database, scope, clock):
     made = await make.subscription(scope, clock)
     await bill(scope, clock, made.id)
-    await actions.cancel(scope, made.id, CancelMode.PERIOD_END, by=SYSTEM, at=clock.now())
+    await actions.cancel(scope, made.id, CancelSubscription(), by=SYSTEM, at=clock.now())
     clock.at = FEB
     over = await bill(scope, clock, made.id)
     assert (over.status, over.billed_until) == (SubscriptionStatus.CANCELED, FEB)
@@ -123,7 +132,8 @@ async def test_what_was_canceled_at_once_is_billed_to_its_end_and_told_once(data
     made = await make.subscription(scope, clock)
     await bill(scope, clock, made.id)
     clock.at += timedelta(days=3)
-    await actions.cancel(scope, made.id, CancelMode.NOW, by=SYSTEM, at=clock.now())
+    now = CancelSubscription(mode=CancelMode.NOW)
+    await actions.cancel(scope, made.id, now, by=SYSTEM, at=clock.now())
     over = await bill(scope, clock, made.id)
     assert (over.status, over.billed_until) == (SubscriptionStatus.CANCELED, clock.now())
     assert await names(scope, made) == ["subscription.created", "subscription.canceled"]
@@ -133,9 +143,9 @@ async def test_what_was_canceled_at_once_is_billed_to_its_end_and_told_once(data
 
 async def test_what_was_billed_meanwhile_does_not_move_again(database, scope, clock):
     made = await make.subscription(scope, clock)
-    assert await actions.advance(scope, [Billed(made, JAN)], at=JAN) == {made.id}
+    assert await actions.advance(scope, [opening(made)], at=JAN) == {made.id}
     before = await told(scope, made.id)
-    assert await actions.advance(scope, [Billed(made, JAN)], at=JAN) == set()
+    assert await actions.advance(scope, [opening(made)], at=JAN) == set()
     assert await told(scope, made.id) == before
     assert (await reads.get(scope, made.id)).billed_until == JAN
 
@@ -144,14 +154,14 @@ async def test_what_was_changed_meanwhile_does_not_move(database, scope, clock):
     made = await make.subscription(scope, clock)
     ending = {"ends_at": FEB}
     await actions.update(scope, made.id, ending, by=SYSTEM, at=clock.now())
-    assert await actions.advance(scope, [Billed(made, JAN)], at=JAN) == set()
+    assert await actions.advance(scope, [opening(made)], at=JAN) == set()
     assert await due_at(scope, made) == JAN
     assert await actions.advance(scope, [], at=JAN) == set()
 
 
 async def test_of_two_runs_at_once_one_moves_each(database, scope, clock):
     made = [await make.subscription(scope, clock) for _ in range(4)]
-    forwards = [Billed(each, JAN) for each in made]
+    forwards = [opening(each) for each in made]
     moved = await asyncio.gather(
         *(actions.advance(scope, order, at=JAN) for order in (forwards, forwards[::-1]))
     )
@@ -163,7 +173,7 @@ async def test_a_transaction_that_fails_moves_nothing(database, scope, clock):
 
     async def crash():
         async with writing(scope):
-            assert await actions.advance(scope, [Billed(made, JAN)], at=JAN) == {made.id}
+            assert await actions.advance(scope, [opening(made)], at=JAN) == {made.id}
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -191,7 +201,7 @@ async def test_advancing_a_chunk_takes_five_statements_however_many(database, sc
     for chunk in (made[:1], made[1:]):
 
         async def work(chunk=chunk):
-            billed = [Billed(each, JAN) for each in chunk]
+            billed = [opening(each) for each in chunk]
             assert len(await actions.advance(scope, billed, at=JAN)) == len(chunk)
 
         assert len(await statements(scope, work)) == 3
@@ -199,7 +209,7 @@ async def test_advancing_a_chunk_takes_five_statements_however_many(database, sc
     now = [await reads.get(scope, each.id) for each in made]
 
     async def renew():
-        assert len(await actions.advance(scope, [Billed(each, FEB) for each in now], at=FEB)) == 9
+        assert len(await actions.advance(scope, [renewal(each) for each in now], at=FEB)) == 9
 
     assert len(await statements(scope, renew)) == 5
 

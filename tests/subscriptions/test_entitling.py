@@ -12,12 +12,16 @@ from app.subscriptions import reads
 from app.subscriptions.actions import Billed, advance, cancel, entitling
 from app.subscriptions.actions.holding import hold
 from app.subscriptions.allowances import allowances
+from app.subscriptions.changes.canceling import CancelSubscription
 from app.subscriptions.errors import SubscriptionIsOver
+from app.subscriptions.periods import point_at
 from app.subscriptions.subscription import CancelMode
 from tests.catalog import make as catalog
 from tests.catalog.history import audited, changes, refused, told
 from tests.statements import statements
 from tests.subscriptions import make
+
+NOW = CancelSubscription(mode=CancelMode.NOW)
 
 DAY = timedelta(days=1)
 
@@ -146,7 +150,7 @@ async def test_an_override_may_begin_in_the_past_but_not_in_what_is_billed(datab
             scope, clock, one.id, effective_from=start - timedelta(seconds=1), **wanted
         )
     boundary = one.current_period.end
-    await advance(scope, [Billed(one, boundary)], at=clock.now())
+    await advance(scope, [Billed(one, (point_at(one, boundary),))], at=clock.now())
     async with refused(scope, Invalid, "EFFECTIVE_IN_PAST", "effectiveFrom"):
         await catalog.override(scope, clock, one.id, effective_from=start, **wanted)
     own = await catalog.override(scope, clock, one.id, effective_from=boundary, **wanted)
@@ -159,7 +163,7 @@ async def test_an_override_may_begin_in_the_past_but_not_in_what_is_billed(datab
 async def test_a_subscription_that_is_over_or_unknown_gets_nothing(database, scope, clock):
     one, row = await bought(scope, clock)
     own = await catalog.override(scope, clock, one.id, feature_id=row.feature_id)
-    await cancel(scope, one.id, CancelMode.NOW, by=SYSTEM, at=clock.now())
+    await cancel(scope, one.id, NOW, by=SYSTEM, at=clock.now())
     async with refused(scope, SubscriptionIsOver, "SUBSCRIPTION_OVER", "id"):
         await entitling.archive(scope, own.id, by=SYSTEM, at=clock.now())
     async with refused(scope, SubscriptionIsOver, "SUBSCRIPTION_OVER", "subscriptionId"):

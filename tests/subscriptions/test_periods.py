@@ -9,13 +9,12 @@ from app.kernel.period import Cadence, Period
 from app.subscriptions.periods import (
     BillingPoint,
     Service,
-    beginning_at,
     containing,
     due_points,
     next_point,
     points,
-    service_of,
 )
+from app.subscriptions.services import service_of
 from tests.subscriptions.make import JAN, at, line, price, row
 
 FEB, MAR, APR = at(2026, 2, 1), at(2026, 3, 1), at(2026, 4, 1)
@@ -144,7 +143,7 @@ def test_the_period_of_an_instant_is_one_of_those_billed(subscription, later):
         assert service is None
     else:
         assert service.period.contains(instant)
-        assert service == beginning_at(subscription, service.period.start)
+        assert service == containing(subscription, service.period.start)
         assert service in [p.advance for p in due_points(subscription, instant, limit=10_000)]
 
 
@@ -154,25 +153,25 @@ ADVANCE = price(timing=InvoiceTiming.ADVANCE)
 
 
 def test_usage_and_arrears_look_back_and_advance_looks_ahead():
-    assert service_of(line(), USAGE, POINT) == whole(JAN, FEB)
-    assert service_of(line(), price(), POINT) == whole(JAN, FEB)
-    assert service_of(line(), ADVANCE, POINT) == whole(FEB, MAR)
+    assert service_of(row(), line(), USAGE, POINT) == whole(JAN, FEB)
+    assert service_of(row(), line(), price(), POINT) == whole(JAN, FEB)
+    assert service_of(row(), line(), ADVANCE, POINT) == whole(FEB, MAR)
 
 
 def test_at_the_start_only_advance_is_billed_and_at_the_end_only_arrears():
     start = BillingPoint(JAN, None, whole(JAN, FEB))
     end = BillingPoint(FEB, whole(JAN, FEB), None)
-    assert service_of(line(), USAGE, start) is None
-    assert service_of(line(), ADVANCE, start) == whole(JAN, FEB)
-    assert service_of(line(), USAGE, end) == whole(JAN, FEB)
-    assert service_of(line(), ADVANCE, end) is None
+    assert service_of(row(), line(), USAGE, start) is None
+    assert service_of(row(), line(), ADVANCE, start) == whole(JAN, FEB)
+    assert service_of(row(), line(), USAGE, end) == whole(JAN, FEB)
+    assert service_of(row(), line(), ADVANCE, end) is None
 
 
 def test_a_line_is_billed_for_the_time_it_was_held():
     middle = at(2026, 1, 11)
     late = line(starts_at=middle)
-    assert service_of(late, USAGE, POINT) == Service(Period(middle, FEB), Period(JAN, FEB))
+    assert service_of(row(), late, USAGE, POINT) == Service(Period(middle, FEB), Period(JAN, FEB))
     early = line(ends_at=middle)
-    assert service_of(early, USAGE, POINT) == Service(Period(JAN, middle), Period(JAN, FEB))
-    assert service_of(early, ADVANCE, POINT) is None
-    assert service_of(line(starts_at=FEB), USAGE, POINT) is None
+    assert service_of(row(), early, USAGE, POINT) == Service(Period(JAN, middle), Period(JAN, FEB))
+    assert service_of(row(), early, ADVANCE, POINT) is None
+    assert service_of(row(), line(starts_at=FEB), USAGE, POINT) is None

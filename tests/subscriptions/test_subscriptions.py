@@ -17,7 +17,9 @@ from app.kernel.errors import Invalid, NotFound
 from app.kernel.period import Cadence, Period
 from app.kernel.scope import SYSTEM, Scope
 from app.subscriptions import actions, reads
+from app.subscriptions.changes.canceling import CancelSubscription
 from app.subscriptions.errors import CancellationIsPending, SubscriptionIsOver
+from app.subscriptions.periods import point_at
 from app.subscriptions.subscription import CancelMode, Held, SubscriptionStatus
 from tests.catalog import make as catalog
 from tests.catalog.history import audited, changes, refused, told
@@ -38,7 +40,8 @@ async def due_at(scope, subscription):
 
 
 async def cancel(scope, clock, subscription, mode):
-    return await actions.cancel(scope, subscription.id, mode, by=SYSTEM, at=clock.now())
+    command = CancelSubscription(mode=mode)
+    return await actions.cancel(scope, subscription.id, command, by=SYSTEM, at=clock.now())
 
 
 async def update(scope, clock, subscription, **patch):
@@ -263,11 +266,12 @@ async def test_an_end_lies_in_the_future(database, scope, clock):
 
 async def test_cancelled_now_it_ends_now_and_what_was_used_falls_due(database, scope, clock):
     made = await make.subscription(scope, clock)
-    await actions.advance(scope, [actions.Billed(made, made.starts_at)], at=clock.now())
+    billed = actions.Billed(made, (point_at(made, made.starts_at),))
+    await actions.advance(scope, [billed], at=clock.now())
     clock.at += timedelta(days=3)
     canceled = await cancel(scope, clock, made, CancelMode.NOW)
     assert canceled.status is SubscriptionStatus.CANCELED
-    assert (canceled.ends_at, canceled.cancel_requested_at) == (clock.now(), clock.now())
+    assert (canceled.ends_at, canceled.cancellation.requested_at) == (clock.now(), clock.now())
     assert canceled.current_period == Period(made.starts_at, clock.now())
     assert await reads.get(scope, made.id) == canceled
     assert await due_at(scope, made) == clock.now()
@@ -280,7 +284,8 @@ async def test_cancelled_for_the_period_s_end_it_runs_until_then(database, scope
     clock.at += timedelta(days=40)
     canceled = await cancel(scope, clock, made, CancelMode.PERIOD_END)
     assert canceled.status is SubscriptionStatus.ACTIVE
-    assert (canceled.ends_at, canceled.cancel_requested_at) == (at(2026, 3, 15, 12), clock.now())
+    assert canceled.ends_at == at(2026, 3, 15, 12)
+    assert canceled.cancellation.requested_at == clock.now()
     assert (await told(scope, made.id))[-1][0] == "subscription.cancellation_scheduled"
     async with refused(scope, CancellationIsPending, "CANCELLATION_PENDING", "mode"):
         await cancel(scope, clock, made, CancelMode.PERIOD_END)
@@ -317,7 +322,7 @@ async def test_what_is_over_changes_only_its_metadata(database, scope, clock):
     made = await make.subscription(scope, clock)
     clock.at += timedelta(days=1)
     await cancel(scope, clock, made, CancelMode.NOW)
-    for mode in CancelMode:
+    for mode in (CancelMode.NOW, CancelMode.PERIOD_END):
         async with refused(scope, SubscriptionIsOver, "SUBSCRIPTION_OVER", "id"):
             await cancel(scope, clock, made, mode)
     async with refused(scope, SubscriptionIsOver, "SUBSCRIPTION_OVER", "id"):
@@ -329,7 +334,7 @@ async def test_what_is_over_changes_only_its_metadata(database, scope, clock):
 async def test_past_its_end_it_is_over_even_if_billing_is_late(database, scope, clock):
     made = await make.subscription(scope, clock, ends_at=at(2026, 1, 20))
     clock.at = at(2026, 1, 20)
-    for mode in CancelMode:
+    for mode in (CancelMode.NOW, CancelMode.PERIOD_END):
         async with refused(scope, SubscriptionIsOver, "SUBSCRIPTION_OVER", "id"):
             await cancel(scope, clock, made, mode)
 

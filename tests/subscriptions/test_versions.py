@@ -9,6 +9,7 @@ from app.catalog.reads import plan_versions as versions
 from app.infra.listing import Condition, PageRequest
 from app.kernel.scope import SYSTEM
 from app.subscriptions import actions, reads
+from app.subscriptions.changes.canceling import CancelSubscription
 from app.subscriptions.subscription import CancelMode
 from tests.catalog import make as catalog
 from tests.catalog.history import refused
@@ -67,7 +68,8 @@ async def test_whoever_subscribes_while_a_version_is_published_gets_one_or_the_o
 async def test_a_version_knows_its_subscriptions(database, scope, clock):
     plan = await make.plan(scope, clock)
     first, gone = [await make.subscription(scope, clock, plan_id=plan.id) for _ in range(2)]
-    await actions.cancel(scope, gone.id, CancelMode.NOW, by=SYSTEM, at=clock.now())
+    now = CancelSubscription(mode=CancelMode.NOW)
+    await actions.cancel(scope, gone.id, now, by=SYSTEM, at=clock.now())
     version, none = first.plan_version_id, "plv_01J00000000000000000000000"
     await make.subscription(scope, clock)
     counts = await reads.counts_of_plan_versions(scope, [version, none])

@@ -8,7 +8,7 @@ import strawberry
 from app.catalog.entitlement import Entitlement as Row
 from app.catalog.entitlement import Overrides, OwnerKind
 from app.catalog.reads import entitlements as reads
-from app.graphql import subscriptions
+from app.graphql import subscription_types
 from app.graphql.catalog import plans
 from app.graphql.catalog.entitlement_inputs import (
     EntitlementArchiveInput,
@@ -30,7 +30,7 @@ from app.subscriptions.actions import entitling as actions
 
 if TYPE_CHECKING:
     from app.graphql.catalog.plans import Plan
-    from app.graphql.subscriptions import Subscription
+    from app.graphql.subscription_types import Subscription
 
 strawberry.enum(OwnerKind, name="EntitlementOwner", description="What gives an entitlement.")
 
@@ -98,11 +98,11 @@ class Entitlement(Node):
     )
     async def subscription(
         self, info: Info
-    ) -> Annotated["Subscription", strawberry.lazy("app.graphql.subscriptions")] | None:
+    ) -> Annotated["Subscription", strawberry.lazy("app.graphql.subscription_types")] | None:
         if self.subscription_id is None:
             return None
         row = await info.context.load.subscription.load(self.subscription_id)
-        return None if row is None else subscriptions.Subscription.of(row)
+        return None if row is None else subscription_types.Subscription.of(row)
 
     @classmethod
     def of(cls, row: Row) -> Self:

@@ -9,7 +9,7 @@ from app.catalog.actions import plan_versions as actions
 from app.catalog.plan_version import PlanVersion as Row
 from app.catalog.plan_version import PlanVersionStatus
 from app.catalog.reads import plan_versions as reads
-from app.graphql import subscriptions
+from app.graphql import subscription_types
 from app.graphql.catalog import plans, prices
 from app.graphql.catalog.plan_version_inputs import (
     PlanVersionArchiveInput,
@@ -30,7 +30,7 @@ from app.graphql.permissions import requires
 if TYPE_CHECKING:
     from app.graphql.catalog.plans import Plan
     from app.graphql.catalog.prices import Price
-    from app.graphql.subscriptions import Subscription
+    from app.graphql.subscription_types import Subscription
 
 
 @strawberry.type(description="A set of prices that a plan sells, sold or will sell.")
@@ -93,10 +93,10 @@ class PlanVersion(Node):
         after: After = None,
         last: Last = None,
         before: Before = None,
-    ) -> Connection[Annotated["Subscription", strawberry.lazy("app.graphql.subscriptions")]]:
+    ) -> Connection[Annotated["Subscription", strawberry.lazy("app.graphql.subscription_types")]]:
         request = page_request(info, first=first, after=after, last=last, before=before)
         page = await info.context.load.subscriptions_of_plan_version.load((self.id, request))
-        return Connection.of(page, subscriptions.Subscription.of)
+        return Connection.of(page, subscription_types.Subscription.of)
 
     @classmethod
     def of(cls, row: Row) -> Self:

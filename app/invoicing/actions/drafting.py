@@ -42,9 +42,13 @@ async def bill(
     counted = await count(scope, clickhouse, asked)
     drafts = [draft(each, counted, moment) for each in asked]
     reached = [
-        Billed(subject.subscription, bills[subject.subscription.id][-1].point.at)
+        Billed(
+            subject.subscription,
+            tuple(bill.point for bill in found),
+            tuple(bill.cut for bill in found if bill.cut is not None),
+        )
         for subject in subjects
-        if bills[subject.subscription.id]
+        if (found := bills[subject.subscription.id])
     ]
     point("invoicing.rated")
     async with writing(scope) as connection:

@@ -1,8 +1,29 @@
-"""What can be done with a subscription: one function per verb, each one transaction."""
+"""What can be done with a subscription: one function per verb, each one transaction.
 
+Asking twice is harmless: what is done already is refused by a code that says so, and changes
+nothing. Every verb locks the subscription's row before it reads it and writes it on condition
+that it is the one that was read.
+"""
+
+from app.subscriptions.actions.activate import activate
 from app.subscriptions.actions.advance import Billed, advance
-from app.subscriptions.actions.cancel import cancel
+from app.subscriptions.actions.cancel import cancel, uncancel
+from app.subscriptions.actions.changes import cancel_change
 from app.subscriptions.actions.create import create
+from app.subscriptions.actions.pause import pause, resume
+from app.subscriptions.actions.trial import set_trial_end
 from app.subscriptions.actions.update import update
 
-__all__ = ["Billed", "advance", "cancel", "create", "update"]
+__all__ = [
+    "Billed",
+    "activate",
+    "advance",
+    "cancel",
+    "cancel_change",
+    "create",
+    "pause",
+    "resume",
+    "set_trial_end",
+    "uncancel",
+    "update",
+]

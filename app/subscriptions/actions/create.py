@@ -1,5 +1,5 @@
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -8,31 +8,37 @@ from app.catalog.entitlement import Owner, OwnerKind
 from app.catalog.errors import Archived, PlanNotPublished
 from app.catalog.plan import PlanStatus
 from app.catalog.plan_version import PlanVersion
-from app.catalog.price import ChargeKind, Price
-from app.catalog.prices import numbers
+from app.catalog.price import Price
 from app.catalog.reads import plan_versions, plans, prices
 from app.customers import reads as customers
 from app.customers.customer import Customer, CustomerStatus
 from app.infra import outbox
 from app.infra.postgres import writing
 from app.kernel.commands import fields_of
-from app.kernel.errors import Invalid, NotFound
+from app.kernel.errors import NotFound
+from app.kernel.events import Event
 from app.kernel.ids import new_id
 from app.kernel.period import Period
 from app.kernel.scope import Actor, Scope
+from app.subscriptions import buying
 from app.subscriptions.actions.holding import hold
-from app.subscriptions.actions.rows import columns, schedule_billing, told
-from app.subscriptions.events import SubscriptionCreated
+from app.subscriptions.actions.rows import schedule_billing, told
+from app.subscriptions.changes.standing import refreshed
+from app.subscriptions.events import (
+    SubscriptionCreated,
+    SubscriptionDraftCreated,
+    SubscriptionTrialStarted,
+)
 from app.subscriptions.models import LineItemTable, SubscriptionTable
-from app.subscriptions.periods import at_period
+from app.subscriptions.records import columns
 from app.subscriptions.subscription import (
     CreateSubscription,
-    Held,
     LineItem,
     Subscription,
     SubscriptionStatus,
+    Trial,
 )
-from app.subscriptions.terms import Terms, terms_of
+from app.subscriptions.terms import Terms, check_backdating, terms_of
 from app.tenants import audit
 
 
@@ -43,19 +49,22 @@ async def create(
     and cadence, and with the entitlements in force.
 
     In force when the subscription starts, or now for a start in the past; a start in the past
-    is billed from then on, one invoice per period.
+    is billed from then on, one invoice per period. A draft bills nothing.
     Raises: Invalid, NotFound (customer, plan), Archived (customer, plan), PlanNotPublished.
     """
     async with writing(scope) as connection:
-        customer = await _customer(scope, command.customer_id)
+        customer = await customer_in_use(scope, command.customer_id)
         terms = terms_of(command, customer, at=at)
         await lock(connection, scope, "plans", command.plan_id, shared=True)
-        version = await _version(scope, command.plan_id)
+        version = await version_for_sale(scope, command.plan_id)
         reference = max(at, terms.starts_at)
         offered = await prices.of_version(scope, version.id, at=reference)
-        bought = _matching(offered, terms)
-        subscription = _subscription(version, command, terms, at=at)
-        lines = _lines(subscription, bought, _quantities(bought, command.quantities), at=at)
+        bought = buying.bought(offered, terms, command.price_ids)
+        trial = buying.trial_of(command, bought, starts_at=terms.starts_at, timezone=terms.timezone)
+        subscription = _subscription(version, command, terms, trial, at=at)
+        check_backdating(subscription.schedule, subscription.starts_at, at=at)
+        held = buying.quantities(bought, command.quantities)
+        lines = _lines(subscription, bought, held, at=at)
         await _insert(scope, subscription, lines)
         plan = Owner(OwnerKind.PLAN, command.plan_id)
         holding = await hold(scope, subscription, plan, at=at, reference=reference)
@@ -65,11 +74,12 @@ async def create(
             "entitlement_ids": list(holding.entitlement_ids),
         }
         await audit.record(scope, by, "subscription.create", subscription.id, at=at, after=facts)
-        await outbox.put(scope, SubscriptionCreated(**told(subscription), occurred_at=at))
+        await outbox.put_many(scope, _events(subscription, at=at))
     return subscription
 
 
-async def _customer(scope: Scope, customer_id: str) -> Customer:
+async def customer_in_use(scope: Scope, customer_id: str) -> Customer:
+    """Raises: NotFound, Archived."""
     customer = (await customers.by_ids(scope, [customer_id])).get(customer_id)
     if customer is None:
         raise NotFound("customer", customer_id, field="customerId")
@@ -78,8 +88,11 @@ async def _customer(scope: Scope, customer_id: str) -> Customer:
     return customer
 
 
-async def _version(scope: Scope, plan_id: str) -> PlanVersion:
-    """What is for sale of the plan, which is locked against its changing."""
+async def version_for_sale(scope: Scope, plan_id: str) -> PlanVersion:
+    """What is for sale of the plan, which is locked against its changing.
+
+    Raises: NotFound, Archived, PlanNotPublished.
+    """
     plan = await plans.get(scope, plan_id, field="planId")
     if plan.status is PlanStatus.ARCHIVED:
         raise Archived("plan", plan_id, field="planId")
@@ -89,45 +102,70 @@ async def _version(scope: Scope, plan_id: str) -> PlanVersion:
     return version
 
 
-def _matching(offered: Sequence[Price], terms: Terms) -> list[Price]:
-    """The prices that fit the terms. Raises: Invalid (none does)."""
-    found = [p for p in offered if p.currency == terms.currency and p.cadence == terms.cadence]
-    if found:
-        return found
-    others = sorted({f"{p.currency} every {p.cadence.count} {p.cadence.unit}" for p in offered})
-    raise Invalid(
-        f"planId: the plan has no price in force in {terms.currency} every "
-        f"{terms.cadence.count} {terms.cadence.unit}; it has {'; '.join(others) or 'none at all'}",
-        field="planId",
-        code="NO_MATCHING_PRICE",
-    )
+def status_of_new(subscription: Subscription, *, at: datetime) -> SubscriptionStatus:
+    """What a subscription that is no draft starts as."""
+    if subscription.starts_at > at:
+        return SubscriptionStatus.SCHEDULED
+    trialing = at < subscription.charged_from
+    return SubscriptionStatus.TRIALING if trialing else SubscriptionStatus.ACTIVE
 
 
 def _subscription(
-    version: PlanVersion, command: CreateSubscription, terms: Terms, *, at: datetime
+    version: PlanVersion,
+    command: CreateSubscription,
+    terms: Terms,
+    trial: Trial | None,
+    *,
+    at: datetime,
 ) -> Subscription:
-    scheduled = terms.starts_at > at
+    charged_from = terms.starts_at if trial is None else trial.ends_at
+    if trial is not None and trial.ends_at <= at:
+        trial = replace(trial, told=True)  # over before anybody could hear of it
     unbilled = Subscription(
         id=new_id("sub"),
         customer_id=command.customer_id,
         plan_id=version.plan_id,
         plan_version_id=version.id,
-        status=SubscriptionStatus.SCHEDULED if scheduled else SubscriptionStatus.ACTIVE,
+        status=SubscriptionStatus.DRAFT,
         currency=terms.currency,
         timezone=terms.timezone,
         alignment=terms.alignment,
-        anchor=terms.anchor,
+        anchor=terms.anchor or charged_from,
+        anchor_given=terms.anchor is not None,
         cadence=terms.cadence,
         starts_at=terms.starts_at,
+        start_given=command.starts_at is not None,
         ends_at=terms.ends_at,
+        trial=trial,
+        pauses=(),
+        cuts=(),
+        cancellation=None,
+        terms=terms.payment,
         current_period=Period(terms.starts_at, terms.starts_at),
         billed_until=None,
-        cancel_requested_at=None,
+        threshold_until=None,
+        revision=0,
         metadata=terms.metadata,
         created_at=at,
         updated_at=at,
     )
-    return at_period(unbilled, terms.starts_at)
+    status = unbilled.status if command.draft else status_of_new(unbilled, at=at)
+    return refreshed(replace(unbilled, status=status))
+
+
+def _events(subscription: Subscription, *, at: datetime) -> list[Event]:
+    facts = told(subscription) | {"occurred_at": at}
+    if subscription.status is SubscriptionStatus.DRAFT:
+        return [SubscriptionDraftCreated(**facts)]
+    return [SubscriptionCreated(**facts), *trial_started(subscription, at=at)]
+
+
+def trial_started(subscription: Subscription, *, at: datetime) -> list[Event]:
+    """The news for one that is trialing now; none for any other."""
+    if subscription.trial is None or subscription.status is not SubscriptionStatus.TRIALING:
+        return []
+    ends_at = subscription.trial.ends_at
+    return [SubscriptionTrialStarted(**told(subscription), occurred_at=at, trial_ends_at=ends_at)]
 
 
 def _lines(
@@ -152,23 +190,6 @@ def _lines(
         )
         for price in bought
     ]
-
-
-def _quantities(bought: Sequence[Price], wanted: Sequence[Held]) -> dict[str, Decimal]:
-    """What is held of each fixed charge. Raises: Invalid."""
-    held = {price.id: Decimal(1) for price in bought if price.charge is ChargeKind.FIXED}
-    for index, each in enumerate(wanted):
-        field = f"quantities[{index}]"
-        again = each.price_id in {earlier.price_id for earlier in wanted[:index]}
-        if each.price_id not in held or again:
-            raise Invalid(
-                f"{field}.priceId: {each.price_id} must be a fixed price that the subscription "
-                f"gets, named once; those are: {', '.join(sorted(held)) or 'none'}",
-                field=f"{field}.priceId",
-                code="INVALID_QUANTITIES",
-            )
-        held[each.price_id] = numbers.amount(each.quantity, f"{field}.quantity")
-    return held
 
 
 async def _insert(scope: Scope, subscription: Subscription, lines: Sequence[LineItem]) -> None:

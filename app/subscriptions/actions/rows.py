@@ -1,17 +1,23 @@
-"""What the verbs share: the row's lock, and when it is billed next."""
+"""What the verbs share: the row's lock, its conditional write, and when it is billed next."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import asyncpg
 
-from app.infra import due
-from app.kernel.commands import fields_of
-from app.kernel.scope import Scope
+from app.infra import due, outbox
+from app.kernel.errors import Conflict
+from app.kernel.events import Event
+from app.kernel.scope import Actor, Scope
 from app.subscriptions import reads
+from app.subscriptions.changes.standing import refreshed
 from app.subscriptions.models import SubscriptionTable
 from app.subscriptions.periods import next_point
-from app.subscriptions.subscription import Subscription
+from app.subscriptions.records import columns
+from app.subscriptions.subscription import Subscription, SubscriptionStatus
+from app.tenants import audit
 
 # The kind of due work that bills a subscription.
 BILL = "subscription.bill"
@@ -34,9 +40,29 @@ async def locked(
     return await reads.get(scope, subscription_id)
 
 
+async def save(
+    scope: Scope,
+    before: Subscription,
+    after: Subscription,
+    events: Sequence[Event],
+    *,
+    action: str,
+    by: Actor,
+    at: datetime,
+) -> Subscription:
+    """Write a locked subscription's change with its due work, audit entry and events."""
+    after = replace(refreshed(after), revision=before.revision + 1, updated_at=at)
+    await _store(scope, before, after)
+    await schedule_billing(scope, after)
+    await audit.record(scope, by, action, after.id, at=at, before=before, after=after)
+    await outbox.put_many(scope, events)
+    return after
+
+
 async def schedule_billing(scope: Scope, subscription: Subscription) -> None:
-    """Move the due work to the subscription's next point, or remove it after the last."""
-    point = next_point(subscription)
+    """Move the due work to the subscription's next point, or remove it where there is none."""
+    draft = subscription.status is SubscriptionStatus.DRAFT
+    point = None if draft else next_point(subscription)
     if point is None:
         await due.cancel(scope, BILL, [subscription.id])
     else:
@@ -57,23 +83,13 @@ def told(subscription: Subscription) -> dict[str, Any]:
     }
 
 
-def columns(subscription: Subscription) -> dict[str, Any]:
-    """The subscription's row, without its scope."""
-    row = fields_of(subscription)
-    cadence, period = row.pop("cadence"), row.pop("current_period")
-    return row | {
-        "status": subscription.status.value,
-        "metadata": dict(subscription.metadata),
-        "cadence_unit": cadence.unit,
-        "cadence_count": cadence.count,
-        "current_period_start": period.start,
-        "current_period_end": period.end,
-    }
-
-
-async def store(scope: Scope, subscription: Subscription) -> None:
-    """Write a locked subscription's row."""
-    row = columns(subscription)
-    await SubscriptionTable.filter(
-        tenant_id=scope.tenant_id, environment_id=scope.environment_id, id=row.pop("id")
+async def _store(scope: Scope, before: Subscription, after: Subscription) -> None:
+    row = columns(after)
+    written = await SubscriptionTable.filter(
+        tenant_id=scope.tenant_id,
+        environment_id=scope.environment_id,
+        id=row.pop("id"),
+        revision=before.revision,
     ).update(**row)
+    if not written:
+        raise Conflict(f"subscription {after.id} was changed by someone else meanwhile")

@@ -1,51 +1,99 @@
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
-from app.infra import outbox
+import asyncpg
+
+from app.catalog.reads import prices
 from app.infra.postgres import writing
 from app.kernel import checks
+from app.kernel.events import Event
 from app.kernel.scope import Actor, Scope
-from app.subscriptions.actions.rows import locked, schedule_billing, store, told
-from app.subscriptions.errors import CancellationIsPending, SubscriptionIsOver
+from app.subscriptions import buying, reads
+from app.subscriptions.actions.activate import move_lines
+from app.subscriptions.actions.rows import locked, save, told
+from app.subscriptions.changes.drafts import edited
+from app.subscriptions.changes.standing import running
+from app.subscriptions.errors import CancellationIsPending, SubscriptionIsNotDraft
 from app.subscriptions.events import SubscriptionUpdated
-from app.subscriptions.periods import at_period
-from app.subscriptions.subscription import OVER, Subscription
-from app.subscriptions.terms import check_end
+from app.subscriptions.subscription import Held, Subscription, SubscriptionStatus
+from app.subscriptions.terms import changed_terms, check_end
 from app.tenants import audit
+
+_TERMS = frozenset({"net_days", "collection_method", "purchase_order", "auto_invoice_threshold"})
+_OF_DRAFTS = frozenset(
+    {"starts_at", "anchor", "trial_ends_at", "trial_days", "bill_trial_usage", "quantities"}
+)
+_HOLD = (
+    "UPDATE subscription_line_items AS l SET quantity = v.quantity, updated_at = $4 "
+    "FROM unnest($5::text[], $6::numeric[]) AS v(price_id, quantity) "
+    "WHERE l.tenant_id = $1 AND l.environment_id = $2 AND l.subscription_id = $3 "
+    "AND l.price_id = v.price_id"
+)
 
 
 async def update(
     scope: Scope, subscription_id: str, patch: Mapping[str, Any], *, by: Actor, at: datetime
 ) -> Subscription:
-    """Change `metadata`, `ends_at` or both; what `patch` does not hold stays as it is.
+    """Change what `patch` holds; the rest stays as it is.
 
-    An end lies in the future; None takes it off. Metadata changes even when all is over.
-    Raises: Invalid, NotFound, SubscriptionIsOver, CancellationIsPending.
+    `metadata` changes even when all is over; `ends_at` (in the future; None takes it off) and
+    the terms of payment while it is not. Start, anchor, trial and quantities are those of a
+    draft.
+    Raises: Invalid, NotFound, SubscriptionIsOver, SubscriptionIsNotDraft, CancellationIsPending.
     """
     async with writing(scope) as connection:
         before = await locked(connection, scope, subscription_id)
-        after = replace(before, updated_at=at)
+        after = before
         if "metadata" in patch:
             after = replace(after, metadata=checks.metadata(patch["metadata"] or {}))
-        if "ends_at" in patch:
-            after = _ending(after, patch["ends_at"], at=at)
-        await store(scope, after)
-        await schedule_billing(scope, after)
-        await audit.record(
-            scope, by, "subscription.update", subscription_id, at=at, before=before, after=after
-        )
-        await outbox.put(scope, SubscriptionUpdated(**told(after), occurred_at=at))
-    return after
+        if before.status is SubscriptionStatus.DRAFT:
+            after = edited(after, patch, at=at)
+            await move_lines(connection, scope, after, at=at)
+            if "quantities" in patch:
+                await _hold(connection, scope, after, patch["quantities"] or (), by=by, at=at)
+        else:
+            after = _running(after, patch, at=at)
+        after = replace(after, terms=changed_terms(after.terms, patch))
+        events: list[Event] = [SubscriptionUpdated(**told(after), occurred_at=at)]
+        return await save(scope, before, after, events, action="subscription.update", by=by, at=at)
 
 
-def _ending(subscription: Subscription, ends_at: datetime | None, *, at: datetime) -> Subscription:
-    if subscription.status in OVER:
-        raise SubscriptionIsOver(subscription.id, subscription.status.value)
-    if subscription.cancel_requested_at is not None:
+def _running(subscription: Subscription, patch: Mapping[str, Any], *, at: datetime) -> Subscription:
+    if patch.keys() & (_TERMS | _OF_DRAFTS | {"ends_at"}):
+        status = running(subscription, at)
+        if patch.keys() & _OF_DRAFTS:
+            raise SubscriptionIsNotDraft(subscription.id, status.value)
+    if "ends_at" not in patch:
+        return subscription
+    if subscription.cancellation is not None:
         raise CancellationIsPending(subscription.id, "endsAt")
+    ends_at = patch["ends_at"]
     if ends_at is not None:
         check_end(ends_at, after=max(at, subscription.starts_at))
-    changed = replace(subscription, ends_at=ends_at)
-    return at_period(changed, subscription.current_period.start)
+    return replace(subscription, ends_at=ends_at)
+
+
+async def _hold(
+    connection: asyncpg.Connection,
+    scope: Scope,
+    draft: Subscription,
+    wanted: Sequence[Held],
+    *,
+    by: Actor,
+    at: datetime,
+) -> None:
+    """Let the lines of a draft hold these quantities; those not named stay as they are."""
+    lines = (await reads.line_items(scope, [draft.id]))[draft.id]
+    bought = list((await prices.by_ids(scope, [line.price_id for line in lines])).values())
+    buying.quantities(bought, wanted)
+    ids = (scope.tenant_id, scope.environment_id, draft.id, at)
+    held = {each.price_id: each.quantity for each in wanted}
+    await connection.execute(_HOLD, *ids, list(held), list(held.values()))
+    before: dict[str, Decimal | None] = {line.price_id: line.quantity for line in lines}
+    old = {key: before.get(key) for key in held}
+    await audit.record(
+        scope, by, "subscription.update_lines", draft.id, at=at, before=old, after=held
+    )

@@ -1,0 +1,317 @@
+"""What a subscription looks like in the graph."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Self
+
+import strawberry
+
+from app.graphql import access, customers, invoice_types
+from app.graphql.cadences import Cadence
+from app.graphql.catalog import entitlements, plan_versions, plans, prices
+from app.graphql.context import Info
+from app.graphql.node import Node
+from app.graphql.paging import After, Before, Connection, First, Last, page_request
+from app.graphql.permissions import requires
+from app.graphql.scalars import Metadata
+from app.graphql.subscription_inputs import (
+    BillingAlignment,
+    CancelMode,
+    CancelReason,
+    CollectionMethod,
+)
+from app.graphql.subscription_pauses import SubscriptionPause
+from app.subscriptions.changes.pending import Change, ChangeKind, pending
+from app.subscriptions.subscription import Cancellation, SubscriptionStatus, Trial
+from app.subscriptions.subscription import LineItem as LineItemRow
+from app.subscriptions.subscription import Subscription as Row
+
+if TYPE_CHECKING:
+    from app.graphql.access import GivenEntitlement
+    from app.graphql.catalog.entitlements import Entitlement
+    from app.graphql.catalog.plan_versions import PlanVersion
+    from app.graphql.catalog.plans import Plan
+    from app.graphql.catalog.prices import Price
+    from app.graphql.customers import Customer
+    from app.graphql.invoice_types import Invoice
+
+strawberry.enum(ChangeKind, name="ScheduledChangeKind", description="What is to come.")
+
+
+@strawberry.type(description="The time at a subscription's start that is free of fees.")
+class SubscriptionTrial:
+    ends_at: datetime = strawberry.field(description="When charging starts.")
+    days: int | None = strawberry.field(
+        description="How many local days it was to last; null where its end was named."
+    )
+    bills_usage: bool = strawberry.field(
+        description="Whether usage in the trial is billed when it ends."
+    )
+    planned_end: datetime | None = strawberry.field(
+        description="When it would have ended before that was changed; null where it was not."
+    )
+
+    @classmethod
+    def of(cls, row: Trial) -> Self:
+        return cls(
+            ends_at=row.ends_at,
+            days=row.days,
+            bills_usage=row.bills_usage,
+            planned_end=row.planned_end,
+        )
+
+
+@strawberry.type(description="How a subscription is canceled.")
+class SubscriptionCancellation:
+    requested_at: datetime = strawberry.field(description="When that was asked for.")
+    mode: CancelMode = strawberry.field(description="What was asked for.")
+    final_invoice: bool = strawberry.field(
+        description="Whether what the last period owes in arrears is billed."
+    )
+    reason: CancelReason | None = strawberry.field(description="Why.")
+    comment: str | None = strawberry.field(description="Why, in words.")
+
+    @classmethod
+    def of(cls, row: Cancellation) -> Self:
+        return cls(
+            requested_at=row.requested_at,
+            mode=row.mode,
+            final_invoice=row.final_invoice,
+            reason=row.reason,
+            comment=row.comment,
+        )
+
+
+@strawberry.type(description="A change of a subscription that is to come.")
+class ScheduledChange:
+    kind: ChangeKind = strawberry.field(description="What happens.")
+    at: datetime = strawberry.field(description="When.")
+    cancelable: bool = strawberry.field(
+        description="Whether `subscriptionCancelChange` takes it back."
+    )
+
+    @classmethod
+    def of(cls, row: Change) -> Self:
+        return cls(kind=row.kind, at=row.at, cancelable=row.cancelable)
+
+
+@strawberry.type(description="One price that a subscription bought.")
+class SubscriptionLineItem(Node):
+    subscription_id: strawberry.ID = strawberry.field(description="The subscription it belongs to.")
+    price_id: strawberry.ID = strawberry.field(description="The price that it bought.")
+    quantity: Decimal | None = strawberry.field(
+        description="What is held of a fixed charge, such as seats; null for usage."
+    )
+    starts_at: datetime = strawberry.field(description="Charged from then.")
+    ends_at: datetime | None = strawberry.field(
+        description="Charged until then; null: as long as the subscription runs."
+    )
+
+    @strawberry.field(
+        description="The price that it bought, as it was then.",
+        extensions=[requires("price:read")],
+    )
+    async def price(
+        self, info: Info
+    ) -> Annotated["Price", strawberry.lazy("app.graphql.catalog.prices")] | None:
+        row = await info.context.load.price.load(self.price_id)
+        return None if row is None else prices.Price.of(row)
+
+    @classmethod
+    def of(cls, row: LineItemRow) -> Self:
+        return cls(
+            id=strawberry.ID(row.id),
+            subscription_id=strawberry.ID(row.subscription_id),
+            price_id=strawberry.ID(row.price_id),
+            quantity=row.quantity,
+            starts_at=row.starts_at,
+            ends_at=row.ends_at,
+        )
+
+
+@strawberry.type(description="A customer on a plan, and the rhythm of its bills.")
+class Subscription(Node):
+    customer_id: strawberry.ID = strawberry.field(description="Who is billed.")
+    plan_id: strawberry.ID = strawberry.field(description="What was bought.")
+    plan_version_id: strawberry.ID = strawberry.field(
+        description="The version of the plan that was bought."
+    )
+    status: SubscriptionStatus = strawberry.field(description="Where it is in its life.")
+    currency: str = strawberry.field(description="ISO 4217 code of its invoices.")
+    timezone: str = strawberry.field(
+        description="IANA zone in which its periods begin and end; fixed when it was created."
+    )
+    alignment: BillingAlignment = strawberry.field(description="Where its periods begin.")
+    cadence: Cadence = strawberry.field(description="How long its periods are.")
+    anchor: datetime = strawberry.field(
+        description="The instant whose local date and time anniversary periods repeat."
+    )
+    starts_at: datetime = strawberry.field(description="Served from then.")
+    ends_at: datetime | None = strawberry.field(
+        description="Served until then; null: until it is canceled."
+    )
+    current_period_start: datetime = strawberry.field(
+        description="Start of the period that billing has reached."
+    )
+    current_period_end: datetime = strawberry.field(
+        description="End of the period that billing has reached, when the next invoice is due."
+    )
+    billed_until: datetime | None = strawberry.field(
+        description="The last instant whose bill is done; null before the first."
+    )
+    trial: SubscriptionTrial | None = strawberry.field(
+        description="The time that is free of fees, over or not; null where there is none."
+    )
+    cancellation: SubscriptionCancellation | None = strawberry.field(
+        description="How it was, or is to be, canceled; null where it is not."
+    )
+    cancel_requested_at: datetime | None = strawberry.field(
+        description="When it was canceled, for now or for later; null where it is not."
+    )
+    net_days: int | None = strawberry.field(
+        description="Days from issue until its invoices are due; null: as the environment says."
+    )
+    collection_method: CollectionMethod = strawberry.field(
+        description="How its invoices are to be paid."
+    )
+    purchase_order: str | None = strawberry.field(
+        description="The customer's order number, printed on its invoices."
+    )
+    auto_invoice_threshold: Decimal | None = strawberry.field(
+        description="Usage that comes to this amount before the period ends is billed at once; "
+        "null: at the period's end."
+    )
+    row: strawberry.Private[Row]
+    metadata: Metadata = strawberry.field(description="Your own notes.")
+    created_at: datetime = strawberry.field(description="When it was created.")
+    updated_at: datetime = strawberry.field(description="When it last changed.")
+
+    @strawberry.field(description="Who is billed.", extensions=[requires("customer:read")])
+    async def customer(
+        self, info: Info
+    ) -> Annotated["Customer", strawberry.lazy("app.graphql.customers")] | None:
+        row = await info.context.load.customer.load(self.customer_id)
+        return None if row is None else customers.Customer.of(row)
+
+    @strawberry.field(description="What was bought.", extensions=[requires("plan:read")])
+    async def plan(
+        self, info: Info
+    ) -> Annotated["Plan", strawberry.lazy("app.graphql.catalog.plans")] | None:
+        row = await info.context.load.plan.load(self.plan_id)
+        return None if row is None else plans.Plan.of(row)
+
+    @strawberry.field(
+        description="The version of the plan that was bought.", extensions=[requires("plan:read")]
+    )
+    async def plan_version(
+        self, info: Info
+    ) -> Annotated["PlanVersion", strawberry.lazy("app.graphql.catalog.plan_versions")] | None:
+        row = await info.context.load.plan_version.load(self.plan_version_id)
+        return None if row is None else plan_versions.PlanVersion.of(row)
+
+    @strawberry.field(description="What it is charged for, in the order it was bought.")
+    async def line_items(self, info: Info) -> list[SubscriptionLineItem]:
+        rows = await info.context.load.line_items_of_subscription.load(self.id)
+        return [SubscriptionLineItem.of(row) for row in rows]
+
+    @strawberry.field(
+        description="What it is given at an instant, by its plan, its addons and for itself, the "
+        "most specific first within a feature. What is overridden is left out.",
+        extensions=[requires("entitlement:read")],
+    )
+    async def entitlements(
+        self,
+        info: Info,
+        at: Annotated[
+            datetime | None, strawberry.argument(description="In force then; null: now.")
+        ] = None,
+    ) -> list[Annotated["GivenEntitlement", strawberry.lazy("app.graphql.access")]]:
+        entitled = await info.context.load.entitled.load(self.id)
+        given = [] if entitled is None else entitled.in_force(at or info.context.now())
+        return [access.GivenEntitlement.of(each) for each in given]
+
+    @strawberry.field(
+        description="The entitlements that it has for itself at an instant, beside those of its "
+        "plan and addons, the oldest first.",
+        extensions=[requires("entitlement:read")],
+    )
+    async def own_entitlements(
+        self,
+        info: Info,
+        at: Annotated[
+            datetime | None, strawberry.argument(description="In force then; null: now.")
+        ] = None,
+    ) -> list[Annotated["Entitlement", strawberry.lazy("app.graphql.catalog.entitlements")]]:
+        instant = at or info.context.now()
+        rows = await info.context.load.entitlements_of_subscription.load(self.id)
+        return [entitlements.Entitlement.of(row) for row in rows if row.in_force(instant)]
+
+    @strawberry.field(
+        description="What is to come for it, the next first: its start, the end of its trial, "
+        "pauses, resumptions, and its end.",
+    )
+    def scheduled_changes(self, info: Info) -> list[ScheduledChange]:
+        return [ScheduledChange.of(c) for c in pending(self.row, info.context.now())]
+
+    @strawberry.field(
+        description="Its pauses, those that were taken back included, the latest first."
+    )
+    async def pauses(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[SubscriptionPause]:
+        request = page_request(info, first=first, after=after, last=last, before=before)
+        page = await info.context.load.pauses_of_subscription.load((self.id, request))
+        return Connection.of(page, SubscriptionPause.of)
+
+    @strawberry.field(
+        description="Its invoices, drafts and void ones included, the newest first.",
+        extensions=[requires("invoice:read")],
+    )
+    async def invoices(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Annotated["Invoice", strawberry.lazy("app.graphql.invoice_types")]]:
+        request = page_request(info, first=first, after=after, last=last, before=before)
+        page = await info.context.load.invoices_of_subscription.load((self.id, request))
+        return Connection.of(page, invoice_types.Invoice.of)
+
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        canceled = row.cancellation
+        return cls(
+            id=strawberry.ID(row.id),
+            customer_id=strawberry.ID(row.customer_id),
+            plan_id=strawberry.ID(row.plan_id),
+            plan_version_id=strawberry.ID(row.plan_version_id),
+            status=row.status,
+            currency=row.currency,
+            timezone=row.timezone,
+            alignment=BillingAlignment(row.alignment),
+            cadence=Cadence.of(row.cadence),
+            anchor=row.anchor,
+            starts_at=row.starts_at,
+            ends_at=row.ends_at,
+            current_period_start=row.current_period.start,
+            current_period_end=row.current_period.end,
+            billed_until=row.billed_until,
+            trial=None if row.trial is None else SubscriptionTrial.of(row.trial),
+            cancellation=(None if canceled is None else SubscriptionCancellation.of(canceled)),
+            cancel_requested_at=None if canceled is None else canceled.requested_at,
+            net_days=row.terms.net_days,
+            collection_method=row.terms.collection_method,
+            purchase_order=row.terms.purchase_order,
+            auto_invoice_threshold=row.terms.auto_invoice_threshold,
+            metadata=Metadata(row.metadata),
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+            row=row,
+        )

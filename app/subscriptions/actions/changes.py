@@ -1,0 +1,55 @@
+from dataclasses import replace
+from datetime import datetime
+
+from app.infra.postgres import writing
+from app.kernel.events import Event
+from app.kernel.scope import Actor, Scope
+from app.subscriptions.actions import pauses
+from app.subscriptions.actions.cancel import uncancel
+from app.subscriptions.actions.rows import locked, save, told
+from app.subscriptions.changes.pausing import unfinished, with_span, without_span
+from app.subscriptions.changes.pending import ChangeKind, pending
+from app.subscriptions.changes.standing import running
+from app.subscriptions.changes.trials import trial_as_planned
+from app.subscriptions.errors import NothingPending
+from app.subscriptions.events import SubscriptionUpdated
+from app.subscriptions.subscription import Subscription
+
+
+async def cancel_change(
+    scope: Scope, subscription_id: str, kind: ChangeKind, *, by: Actor, at: datetime
+) -> Subscription:
+    """Take back a change that is still to come, so that all is as if nobody had asked for it.
+
+    A cancellation is taken back, a pause never begins, one under way or to come lasts until it
+    is resumed, and a trial ends when it would have before that was changed.
+    Raises: Invalid, NotFound, SubscriptionIsOver, SubscriptionIsDraft, NothingPending.
+    """
+    if kind is ChangeKind.CANCEL:
+        return await uncancel(scope, subscription_id, by=by, at=at)
+    async with writing(scope) as connection:
+        before = await locked(connection, scope, subscription_id)
+        running(before, at)
+        found = [c for c in pending(before, at) if c.kind is kind and c.cancelable]
+        if not found:
+            raise NothingPending(subscription_id, f"{kind.value} that can be taken back")
+        after = await _without(scope, before, kind, at=at)
+        events: list[Event] = [SubscriptionUpdated(**told(after), occurred_at=at)]
+        action = "subscription.cancel_change"
+        return await save(scope, before, after, events, action=action, by=by, at=at)
+
+
+async def _without(
+    scope: Scope, before: Subscription, kind: ChangeKind, *, at: datetime
+) -> Subscription:
+    if kind is ChangeKind.TRIAL_END:
+        return trial_as_planned(before, at=at)
+    span = unfinished(before, at)
+    if span is None:
+        raise NothingPending(before.id, kind.value)
+    if kind is ChangeKind.PAUSE:
+        await pauses.take_back(scope, span.id, at=at)
+        return without_span(before, span.id)
+    span = replace(span, ends_at=None)
+    await pauses.update(scope, span, at=at)
+    return with_span(before, span)

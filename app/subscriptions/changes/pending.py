@@ -1,0 +1,46 @@
+"""What is to come for a subscription, in order: its scheduled changes. Pure."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from app.subscriptions.subscription import OVER, Subscription, SubscriptionStatus
+
+
+class ChangeKind(StrEnum):
+    START = "start"
+    TRIAL_END = "trial_end"
+    PAUSE = "pause"
+    RESUME = "resume"
+    CANCEL = "cancel"
+    END = "end"
+    """It was created with this end, or got it later; update `endsAt` to change it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """`cancelable`: whether it can be taken back by `cancel_change`."""
+
+    kind: ChangeKind
+    at: datetime
+    cancelable: bool
+
+
+def pending(subscription: Subscription, at: datetime) -> list[Change]:
+    """The changes that are still to come at `at`, the next one first."""
+    if subscription.status in OVER or subscription.status is SubscriptionStatus.DRAFT:
+        return []
+    found = [Change(ChangeKind.START, subscription.starts_at, cancelable=False)]
+    trial = subscription.trial
+    if trial is not None:
+        planned = trial.planned_end is not None and trial.planned_end > at
+        found.append(Change(ChangeKind.TRIAL_END, trial.ends_at, cancelable=planned))
+    for pause in subscription.pauses:
+        found.append(Change(ChangeKind.PAUSE, pause.starts_at, cancelable=True))
+        if pause.ends_at is not None:
+            found.append(Change(ChangeKind.RESUME, pause.ends_at, cancelable=True))
+    if subscription.ends_at is not None:
+        canceled = subscription.cancellation is not None
+        kind = ChangeKind.CANCEL if canceled else ChangeKind.END
+        found.append(Change(kind, subscription.ends_at, cancelable=canceled))
+    return sorted((c for c in found if c.at > at), key=lambda change: change.at)

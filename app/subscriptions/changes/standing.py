@@ -1,0 +1,41 @@
+"""Where a subscription stands when it is changed. Pure."""
+
+from datetime import datetime
+
+from app.subscriptions.errors import SubscriptionIsDraft, SubscriptionIsOver
+from app.subscriptions.periods import INSTANT, at_period
+from app.subscriptions.subscription import OVER, Subscription, SubscriptionStatus
+
+
+def running(subscription: Subscription, at: datetime) -> SubscriptionStatus:
+    """The status at `at`, whether or not billing has come that far.
+
+    Raises: SubscriptionIsDraft, SubscriptionIsOver.
+    """
+    status = subscription.status_at(at)
+    if subscription.status in OVER:
+        status = subscription.status
+    if status in OVER:
+        raise SubscriptionIsOver(subscription.id, status.value)
+    if status is SubscriptionStatus.DRAFT:
+        raise SubscriptionIsDraft(subscription.id, status.value)
+    return status
+
+
+def is_caught_up(subscription: Subscription, at: datetime) -> bool:
+    """Whether its row says what it is at `at`.
+
+    If not, billing will change the status when it gets there, and tell of it.
+    """
+    return subscription.status is subscription.status_at(at)
+
+
+def unbilled(subscription: Subscription, at: datetime) -> datetime:
+    """`at`, or the instant after where `at` itself is billed already, which nothing can change."""
+    until = subscription.billed_until
+    return at if until is None or at > until else until + INSTANT
+
+
+def refreshed(subscription: Subscription) -> Subscription:
+    """The subscription with the period that billing has reached, as it is now."""
+    return at_period(subscription, subscription.billed_until or subscription.starts_at)
