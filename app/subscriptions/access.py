@@ -18,7 +18,7 @@ from app.kernel.quantity import EXACT
 from app.subscriptions.allowance_windows import Window
 from app.subscriptions.allowances import Allowance, Left, allowances, asked, evaluate, left
 from app.subscriptions.entitlements import Entitled, Given, in_force
-from app.subscriptions.subscription import Subscription
+from app.subscriptions.subscription import Subscription, SubscriptionStatus
 
 _ZERO = Decimal(0)
 
@@ -36,6 +36,7 @@ class Reason(StrEnum):
     """An entitlement says that it is not given."""
     NOT_INCLUDED = "not_included"
     """Nothing of what the customer has gives it."""
+    SUBSCRIPTION_PAUSED = "subscription_paused"
     SUBSCRIPTION_NOT_STARTED = "subscription_not_started"
     SUBSCRIPTION_CANCELED = "subscription_canceled"
     SUBSCRIPTION_ENDED = "subscription_ended"
@@ -46,6 +47,7 @@ class Reason(StrEnum):
 ALLOWED = frozenset({Reason.INCLUDED, Reason.SOFT_LIMIT_REACHED})
 # Of several subscriptions that are not in force, the one that is nearest to it says why.
 _NEAREST = (
+    Reason.SUBSCRIPTION_PAUSED,
     Reason.SUBSCRIPTION_NOT_STARTED,
     Reason.SUBSCRIPTION_CANCELED,
     Reason.SUBSCRIPTION_ENDED,
@@ -124,12 +126,13 @@ def standing(subscription: Subscription, at: datetime) -> Reason | None:
 
     Told by its times, as billing may not have come to note what has become of it.
     """
-    if at < subscription.starts_at:
+    draft = subscription.status is SubscriptionStatus.DRAFT
+    if draft or at < subscription.starts_at:
         return Reason.SUBSCRIPTION_NOT_STARTED
     if subscription.ends_at is not None and at >= subscription.ends_at:
-        canceled = subscription.cancel_requested_at is not None
+        canceled = subscription.cancellation is not None
         return Reason.SUBSCRIPTION_CANCELED if canceled else Reason.SUBSCRIPTION_ENDED
-    return None
+    return None if subscription.paused_at(at) is None else Reason.SUBSCRIPTION_PAUSED
 
 
 def without(subscriptions: Sequence[Subscription], at: datetime) -> Reason | None:

@@ -17,8 +17,8 @@ from app.kernel.errors import NotFound
 from app.kernel.scope import Scope
 from app.metering import reads as meters
 from app.metering.meter import Meter
-from app.subscriptions import reads
 from app.subscriptions.entitlements import Entitled, Given, put_together
+from app.subscriptions.records import subscription_of
 from app.subscriptions.subscription import Subscription
 
 # {column}: `id` or `external_id`.
@@ -94,7 +94,7 @@ async def _customer(
     )
     if not rows:
         raise NotFound("customer", whose.value, field=whose.field)
-    subscriptions = [reads.row_of(row) for row in rows if row["id"] is not None]
+    subscriptions = [subscription_of(row) for row in rows if row["id"] is not None]
     return rows[0]["customer_external_id"], subscriptions
 
 

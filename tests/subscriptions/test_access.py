@@ -21,7 +21,9 @@ from app.metering.aggregations import Count, CountUnique, Sum
 from app.metering.usage import Span
 from app.subscriptions.access import Reason
 from app.subscriptions.access_reads import Whose
-from app.subscriptions.actions import cancel, entitling
+from app.subscriptions.actions import cancel, entitling, pause
+from app.subscriptions.changes.canceling import CancelSubscription
+from app.subscriptions.changes.pausing import PauseSubscription
 from app.subscriptions.checking import MAX_FEATURES, access
 from app.subscriptions.subscription import CancelMode
 from tests.catalog import make as catalog
@@ -31,6 +33,7 @@ from tests.subscriptions import make
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 D = Decimal
+NOW = CancelSubscription(mode=CancelMode.NOW)
 
 
 @dataclass
@@ -189,9 +192,27 @@ async def test_what_is_not_in_force_says_why(world):
     assert await reason(now + DAY) == (Reason.INCLUDED, True)
     assert await reason(now + 3 * DAY) == (Reason.SUBSCRIPTION_ENDED, False)
     world.clock.at += 2 * DAY
-    await cancel(world.scope, one.id, CancelMode.NOW, by=SYSTEM, at=world.clock.now())
+    await cancel(world.scope, one.id, NOW, by=SYSTEM, at=world.clock.now())
     assert await reason() == (Reason.SUBSCRIPTION_CANCELED, False)
     assert await reason(now + DAY) == (Reason.INCLUDED, True)
+
+
+async def test_a_draft_and_a_paused_subscription_give_nothing(world):
+    await world.gives(await world.feature("sso", FeatureType.BOOLEAN), Boolean())
+
+    async def reason(at):
+        (answer,) = await world.check("sso", at=at)
+        return answer.reason, answer.allowed
+
+    now = world.clock.now()
+    await world.subscribe(draft=True)
+    assert await reason(now + DAY) == (Reason.SUBSCRIPTION_NOT_STARTED, False)
+    one = await world.subscribe()
+    assert await reason(now) == (Reason.INCLUDED, True)
+    command = PauseSubscription(resumes_at=now + 2 * DAY)
+    await pause(world.scope, one.id, command, by=SYSTEM, at=now)
+    assert await reason(now + DAY) == (Reason.SUBSCRIPTION_PAUSED, False)
+    assert await reason(now + 2 * DAY) == (Reason.INCLUDED, True)
 
 
 async def test_a_change_counts_with_the_next_call(world):
@@ -211,7 +232,7 @@ async def test_a_change_counts_with_the_next_call(world):
     world.clock.at += HOUR
     await entitling.archive(world.scope, own.id, by=SYSTEM, at=world.clock.now())
     assert await world.numbers("calls") == ("included", 5, 0, 5)
-    await cancel(world.scope, one.id, CancelMode.NOW, by=SYSTEM, at=world.clock.now())
+    await cancel(world.scope, one.id, NOW, by=SYSTEM, at=world.clock.now())
     assert await world.numbers("calls") == ("subscription_canceled", None, None, None)
 
 
