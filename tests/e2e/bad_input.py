@@ -292,6 +292,17 @@ INPUTS: Final = [
         for amount in ("NaN", "Infinity", "-Infinity", "1e400", "1" * 60, "", "one", 1.5)
     ),
     _price(_NO_INPUT, "exactly one", model={}),
+    _price("USAGE_MODEL", "model.dynamic", model={"dynamic": {}}),
+    _price(
+        "FORMULA_SYNTAX",
+        "model.formula.expression",
+        model={
+            "formula": {
+                "expression": "__import__('os').system('true')",
+                "variables": [{"name": "x", "unit": "call"}],
+            }
+        },
+    ),
     _price(_NO_INPUT, "exactly one", model={**_flat("1"), "perUnit": {"unitAmount": "1"}}),
     _subscription("NOT_FOUND", "customerId", customerId="<foreign customer>"),
     _subscription("NOT_FOUND", "planId", planId="<foreign plan>"),

@@ -39,6 +39,7 @@ ID_NAMES: Final[Mapping[str, str]] = {
     "entityId": "customer",
     "requestId": "request",
     "heldQuantity.priceId": "fixedPrice",
+    "quotedPrice.id": "price",
     "priceCreate.groupId": "priceGroup",
     "priceUpdate.groupId": "priceGroup",
     "price.groupId": "priceGroup",
@@ -269,8 +270,11 @@ class Walk:
         found = _Made({})
         if kind.name.endswith("Input") and "id" not in kind.fields:
             noun = f"new {noun}"
+        definition = kind.extensions.get("strawberry-definition")
+        alone = next(iter(kind.fields)) if getattr(definition, "is_one_of", False) else None
         for part, given in kind.fields.items():
-            if self._wanted(part, given.type, required=is_required_input_field(given)):
+            wanted = self._wanted(part, given.type, required=is_required_input_field(given))
+            if part == alone or (alone is None and wanted):
                 inner = self._value(given.type, part, owner=noun, path=(*path, part))
                 found.value[part] = inner.value
                 found.slots += inner.slots
