@@ -38,6 +38,8 @@ ID_NAMES: Final[Mapping[str, str]] = {
     "createdBy": "actor",
     "entityId": "customer",
     "requestId": "request",
+    "planVersionDiff.fromId": "planVersion",
+    "planVersionDiff.toId": "planVersion",
     "heldQuantity.priceId": "fixedPrice",
     "quotedPrice.id": "price",
     "priceCreate.groupId": "priceGroup",

@@ -113,6 +113,71 @@ async def test_a_version_lives_through_the_graph(ask: Any, scope: Scope, clock: 
     assert (back["status"], back["current"]) == ("PUBLISHED", True)
 
 
+DIFF = """query ($from: ID!, $to: ID!) { planVersionDiff(fromId: $from, toId: $to) {
+  added { id } ended { id } kept { id } changed { before { id } after { id } fields } } }"""
+
+
+async def test_two_versions_are_compared(ask: Any, scope: Scope, clock: Any) -> None:
+    plan = await catalog.plan(scope, clock)
+    fee, gone, same = [
+        await catalog.price(scope, clock, plan.id, display_name=name) for name in "ABC"
+    ]
+    first = fee.plan_version_id
+    draft = await mutate(ask, "planVersionCreate", VERSION, planId=plan.id)
+    copies = {price["displayName"]: price["id"] for price in draft["prices"]}
+    text = "__typename ... on Price { id } ... on Problem { code field }"
+    await mutate(
+        ask, "priceUpdate", text, id=copies["A"], model={"flat": {"flatAmount": "120"}}, trialDays=7
+    )
+    await ask(f'mutation {{ priceDelete(input: {{id: "{copies["B"]}"}}) {{ __typename }} }}')
+    new = await fee_of(ask, draft["id"])
+    found = await ask(DIFF, {"from": first, "to": draft["id"]})
+    changed = {"before": {"id": fee.id}, "after": {"id": copies["A"]}}
+    assert found["data"]["planVersionDiff"] == {
+        "added": [{"id": new}],
+        "ended": [{"id": gone.id}],
+        "kept": [{"id": copies["C"]}],
+        "changed": [changed | {"fields": ["model", "trialDays"]}],
+    }
+    assert same.display_name == "C"
+    missing = await ask(DIFF, {"from": first, "to": "plv_01J00000000000000000000000"})
+    [error] = missing["errors"]
+    assert (error["extensions"]["code"], error["extensions"]["field"]) == ("NOT_FOUND", "toId")
+
+
+async def fee_of(ask: Any, version: str) -> str:
+    made = await mutate(
+        ask, "priceCreate", "__typename ... on Price { id } ... on Problem { code field }",
+        planVersionId=version, displayName="D", charge="FIXED", currency="USD",
+        model={"flat": {"flatAmount": "5"}},
+    )  # fmt: skip
+    return str(made["id"])
+
+
+async def test_prices_are_listed_by_when_they_are_in_force_and_when_they_end(
+    ask: Any, scope: Scope, clock: Any
+) -> None:
+    plan = await plan_id(ask)
+    open_, ending, sooner = [await fee(ask, plan, displayName=name) for name in "ABC"]
+    for price, day in ((ending, 20), (sooner, 10)):
+        text = "__typename ... on Price { status } ... on Problem { code }"
+        until = f"2024-07-{day}T00:00:00Z"
+        await mutate(ask, "priceArchive", text, id=price["id"], effectiveUntil=until)
+
+    async def listed(filter_: str) -> list[str]:
+        answer = await ask(
+            f"{{ prices(filter: {filter_}, orderBy: [{{field: EFFECTIVE_UNTIL}}]) "
+            "{ nodes { id } } }"
+        )
+        return [node["id"] for node in answer["data"]["prices"]["nodes"]]
+
+    everything = [sooner["id"], ending["id"], open_["id"]]
+    assert await listed('{inForce: {at: "2024-06-15T12:00:00Z"}}') == everything
+    assert await listed('{inForce: {at: "2024-06-15T11:59:59Z"}}') == []
+    assert await listed('{inForce: {at: "2024-07-10T00:00:00Z"}}') == everything[1:]
+    assert await listed('{effectiveUntil: {gt: "2024-06-15T12:00:00Z"}}') == everything[:2]
+
+
 async def test_a_plan_may_begin_as_a_draft(ask: Any, scope: Scope) -> None:
     text = "__typename ... on Plan { id currentVersion { id } versions { nodes { id status } } }"
     made = await mutate(ask, "planCreate", text, name="Pro", lookupKey="pro", publish=False)

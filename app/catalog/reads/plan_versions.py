@@ -1,10 +1,13 @@
 """Queries of plan versions. Every one takes the scope first and finds nothing outside it."""
 
 from collections.abc import Collection
+from datetime import datetime
 
 import asyncpg
 
+from app.catalog.differences import Difference, difference
 from app.catalog.plan_version import PlanVersion, status_of
+from app.catalog.reads import prices
 from app.infra import listing
 from app.infra.listing import Column, Listing, Order, Page, PageRequest
 from app.infra.postgres import fetch
@@ -65,6 +68,24 @@ async def all_of_plan(scope: Scope, plan_id: str) -> list[PlanVersion]:
 async def get(scope: Scope, version_id: str, *, field: str = "id") -> PlanVersion:
     """Raises: NotFound, which names `field` as the input at fault."""
     return the(await by_ids(scope, [version_id]), "plan version", version_id, field=field)
+
+
+async def compared(
+    scope: Scope, before_id: str, after_id: str, *, at: datetime, fields: tuple[str, str]
+) -> Difference:
+    """What the second version charges differently from the first, now or later, as of `at`.
+
+    Raises: NotFound, which names one of `fields` as the input at fault.
+    """
+    found = await by_ids(scope, [before_id, after_id])
+    for version_id, field in zip((before_id, after_id), fields, strict=True):
+        the(found, "plan version", version_id, field=field)
+    sold = await prices.all_of_versions(scope, list(found))
+    before, after = (
+        [price for price in sold[version_id] if price.stands(at)]
+        for version_id in (before_id, after_id)
+    )
+    return difference(before, after)
 
 
 async def taken_keys(scope: Scope, plan_id: str) -> list[str]:

@@ -44,7 +44,7 @@ LISTING = Listing(
         ),
         Column("metadata", "json"),
         Column("effective_from", "datetime", sortable=True),
-        Column("effective_until", "datetime", nullable=True),
+        Column("effective_until", "datetime", nullable=True, sortable=True),
         Column("created_at", "datetime", sortable=True),
         Column("updated_at", "datetime", sortable=True),
     ),

@@ -4,8 +4,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Self
 
 import strawberry
+from strawberry.utils.str_converters import to_camel_case
 
 from app.catalog.actions import plan_versions as actions
+from app.catalog.differences import Difference
 from app.catalog.plan_version import PlanVersion as Row
 from app.catalog.plan_version import PlanVersionStatus
 from app.catalog.reads import plan_versions as reads
@@ -122,8 +124,71 @@ PlanVersionResult = Annotated[
 ]
 
 
+@strawberry.type(description="The same charge on other terms.")
+class PriceChange:
+    before: Annotated["Price", strawberry.lazy("app.graphql.catalog.prices")] = strawberry.field(
+        description="As the first version has it."
+    )
+    after: Annotated["Price", strawberry.lazy("app.graphql.catalog.prices")] = strawberry.field(
+        description="As the second version has it."
+    )
+    fields: list[str] = strawberry.field(
+        description="Which fields of what is charged differ, such as `model`."
+    )
+
+
+@strawberry.type(
+    description="What a version charges differently from another: prices that have not ended, "
+    "paired by lineage, lookup key, terms, or what they charge for."
+)
+class PlanVersionDiff:
+    added: list[Annotated["Price", strawberry.lazy("app.graphql.catalog.prices")]] = (
+        strawberry.field(description="In the second version alone.")
+    )
+    ended: list[Annotated["Price", strawberry.lazy("app.graphql.catalog.prices")]] = (
+        strawberry.field(description="In the first version alone.")
+    )
+    changed: list[PriceChange] = strawberry.field(description="In both, on other terms.")
+    kept: list[Annotated["Price", strawberry.lazy("app.graphql.catalog.prices")]] = (
+        strawberry.field(description="In both, on the same terms, as the second has them.")
+    )
+
+    @classmethod
+    def of(cls, row: Difference) -> Self:
+        return cls(
+            added=[prices.Price.of(price) for price in row.added],
+            ended=[prices.Price.of(price) for price in row.ended],
+            changed=[
+                PriceChange(
+                    before=prices.Price.of(change.before),
+                    after=prices.Price.of(change.after),
+                    fields=[to_camel_case(name) for name in change.fields],
+                )
+                for change in row.changed
+            ],
+            kept=[prices.Price.of(after) for _, after in row.kept],
+        )
+
+
 @strawberry.type
 class PlanVersionQuery:
+    @strawberry.field(
+        description="What one version of a plan charges differently from another, of the same "
+        "plan or not.",
+        extensions=[requires("price:read")],
+    )
+    async def plan_version_diff(
+        self,
+        info: Info,
+        from_id: Annotated[strawberry.ID, strawberry.argument(description="The first version.")],
+        to_id: Annotated[strawberry.ID, strawberry.argument(description="The second version.")],
+    ) -> PlanVersionDiff:
+        ctx = info.context
+        found = await reads.compared(
+            ctx.scope, from_id, to_id, at=ctx.now(), fields=("fromId", "toId")
+        )
+        return PlanVersionDiff.of(found)
+
     @strawberry.field(
         description="A version of a plan by id; null when the environment has none with it.",
         extensions=[requires("plan:read")],

@@ -1,5 +1,6 @@
 """What queries and mutations of prices take."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -34,12 +35,24 @@ from app.graphql.filters import (
 from app.graphql.paging import Direction
 from app.graphql.patch import present
 from app.graphql.scalars import Metadata
+from app.kernel.listing import Condition, Or, Where
 from app.kernel.period import Cadence
 
 strawberry.enum(ChargeKind, description="What the quantity is: held, or counted by a meter.")
 strawberry.enum(Billing, description="How often a charge is made.")
 strawberry.enum(InvoiceTiming, description="On the invoice of the period's start, or of its end.")
 strawberry.enum(PriceStatus, description="Whether a price is without an end.")
+
+
+@strawberry.input(description="In force at an instant: begun by then, and not ended.")
+class InForceFilter:
+    at: datetime = strawberry.field(description="The instant.")
+
+    def conditions(self, _column: str, _path: str) -> Iterator[Where]:
+        """The filter's name is no column: it speaks of two."""
+        yield Condition("effective_from", "lte", self.at)
+        without_end = Condition("effective_until", "is_null", value=True)
+        yield Or((without_end, Condition("effective_until", "gt", self.at)))
 
 
 @strawberry.input(description="Which prices to list; all conditions given must hold.")
@@ -103,6 +116,9 @@ class PriceFilter:
     effective_until: DateTimeFilter | None = strawberry.field(
         description="By when they end.", default=UNSET
     )
+    in_force: InForceFilter | None = strawberry.field(
+        description="By whether they are in force at an instant.", default=UNSET
+    )
     created_at: DateTimeFilter | None = strawberry.field(
         description="By when they were created.", default=UNSET
     )
@@ -120,6 +136,9 @@ class PriceOrderField(Enum):
     UPDATED_AT = strawberry.enum_value("updated_at", description="When they last changed.")
     DISPLAY_NAME = strawberry.enum_value("display_name", description="Their name on invoices.")
     EFFECTIVE_FROM = strawberry.enum_value("effective_from", description="When they begin.")
+    EFFECTIVE_UNTIL = strawberry.enum_value(
+        "effective_until", description="When they end; those without an end after all others."
+    )
     ID = strawberry.enum_value("id", description="Their id.")
 
 
