@@ -26,7 +26,12 @@ from app.infra.tables import row_level_security
 T = TypeVar("T")
 
 # Rows of these tables are only ever added.
-APPEND_ONLY = ("audit_entries", "invoice_settlements")
+APPEND_ONLY = (
+    "audit_entries",
+    "credit_note_applications",
+    "credit_note_lines",
+    "invoice_settlements",
+)
 
 
 async def migrate(settings: Settings) -> list[str]:

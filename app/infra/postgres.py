@@ -32,6 +32,7 @@ MODELS = [
     "app.catalog.models",
     "app.subscriptions.models",
     "app.invoicing.models",
+    "app.invoicing.credit_models",
 ]
 
 # The settings that row-level security reads, as (tenant, environment, system).

@@ -16,6 +16,11 @@ DomainError
     ├── NothingRemains       NOTHING_REMAINS
     ├── NotWrittenOff        NOT_WRITTEN_OFF
     ├── BeyondRemaining      BEYOND_REMAINING
+    ├── InvoiceCredited      INVOICE_CREDITED
+    ├── BeyondLine, BeyondPaid, NothingToCredit
+    │                        BEYOND_LINE, BEYOND_PAID, NOTHING_TO_CREDIT
+    ├── CreditNoteAlreadyVoid, CreditNoteUsed, NotARefund
+    │                        CREDIT_NOTE_ALREADY_VOID, CREDIT_NOTE_USED, NOT_A_REFUND
     ├── NothingToBill        NOTHING_TO_BILL
     ├── PeriodChanged        PERIOD_CHANGED
     └── NumberTaken          NUMBER_TAKEN
@@ -40,9 +45,9 @@ class InvoiceNotDraft(Conflict):
 class InvoiceNotFinalized(Conflict):
     code = "INVOICE_NOT_FINALIZED"
 
-    def __init__(self, invoice_id: str, status: InvoiceStatus) -> None:
+    def __init__(self, invoice_id: str, status: InvoiceStatus, *, field: str = "id") -> None:
         super().__init__(
-            f"invoice {invoice_id} is {status}; this takes one that is finalized", field="id"
+            f"invoice {invoice_id} is {status}; this takes one that is finalized", field=field
         )
 
 
@@ -115,6 +120,72 @@ class BeyondRemaining(Conflict):
             f"of invoice {invoice_id}",
             field=field,
         )
+
+
+class InvoiceCredited(Conflict):
+    code = "INVOICE_CREDITED"
+
+    def __init__(self, invoice_id: str, number: str) -> None:
+        super().__init__(
+            f"credit note {number} is in force against invoice {invoice_id}; void it first",
+            field="id",
+        )
+
+
+class BeyondLine(Conflict):
+    """More would be given back of a line than it asked for."""
+
+    code = "BEYOND_LINE"
+
+    def __init__(self, line_id: str, amount: Decimal, left: Decimal, *, field: str) -> None:
+        super().__init__(
+            f"{field}: {plain(amount)} is more than the {plain(max(left, Decimal(0)))} that can "
+            f"still be given back of line {line_id}",
+            field=field,
+        )
+
+
+class BeyondPaid(Conflict):
+    """More would be refunded than was paid and not refunded yet."""
+
+    code = "BEYOND_PAID"
+
+    def __init__(self, invoice_id: str, amount: Decimal, paid: Decimal) -> None:
+        super().__init__(
+            f"kind: {plain(amount)} is more than the {plain(paid)} that were paid of invoice "
+            f"{invoice_id} and not refunded yet; credit it instead",
+            field="kind",
+        )
+
+
+class NothingToCredit(Conflict):
+    code = "NOTHING_TO_CREDIT"
+
+    def __init__(self) -> None:
+        super().__init__("nothing can be given back of the invoice's lines", field="lines")
+
+
+class CreditNoteAlreadyVoid(Conflict):
+    code = "CREDIT_NOTE_ALREADY_VOID"
+
+    def __init__(self, credit_note_id: str) -> None:
+        super().__init__(f"credit note {credit_note_id} is void already", field="id")
+
+
+class CreditNoteUsed(Conflict):
+    code = "CREDIT_NOTE_USED"
+
+    def __init__(self, credit_note_id: str) -> None:
+        super().__init__(
+            f"credit note {credit_note_id} has paid for something already, so it stays", field="id"
+        )
+
+
+class NotARefund(Conflict):
+    code = "NOT_A_REFUND"
+
+    def __init__(self, credit_note_id: str) -> None:
+        super().__init__(f"credit note {credit_note_id} is no refund that is owed", field="id")
 
 
 class InvoiceAlreadyVoid(Conflict):

@@ -3,6 +3,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar, Self
 
+from app.invoicing.credit_note import CreditNote
 from app.invoicing.invoice import Invoice
 from app.kernel.events import Event
 from app.kernel.quantity import plain
@@ -37,6 +38,63 @@ class InvoiceEvent(Event):
             "currency": self.currency,
             "total": plain(self.total),
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreditNoteEvent(Event):
+    """What every event of a credit note tells besides its id."""
+
+    customer_id: str
+    invoice_id: str
+    number: str
+    kind: str
+    currency: str
+    total: Decimal
+
+    @classmethod
+    def of(cls, note: CreditNote, at: datetime) -> Self:
+        return cls(
+            entity_id=note.id,
+            occurred_at=at,
+            customer_id=note.customer_id,
+            invoice_id=note.invoice_id,
+            number=note.number,
+            kind=note.kind.value,
+            currency=note.currency,
+            total=note.total,
+        )
+
+    def payload(self) -> dict[str, Any]:
+        return {
+            "customer_id": self.customer_id,
+            "invoice_id": self.invoice_id,
+            "number": self.number,
+            "kind": self.kind,
+            "currency": self.currency,
+            "total": plain(self.total),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreditNoteIssued(CreditNoteEvent):
+    name: ClassVar[str] = "credit_note.issued"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreditNoteVoided(CreditNoteEvent):
+    name: ClassVar[str] = "credit_note.voided"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreditNoteUpdated(CreditNoteEvent):
+    name: ClassVar[str] = "credit_note.updated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreditNoteRefundSettled(CreditNoteEvent):
+    """Paying back a refund has succeeded or failed."""
+
+    name: ClassVar[str] = "credit_note.refund_settled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

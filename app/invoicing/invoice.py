@@ -58,10 +58,11 @@ class PaymentStatus(StrEnum):
 
 
 class SettlementKind(StrEnum):
-    """Why less is asked for than was due; `write_off_reversal` asks for it again."""
+    """Why less is asked for than was due; a reversal asks for it again."""
 
     PAYMENT = "payment"
     ADJUSTMENT = "adjustment"
+    ADJUSTMENT_REVERSAL = "adjustment_reversal"
     WRITE_OFF = "write_off"
     WRITE_OFF_REVERSAL = "write_off_reversal"
 

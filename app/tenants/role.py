@@ -14,6 +14,7 @@ _READ_AND_WRITE = (
     "api_key",
     "billing",
     "coupon",
+    "credit_note",
     "customer",
     "entitlement",
     "environment",
@@ -62,7 +63,7 @@ OWNER = "owner"
 BUILT_IN: dict[str, frozenset[str]] = {
     OWNER: PERMISSIONS,
     "admin": PERMISSIONS - {"tenant:write"},
-    "billing": READS | _writes(*_CATALOGUE, "billing", "invoice"),
+    "billing": READS | _writes(*_CATALOGUE, "billing", "credit_note", "invoice"),
     "developer": READS | _writes(*_CATALOGUE, "api_key", "event"),
     "viewer": READS,
     "event_ingestor": frozenset({"event:write"}),

@@ -3,6 +3,8 @@
 from app.invoicing.actions.branding import set_logo
 from app.invoicing.actions.computing import compute, compute_many
 from app.invoicing.actions.creating import create
+from app.invoicing.actions.credit_verbs import settle_refund, update_credit_note, void_credit_note
+from app.invoicing.actions.crediting import credit, issue_credit_note
 from app.invoicing.actions.downloads import File, FileKind, download, link
 from app.invoicing.actions.drafting import Outcome, bill
 from app.invoicing.actions.editing import edit
@@ -22,10 +24,12 @@ __all__ = [
     "compute",
     "compute_many",
     "create",
+    "credit",
     "download",
     "edit",
     "finalize",
     "finalize_many",
+    "issue_credit_note",
     "link",
     "preview",
     "print_many",
@@ -33,6 +37,9 @@ __all__ = [
     "reverse_write_off",
     "set_logo",
     "settle",
+    "settle_refund",
+    "update_credit_note",
     "void",
+    "void_credit_note",
     "write_off",
 ]

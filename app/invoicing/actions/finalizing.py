@@ -14,7 +14,7 @@ from app.infra import due, outbox
 from app.infra.crash import point
 from app.infra.postgres import writing
 from app.invoicing import parties
-from app.invoicing.actions import locks, numbers
+from app.invoicing.actions import credit_balances, locks, numbers
 from app.invoicing.errors import InvoiceNotDraft, NumberTaken
 from app.invoicing.events import InvoiceEvent, InvoiceFinalized, InvoicePaid, InvoiceSkipped
 from app.invoicing.invoice import Invoice, InvoiceStatus, Party, Presentation
@@ -27,10 +27,12 @@ from app.tenants.settings import EnvironmentSettings, InvoiceSettings
 _ISSUE = (
     "UPDATE invoices SET status = 'finalized', number = row.number, issued_at = $3, "
     "finalized_at = $3, due_at = row.due_at, seller = $4::jsonb, bill_to = row.bill_to::jsonb, "
-    "presentation = row.presentation::jsonb, amount_remaining = invoices.amount_due, "
+    "presentation = row.presentation::jsonb, credited = row.credited, "
+    "amount_due = row.amount_due, amount_remaining = row.amount_due, "
     "paid_at = row.paid_at, updated_at = $3 "
     "FROM unnest($5::text[], $6::text[], $7::timestamptz[], $8::text[], $9::text[], "
-    "$10::timestamptz[]) AS row(id, number, due_at, bill_to, presentation, paid_at) "
+    "$10::timestamptz[], $11::numeric[], $12::numeric[]) AS row(id, number, due_at, bill_to, "
+    "presentation, paid_at, credited, amount_due) "
     "WHERE invoices.tenant_id = $1 AND invoices.environment_id = $2 AND invoices.id = row.id"
 )
 _SKIP = (
@@ -76,8 +78,10 @@ async def finalize_many(
             await _skip(connection, scope, empty, by=by, at=at)
         buyers = await customers.by_ids(scope, {draft.customer_id for draft in asked})
         issued = await _numbered(connection, scope, asked, buyers, settings=settings.invoice, at=at)
-        issued = [_dressed(i, seller, buyers[i.customer_id], settings) for i in issued]
+        credited = await credit_balances.take(connection, scope, issued, at=at)
+        issued = [_dressed(i, seller, buyers[i.customer_id], settings) for i in credited.invoices]
         await _issue(connection, scope, issued, by=by)
+        await credit_balances.pay(connection, scope, credited.taken)
         await due.cancel(scope, FINALIZE, [invoice.id for invoice in found])
         await due.schedule_many(
             scope, PRINT, [due.Item(invoice.id, at, invoice.customer_id) for invoice in issued]
@@ -109,8 +113,6 @@ async def _numbered(
             issued_at=at,
             finalized_at=at,
             due_at=_due(draft, settings, at),
-            amount_remaining=draft.totals.amount_due,
-            paid_at=_paid(draft, settings, at),
             updated_at=at,
         )
         for draft, number in zip(drafts, given, strict=True)
@@ -124,19 +126,21 @@ def _due(draft: Invoice, settings: InvoiceSettings, at: datetime) -> datetime:
     return at + timedelta(days=settings.due_days)
 
 
-def _paid(draft: Invoice, settings: InvoiceSettings, at: datetime) -> datetime | None:
+def _paid(issued: Invoice, settings: InvoiceSettings) -> datetime | None:
     """Paid at once where nothing is due: what prepaid balances or credits have covered, and what
     came to nothing if the settings say so."""
-    covered = bool(draft.totals.total) or settings.zero_invoices == "issue_as_paid"
-    return at if covered and not draft.totals.amount_due else None
+    covered = not issued.totals.is_nothing or settings.zero_invoices == "issue_as_paid"
+    return issued.finalized_at if covered and not issued.totals.amount_due else None
 
 
 def _dressed(
     invoice: Invoice, seller: Party, buyer: Customer, settings: EnvironmentSettings
 ) -> Invoice:
-    """With who it is from and to, and what it looks like, from now on."""
+    """With who it is from and to, what it looks like, and what remains, from now on."""
     return replace(
         invoice,
+        amount_remaining=invoice.totals.amount_due,
+        paid_at=_paid(invoice, settings.invoice),
         seller=seller,
         bill_to=parties.buyer(buyer),
         presentation=parties.presentation(buyer, settings),
@@ -170,6 +174,8 @@ async def _write(connection: asyncpg.Connection, scope: Scope, issued: Sequence[
             [_json(invoice.bill_to) for invoice in issued],
             [_json(invoice.presentation) for invoice in issued],
             [invoice.paid_at for invoice in issued],
+            [invoice.totals.credited for invoice in issued],
+            [invoice.totals.amount_due for invoice in issued],
         )
     except UniqueViolationError as error:
         raise NumberTaken(f"between {given[0]} and {given[-1]}") from error

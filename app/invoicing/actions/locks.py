@@ -23,9 +23,11 @@ async def invoices(
     return [invoice_of(row) for row in rows]
 
 
-async def invoice(connection: asyncpg.Connection, scope: Scope, invoice_id: str) -> Invoice:
-    """Raises: NotFound."""
+async def invoice(
+    connection: asyncpg.Connection, scope: Scope, invoice_id: str, *, field: str = "id"
+) -> Invoice:
+    """Raises: NotFound, which names `field` as the input at fault."""
     found = await invoices(connection, scope, [invoice_id])
     if not found:
-        raise NotFound("invoice", invoice_id, field="id")
+        raise NotFound("invoice", invoice_id, field=field)
     return found[0]

@@ -81,6 +81,7 @@ def _again(drafted: Drafted, at: datetime) -> Drafted:
         seller=None,
         bill_to=None,
         pdf_key=None,
+        presentation=None,
         edited=written and old.subscription_id is not None,
         replaces_id=old.id,
         replaced_by_id=None,

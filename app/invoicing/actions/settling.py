@@ -5,7 +5,7 @@ their own transaction. What remains is what is due less the sum of the entries; 
 that sum, and keeps it from falling below zero.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -21,6 +21,7 @@ from app.invoicing.invoice import Invoice, InvoiceStatus, SettlementKind
 from app.invoicing.records import insert, update
 from app.kernel import checks
 from app.kernel.ids import new_id
+from app.kernel.quantity import EXACT
 from app.kernel.scope import Actor, Scope
 from app.tenants import audit
 
@@ -60,6 +61,24 @@ async def settle(
         after = await locks.invoice(connection, scope, before.id)
         await outbox.put(scope, InvoicePaid.of(after, at))
     return after
+
+
+async def unsettle(
+    scope: Scope, connection: asyncpg.Connection, settling: Settling, *, at: datetime
+) -> Invoice:
+    """Ask again for `amount`, which had come off. Call inside `writing(scope)`.
+
+    Raises: NotFound, InvoiceNotFinalized.
+    """
+    before = await locks.invoice(connection, scope, settling.invoice_id)
+    if before.status is not InvoiceStatus.FINALIZED:
+        raise InvoiceNotFinalized(before.id, before.status)
+    back = replace(settling, amount=EXACT.minus(settling.amount))
+    await _add(connection, scope, before, back, at=at)
+    if before.paid_at is not None:
+        # Paid in full it was, and is no more; once it is again, that is told again.
+        await update(connection, "invoices", [{"id": before.id, "paid_at": None, "updated_at": at}])
+    return await locks.invoice(connection, scope, before.id)
 
 
 async def write_off(

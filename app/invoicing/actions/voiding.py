@@ -6,9 +6,10 @@ import asyncpg
 
 from app.infra import due, outbox
 from app.infra.postgres import writing
-from app.invoicing import reads
-from app.invoicing.actions import locks
-from app.invoicing.errors import InvoiceAlreadyVoid, InvoicePaidInPart
+from app.invoicing import credit_reads, reads
+from app.invoicing.actions import credit_balances, locks
+from app.invoicing.credit_note import CreditNoteStatus
+from app.invoicing.errors import InvoiceAlreadyVoid, InvoiceCredited, InvoicePaidInPart
 from app.invoicing.events import InvoiceVoided
 from app.invoicing.invoice import Invoice, InvoiceStatus, SettlementKind
 from app.invoicing.records import update
@@ -21,7 +22,9 @@ from app.tenants import audit
 async def void(scope: Scope, invoice_id: str, *, reason: str, by: Actor, at: datetime) -> Invoice:
     """Void a draft, an issued or a skipped invoice; its period may then be billed again.
 
-    Raises: Invalid (INVALID_REASON), NotFound, InvoiceAlreadyVoid, InvoicePaidInPart.
+    What credits paid of it is theirs again.
+    Raises: Invalid (INVALID_REASON), NotFound, InvoiceAlreadyVoid, InvoicePaidInPart,
+    InvoiceCredited.
     """
     stated = checks.text(reason, "reason", longest=500)
     async with writing(scope) as connection:
@@ -42,6 +45,7 @@ async def void_locked(
     if before.status is InvoiceStatus.VOID:
         raise InvoiceAlreadyVoid(before.id)
     account = (await reads.settlements_of_invoices(scope, [before.id])).get(before.id, [])
+    await _check_uncredited(scope, before)
     if sum(entry.amount for entry in account if entry.kind is SettlementKind.PAYMENT) > 0:
         raise InvoicePaidInPart(before.id)
     values = {
@@ -54,9 +58,17 @@ async def void_locked(
         "updated_at": at,
     }
     await update(connection, "invoices", [{"id": before.id, **values}])
+    await credit_balances.give_back(connection, scope, before.id, at=at)
     after = await locks.invoice(connection, scope, before.id)
     await due.cancel(scope, FINALIZE, [before.id])
     await due.cancel(scope, PRINT, [before.id])
     await audit.record(scope, by, "invoice.void", before.id, at=at, before=before, after=after)
     await outbox.put(scope, InvoiceVoided.of(after, at, number=after.number))
     return after
+
+
+async def _check_uncredited(scope: Scope, invoice: Invoice) -> None:
+    notes = (await credit_reads.of_invoices(scope, [invoice.id])).get(invoice.id, [])
+    for note in notes:
+        if note.status is not CreditNoteStatus.VOID:
+            raise InvoiceCredited(invoice.id, note.number)

@@ -1,0 +1,108 @@
+"""What a credit note gives back of the lines of an invoice. Pure.
+
+A part of a line gives back its share of the line's discount and tax. Shares are rounded so that
+what was given back so far is in proportion, and the note that gives back the rest absorbs what
+rounding has left: all notes together come to the line, and never to more.
+"""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
+
+from app.invoicing.credit_note import NO_AMOUNTS, Amounts, Part
+from app.invoicing.errors import BeyondLine, NothingToCredit
+from app.invoicing.invoice import InvoiceLine
+from app.kernel.currencies import minor_units
+from app.kernel.errors import Invalid, NotFound
+from app.kernel.quantity import EXACT, fraction_rounded
+
+# By the invoice line's id, what notes in force have given back of it.
+Earlier = Mapping[str, Amounts]
+_NOTHING = Decimal(0)
+
+
+def given_back(
+    lines: Sequence[InvoiceLine], parts: Sequence[Part], earlier: Earlier
+) -> list[tuple[InvoiceLine, Amounts]]:
+    """The lines that the parts are of, with what is given back of each, in the invoice's order.
+
+    Without parts: the rest of every line. Raises: Invalid, NotFound (no such line), BeyondLine,
+    NothingToCredit.
+    """
+    wanted = _wanted(lines, parts)
+    found = []
+    for line in lines:
+        if line.id not in wanted:
+            continue
+        amount, field = wanted[line.id]
+        before = earlier.get(line.id, NO_AMOUNTS)
+        left = EXACT.subtract(line.amount, before.amount)
+        if amount is None:
+            if left <= 0 and not parts:
+                continue
+            amount = left
+        _check(line, amount, left, field)
+        found.append((line, share(line, amount, before)))
+    if not found:
+        raise NothingToCredit
+    return found
+
+
+def share(line: InvoiceLine, amount: Decimal, before: Amounts) -> Amounts:
+    """What giving back `amount` of the line comes to, after what was given back `before`."""
+    decimals = minor_units(line.currency)
+    reached = Fraction(EXACT.add(before.amount, amount)) / Fraction(line.amount)
+
+    def step(whole: Decimal, given: Decimal) -> Decimal:
+        """From what was given to what is due of `whole` by now, within what is left of it."""
+        due = fraction_rounded(Fraction(whole) * reached, decimals)
+        return min(max(EXACT.subtract(due, given), _NOTHING), EXACT.subtract(whole, given))
+
+    tax = step(line.tax, before.tax)
+    included = min(step(line.tax_included, before.tax_included), tax)
+    most = EXACT.add(amount, EXACT.subtract(tax, included))
+    total = min(step(_billed(line), before.total), most)
+    return Amounts(amount, EXACT.subtract(most, total), tax, included)
+
+
+def _billed(line: InvoiceLine) -> Decimal:
+    """What the line came to; what prepaid credits paid of it was paid."""
+    return EXACT.add(line.total, line.prepaid)
+
+
+def _wanted(
+    lines: Sequence[InvoiceLine], parts: Sequence[Part]
+) -> dict[str, tuple[Decimal | None, str]]:
+    if not parts:
+        return {line.id: (None, "lines") for line in lines if line.amount > 0}
+    known = {line.id for line in lines}
+    wanted: dict[str, tuple[Decimal | None, str]] = {}
+    for index, part in enumerate(parts):
+        field = f"lines[{index}]"
+        if part.line_id not in known:
+            raise NotFound("invoice line", part.line_id, field=f"{field}.lineId")
+        if part.line_id in wanted:
+            raise Invalid(
+                f"{field}.lineId: line {part.line_id} is named twice; give its amounts together",
+                field=f"{field}.lineId",
+                code="LINE_TWICE",
+            )
+        wanted[part.line_id] = part.amount, field
+    return wanted
+
+
+def _check(line: InvoiceLine, amount: Decimal, left: Decimal, field: str) -> None:
+    field = f"{field}.amount"
+    decimals = minor_units(line.currency)
+    if not amount.is_finite() or amount <= 0:
+        if left <= 0:
+            raise BeyondLine(line.id, amount, left, field=field)
+        raise Invalid(f"{field}: {amount} is not more than 0", field=field, code="NOT_POSITIVE")
+    if amount != fraction_rounded(Fraction(amount), decimals):
+        raise Invalid(
+            f"{field}: {amount} has more than the {decimals} decimals of {line.currency}",
+            field=field,
+            code="TOO_MANY_DECIMALS",
+        )
+    if amount > left:
+        raise BeyondLine(line.id, amount, left, field=field)
