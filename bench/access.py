@@ -16,7 +16,7 @@ import aiohttp
 import asyncpg
 
 from app.catalog.actions import features, plans, prices
-from app.catalog.entitlement import CreateEntitlement, Owner, OwnerKind
+from app.catalog.entitlement import CreateEntitlement
 from app.catalog.entitlement_terms import Metered, Resets
 from app.catalog.feature import CreateFeature, FeatureType
 from app.catalog.plan import CreatePlan
@@ -228,9 +228,8 @@ async def _feature(
         **how,
     )
     terms = Metered(Decimal(1_000_000), RHYTHMS[number % len(RHYTHMS)])
-    owner = Owner(OwnerKind.PLAN, plan_id)
     await entitling.create(
-        scope, CreateEntitlement(owner=owner, feature_id=feature.id, terms=terms), **how
+        scope, CreateEntitlement(plan_id=plan_id, feature_id=feature.id, terms=terms), **how
     )
     await clickhouse.execute(
         _FILL,

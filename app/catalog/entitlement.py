@@ -12,6 +12,7 @@ from typing import Any
 
 from app.catalog.entitlement_terms import Terms, to_json
 from app.catalog.prices import content_hash
+from app.kernel.errors import Invalid
 
 
 class OwnerKind(StrEnum):
@@ -35,8 +36,11 @@ class Overrides(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Owner:
+    """`version_id`: of a plan, the version of it that gives; None for others."""
+
     kind: OwnerKind
     id: str
+    version_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +82,31 @@ class Entitlement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateEntitlement:
-    """`effective_from` None: from now on. An end, and `overrides`, are for subscriptions."""
+    """Of a plan or a version of one, of an addon, or of a subscription: one of them.
 
-    owner: Owner
+    `effective_from` None: from now on. `overrides` is for subscriptions alone.
+    """
+
     feature_id: str
     terms: Terms
+    plan_id: str | None = None
+    plan_version_id: str | None = None
+    addon_id: str | None = None
+    subscription_id: str | None = None
     enabled: bool = True
     overrides: Overrides | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     effective_from: datetime | None = None
     effective_until: datetime | None = None
+
+    def __post_init__(self) -> None:
+        others = (self.plan_id, self.plan_version_id, self.addon_id)
+        if self.subscription_id is not None and any(each is not None for each in others):
+            raise Invalid(
+                "subscriptionId: name a plan, an addon or a subscription, one of them",
+                field="subscriptionId",
+                code="OWNER_AMBIGUOUS",
+            )
 
 
 def substance_hash(

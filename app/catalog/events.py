@@ -223,10 +223,13 @@ class EntitlementEvent(Event):
 
     owner_kind: str
     owner_id: str
+    plan_version_id: str | None
     feature_id: str
 
     def payload(self) -> dict[str, Any]:
-        return {f"{self.owner_kind}_id": self.owner_id, "feature_id": self.feature_id}
+        version = {} if self.plan_version_id is None else {"plan_version_id": self.plan_version_id}
+        owner = {f"{self.owner_kind}_id": self.owner_id}
+        return owner | version | {"feature_id": self.feature_id}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,11 +260,8 @@ class EntitlementReplacedBy(EntitlementEvent):
     successor_id: str
 
     def payload(self) -> dict[str, Any]:
-        return {
-            f"{self.owner_kind}_id": self.owner_id,
-            "feature_id": self.feature_id,
-            "successor_id": self.successor_id,
-        }
+        # Not super(): slots make another class of this one.
+        return EntitlementEvent.payload(self) | {"successor_id": self.successor_id}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

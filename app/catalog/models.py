@@ -243,9 +243,11 @@ def _one_without_end(owner: str) -> UniqueConstraint:
 
 
 class EntitlementTable(ScopedTable):
-    """The substance of a row (see `content_hash`) is written once and never changed."""
+    """The substance of a row (see `content_hash`) is written once and never changed, unless it
+    belongs to a version that was never published."""
 
     plan_id = id_field(null=True)
+    plan_version_id = id_field(null=True)
     addon_id = id_field(null=True)
     subscription_id = id_field(null=True)
     feature_id = id_field()
@@ -262,7 +264,8 @@ class EntitlementTable(ScopedTable):
         table = "entitlements"
         constraints = (
             CheckConstraint(
-                check="num_nonnulls(plan_id, addon_id, subscription_id) = 1",
+                check="num_nonnulls(plan_version_id, addon_id, subscription_id) = 1 "
+                "AND (plan_id IS NULL) = (plan_version_id IS NULL)",
                 name="entitlements_one_owner",
             ),
             CheckConstraint(
@@ -271,7 +274,7 @@ class EntitlementTable(ScopedTable):
             ),
             CheckConstraint(check="effective_from <= effective_until", name="entitlements_period"),
             # Actions keep the periods of an owner and a feature apart; this much the database does.
-            _one_without_end("plan"),
+            _one_without_end("plan_version"),
             _one_without_end("addon"),
             _one_without_end("subscription"),
             # One row is replaced by one row.
@@ -283,6 +286,7 @@ class EntitlementTable(ScopedTable):
         indexes = (
             ("tenant_id", "environment_id", "created_at", "id"),
             ("tenant_id", "environment_id", "plan_id"),
+            ("tenant_id", "environment_id", "plan_version_id"),
             ("tenant_id", "environment_id", "addon_id"),
             ("tenant_id", "environment_id", "subscription_id"),
             ("tenant_id", "environment_id", "feature_id"),

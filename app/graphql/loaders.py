@@ -226,7 +226,15 @@ class Loaders:
 
     @cached_property
     def entitlements_of_plan(self) -> DataLoader[str, list[Entitlement]]:
+        return many(entitlements.offered_of_plans, self.scope)
+
+    @cached_property
+    def entitlements_of_plan_version(self) -> DataLoader[str, list[Entitlement]]:
         return many(entitlements.all_of(OwnerKind.PLAN), self.scope)
+
+    @cached_property
+    def entitlements_of_addon(self) -> DataLoader[str, list[Entitlement]]:
+        return many(entitlements.all_of(OwnerKind.ADDON), self.scope)
 
     @cached_property
     def entitlements_of_subscription(self) -> DataLoader[str, list[Entitlement]]:

@@ -76,6 +76,7 @@ class LineItemTable(ScopedTable):
 class HoldingTable(ScopedTable):
     subscription_id = id_field()
     plan_id = id_field(null=True)
+    plan_version_id = id_field(null=True)
     addon_id = id_field(null=True)
     quantity = quantity_field()
     entitlement_ids = fields.JSONField[list[str]]()

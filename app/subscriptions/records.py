@@ -117,7 +117,7 @@ def holding_of(record: asyncpg.Record) -> Holding:
     return Holding(
         id=record["id"],
         subscription_id=record["subscription_id"],
-        owner=Owner(OwnerKind.PLAN, plan_id)
+        owner=Owner(OwnerKind.PLAN, plan_id, record["plan_version_id"])
         if plan_id is not None
         else Owner(OwnerKind.ADDON, record["addon_id"]),
         quantity=record["quantity"],

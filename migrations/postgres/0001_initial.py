@@ -276,6 +276,7 @@ class Migration(migrations.Migration):
                 ('created_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
                 ('updated_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
                 ('plan_id', fields.CharField(null=True, max_length=40)),
+                ('plan_version_id', fields.CharField(null=True, max_length=40)),
                 ('addon_id', fields.CharField(null=True, max_length=40)),
                 ('subscription_id', fields.CharField(null=True, max_length=40)),
                 ('feature_id', fields.CharField(max_length=40)),
@@ -288,12 +289,12 @@ class Migration(migrations.Migration):
                 ('effective_from', fields.DatetimeField(auto_now=False, auto_now_add=False)),
                 ('effective_until', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
             ],
-            options={'table': 'entitlements', 'app': 'tariff', 'indexes': [Index(fields=['tenant_id', 'environment_id', 'created_at', 'id']), Index(fields=['tenant_id', 'environment_id', 'plan_id']), Index(fields=['tenant_id', 'environment_id', 'addon_id']), Index(fields=['tenant_id', 'environment_id', 'subscription_id']), Index(fields=['tenant_id', 'environment_id', 'feature_id'])], 'pk_attr': 'id', 'table_description': 'The substance of a row (see `content_hash`) is written once and never changed.'},
+            options={'table': 'entitlements', 'app': 'tariff', 'indexes': [Index(fields=['tenant_id', 'environment_id', 'created_at', 'id']), Index(fields=['tenant_id', 'environment_id', 'plan_id']), Index(fields=['tenant_id', 'environment_id', 'plan_version_id']), Index(fields=['tenant_id', 'environment_id', 'addon_id']), Index(fields=['tenant_id', 'environment_id', 'subscription_id']), Index(fields=['tenant_id', 'environment_id', 'feature_id'])], 'pk_attr': 'id', 'table_description': 'The substance of a row (see `content_hash`) is written once and never changed, unless it'},
             bases=['ScopedTable'],
         ),
         ops.AddConstraint(
             model_name='EntitlementTable',
-            constraint=CheckConstraint(check='num_nonnulls(plan_id, addon_id, subscription_id) = 1', name='entitlements_one_owner'),
+            constraint=CheckConstraint(check='num_nonnulls(plan_version_id, addon_id, subscription_id) = 1 AND (plan_id IS NULL) = (plan_version_id IS NULL)', name='entitlements_one_owner'),
         ),
         ops.AddConstraint(
             model_name='EntitlementTable',
@@ -305,7 +306,7 @@ class Migration(migrations.Migration):
         ),
         ops.AddConstraint(
             model_name='EntitlementTable',
-            constraint=UniqueConstraint(fields=('tenant_id', 'environment_id', 'plan_id', 'feature_id'), name='entitlements_plan', condition='plan_id IS NOT NULL AND effective_until IS NULL'),
+            constraint=UniqueConstraint(fields=('tenant_id', 'environment_id', 'plan_version_id', 'feature_id'), name='entitlements_plan_version', condition='plan_version_id IS NOT NULL AND effective_until IS NULL'),
         ),
         ops.AddConstraint(
             model_name='EntitlementTable',
@@ -397,6 +398,7 @@ class Migration(migrations.Migration):
                 ('updated_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
                 ('subscription_id', fields.CharField(max_length=40)),
                 ('plan_id', fields.CharField(null=True, max_length=40)),
+                ('plan_version_id', fields.CharField(null=True, max_length=40)),
                 ('addon_id', fields.CharField(null=True, max_length=40)),
                 ('quantity', fields.DecimalField(max_digits=76, decimal_places=18)),
                 ('entitlement_ids', fields.JSONField(encoder=JSON_DUMPS, decoder=loads)),

@@ -15,7 +15,7 @@ from app.catalog.actions import (
 )
 from app.catalog.addon import CreateAddon
 from app.catalog.coupon import CreateCoupon
-from app.catalog.entitlement import CreateEntitlement, Owner, OwnerKind
+from app.catalog.entitlement import CreateEntitlement
 from app.catalog.entitlement_terms import Metered
 from app.catalog.feature import CreateFeature, FeatureType
 from app.catalog.group import CreateGroup, GroupKind
@@ -120,19 +120,18 @@ async def usage_price(scope, clock, plan_id=None, **fields):
     return await price(scope, clock, plan_id, **wanted)
 
 
-async def entitlement(scope, clock, owner_id, *, kind=OwnerKind.PLAN, **fields):
+async def entitlement(scope, clock, plan_id=None, **fields):
     """100 units a month of a new metered feature, unless told otherwise."""
     if "feature_id" not in fields:
         fields["feature_id"] = (await feature(scope, clock)).id
-    defaults = {"owner": Owner(kind, owner_id), "terms": Metered(Decimal(100))}
+    defaults = {"plan_id": plan_id, "terms": Metered(Decimal(100))}
     command = CreateEntitlement(**defaults | fields)
     return await entitling.create(scope, command, by=SYSTEM, at=clock.now())
 
 
 async def override(scope, clock, subscription_id, **fields):
     """What a subscription has for itself."""
-    kind = OwnerKind.SUBSCRIPTION
-    return await entitlement(scope, clock, subscription_id, kind=kind, **fields)
+    return await entitlement(scope, clock, subscription_id=subscription_id, **fields)
 
 
 async def coupon(scope, clock, **fields):

@@ -6,9 +6,16 @@ import pytest
 from app.catalog.actions import features, plans
 from app.catalog.entitlement import Overrides, Owner, OwnerKind
 from app.catalog.entitlement_terms import Boolean, Config, Metered, Resets, Static
-from app.catalog.errors import Archived, EntitlementEnded, EntitlementReplaced, FeatureInUse
+from app.catalog.errors import (
+    Archived,
+    EntitlementEnded,
+    EntitlementReplaced,
+    FeatureInUse,
+    PlanVersionNeeded,
+)
 from app.catalog.feature import FeatureType
 from app.catalog.reads import entitlements as reads
+from app.catalog.reads import plan_versions
 from app.infra.listing import Condition, PageRequest
 from app.infra.postgres import writing
 from app.kernel.errors import AlreadyExists, Invalid, NotFound
@@ -20,6 +27,10 @@ from tests.catalog.history import audited, changes, refused, told
 DAY = timedelta(days=1)
 
 
+async def current(scope, plan):
+    return (await plan_versions.current_of_plans(scope, [plan.id]))[plan.id]
+
+
 def nested(deep):
     value = []
     for _ in range(deep):
@@ -29,17 +40,22 @@ def nested(deep):
 
 async def test_what_is_created_is_found(database, scope, clock):
     plan, feature = await make.plan(scope, clock), await make.feature(scope, clock)
+    version = await current(scope, plan)
     made = await make.entitlement(
         scope, clock, plan.id, feature_id=feature.id, terms=Metered(Decimal("0.50")),
         metadata={"team": "voice"},
     )  # fmt: skip
     assert made.terms == Metered(Decimal("0.5"), Resets.MONTH, None, soft=False)
-    assert (made.owner, made.overrides) == (Owner(OwnerKind.PLAN, plan.id), None)
+    assert (made.owner, made.overrides) == (
+        Owner(OwnerKind.PLAN, plan.id, version.id),
+        None,
+    )
     assert (made.effective_from, made.effective_until) == (clock.now(), None)
     assert await reads.get(scope, made.id) == made
-    assert await reads.all_of(OwnerKind.PLAN)(scope, [plan.id]) == {plan.id: [made]}
+    assert await reads.all_of(OwnerKind.PLAN)(scope, [version.id]) == {version.id: [made]}
+    assert await reads.offered_of_plans(scope, [plan.id]) == {plan.id: [made]}
     assert await audited(scope, made.id) == ["entitlement.create"]
-    payload = {"plan_id": plan.id, "feature_id": feature.id}
+    payload = {"plan_id": plan.id, "plan_version_id": version.id, "feature_id": feature.id}
     assert await told(scope, made.id) == [("entitlement.created", payload)]
 
 
@@ -140,8 +156,9 @@ async def test_a_change_of_substance_ends_a_row_and_starts_another(database, sco
         "entitlement.update",
         "entitlement.replace",
     ]
+    whose = {"plan_id": plan.id, "plan_version_id": first.owner.version_id}
     assert await told(scope, first.id) == [
-        (name, {"plan_id": plan.id, "feature_id": first.feature_id} | more)
+        (name, whose | {"feature_id": first.feature_id} | more)
         for name, more in (
             ("entitlement.created", {}),
             ("entitlement.updated", {}),
@@ -212,8 +229,8 @@ async def test_owner_and_feature_must_be_there_and_in_use(database, scope, clock
     async with refused(scope, FeatureInUse, "FEATURE_IN_USE", "id"):
         await features.archive(scope, feature.id, by=SYSTEM, at=clock.now())
     await plans.archive(scope, plan.id, by=SYSTEM, at=clock.now())
-    async with refused(scope, Archived, "PLAN_ARCHIVED", "id"):
-        await actions.archive(scope, made.id, by=SYSTEM, at=clock.now())
+    async with refused(scope, Archived, "PLAN_ARCHIVED", "planId"):
+        await actions.restore(scope, made.id, by=SYSTEM, at=clock.now())
     async with refused(scope, Archived, "PLAN_ARCHIVED", "planId"):
         await make.entitlement(scope, clock, plan.id, feature_id=feature.id)
     gone = await make.feature(scope, clock)
@@ -221,6 +238,74 @@ async def test_owner_and_feature_must_be_there_and_in_use(database, scope, clock
     other = await make.plan(scope, clock)
     async with refused(scope, Archived, "FEATURE_ARCHIVED", "featureId"):
         await make.entitlement(scope, clock, other.id, feature_id=gone.id)
+
+
+async def test_who_gives_it_is_named_once(database, scope, clock):
+    plan, addon = await make.plan(scope, clock), await make.addon(scope, clock)
+    feature = await make.feature(scope, clock)
+    wanted = {"feature_id": feature.id}
+    async with refused(scope, Invalid, "OWNER_REQUIRED", "planId"):
+        await make.entitlement(scope, clock, **wanted)
+    async with refused(scope, Invalid, "OWNER_AMBIGUOUS", "addonId"):
+        await make.entitlement(scope, clock, plan.id, addon_id=addon.id, **wanted)
+    async with refused(scope, Invalid, "OWNER_AMBIGUOUS", "subscriptionId"):
+        await make.entitlement(scope, clock, plan.id, subscription_id="sub_1", **wanted)
+    async with refused(scope, NotFound, "NOT_FOUND", "planVersionId"):
+        await make.entitlement(scope, clock, plan_version_id="plv_1", **wanted)
+    draft = await make.draft(scope, clock, plan.id)
+    async with refused(scope, PlanVersionNeeded, "PLAN_VERSION_REQUIRED", "planVersionId"):
+        await make.entitlement(scope, clock, plan.id, **wanted)
+    for owner in ({"plan_version_id": draft.id}, {"addon_id": addon.id}):
+        made = await make.entitlement(scope, clock, **owner, **wanted)
+        async with refused(scope, AlreadyExists, "ALREADY_EXISTS", "featureId"):
+            await make.entitlement(scope, clock, **owner, **wanted)
+    assert made.owner == Owner(OwnerKind.ADDON, addon.id)
+    payload = {"addon_id": addon.id, "feature_id": feature.id}
+    assert await told(scope, made.id) == [("entitlement.created", payload)]
+
+
+async def test_a_new_version_gives_what_the_newest_does(database, scope, clock):
+    plan = await make.plan(scope, clock)
+    await make.price(scope, clock, plan.id)
+    kept = await make.entitlement(scope, clock, plan.id, metadata={"a": "b"})
+    gone = await make.entitlement(scope, clock, plan.id)
+    soon = {"terms": Metered(Decimal(7)), "effective_from": clock.now() + 30 * DAY}
+    later = await actions.update(scope, kept.id, soon, by=SYSTEM, at=clock.now())
+    clock.at += DAY
+    await actions.archive(scope, gone.id, by=SYSTEM, at=clock.now())
+    clock.at += DAY
+    draft = await make.draft(scope, clock, plan.id)
+    first, second = (await reads.all_of(OwnerKind.PLAN)(scope, [draft.id]))[draft.id]
+    assert first.owner == second.owner == Owner(OwnerKind.PLAN, plan.id, draft.id)
+    assert (first.content_hash, first.metadata) == (kept.content_hash, {"a": "b"})
+    assert (first.effective_from, first.effective_until) == (clock.now(), later.effective_from)
+    assert (second.replaces_id, second.content_hash) == (first.id, later.content_hash)
+    assert (second.effective_from, second.effective_until) == (later.effective_from, None)
+    assert await audited(scope, first.id) == ["entitlement.create"]
+    assert [name for name, _ in await told(scope, second.id)] == ["entitlement.created"]
+
+
+async def test_of_a_draft_everything_changes_in_place_and_begins_when_it_is_published(
+    database, scope, clock
+):
+    plan = await make.plan(scope, clock)
+    await make.price(scope, clock, plan.id)
+    await make.entitlement(scope, clock, plan.id)
+    draft = await make.draft(scope, clock, plan.id)
+    (row,) = (await reads.all_of(OwnerKind.PLAN)(scope, [draft.id]))[draft.id]
+    clock.at += DAY
+    patch = {"terms": Metered(Decimal(9)), "enabled": False}
+    changed = await actions.update(scope, row.id, patch, by=SYSTEM, at=clock.now())
+    assert (changed.id, changed.terms.limit, changed.enabled) == (row.id, 9, False)
+    assert changed == await reads.get(scope, row.id)
+    assert changed.content_hash != row.content_hash
+    clock.at += DAY
+    await make.publish(scope, clock, draft.id)
+    begun = await reads.get(scope, row.id)
+    assert (begun.effective_from, begun.terms.limit) == (clock.now(), 9)
+    clock.at += DAY
+    after = await actions.update(scope, row.id, {"enabled": True}, by=SYSTEM, at=clock.now())
+    assert (after.replaces_id, after.effective_from) == (row.id, clock.now())
 
 
 async def test_the_database_knows_one_owner_alone(database, scope, clock):

@@ -140,6 +140,36 @@ async def test_the_terms_of_every_type_are_written_and_read_back(
     assert made["terms"] == shown
 
 
+async def test_versions_and_addons_give_what_is_theirs(ask: Any, scope: Scope, clock: Any) -> None:
+    feature, addon = await make.feature(scope, clock), await make.addon(scope, clock)
+    plan = await make.plan(scope, clock)
+    draft = await make.draft(scope, clock, plan.id)
+    of_draft, of_addon = [
+        await mutate(
+            ask, "entitlementCreate", ENTITLEMENT, featureId=feature.id,
+            terms={"metered": {"limit": 5}}, **owner,
+        )
+        for owner in ({"planVersionId": draft.id}, {"addonId": addon.id})
+    ]  # fmt: skip
+    answer = await ask(
+        """query ($plan: ID!, $draft: ID!, $addon: ID!) {
+             plan(id: $plan) { entitlements { id } }
+             planVersion(id: $draft) { entitlements { id planVersion { number } } }
+             addon(id: $addon) { entitlements { id addon { id } planVersion { id } } }
+             entitlements(filter: {planVersionId: {eq: $draft}}) { nodes { id } }
+           }""",
+        {"plan": plan.id, "draft": draft.id, "addon": addon.id},
+    )
+    assert answer["data"] == {
+        "plan": {"entitlements": []},
+        "planVersion": {"entitlements": [{"id": of_draft["id"], "planVersion": {"number": 2}}]},
+        "addon": {
+            "entitlements": [{"id": of_addon["id"], "addon": {"id": addon.id}, "planVersion": None}]
+        },
+        "entitlements": {"nodes": [{"id": of_draft["id"]}]},
+    }
+
+
 async def test_a_subscription_has_some_for_itself(ask: Any, scope: Scope, clock: Any) -> None:
     feature = await make.feature(scope, clock)
     one = await subscriptions.subscription(scope, clock)
@@ -163,8 +193,8 @@ async def test_a_subscription_has_some_for_itself(ask: Any, scope: Scope, clock:
 @pytest.mark.parametrize(
     ("given", "field", "code"),
     [
-        ({"subscriptionId": "sub_01J00000000000000000000000"}, "planId", "ONE_OWNER"),
-        ({"planId": None}, "planId", "ONE_OWNER"),
+        ({"subscriptionId": "sub_01J00000000000000000000000"}, "subscriptionId", "OWNER_AMBIGUOUS"),
+        ({"planId": None}, "planId", "OWNER_REQUIRED"),
         ({"terms": None}, "terms", "TERMS_NOT_OF_FEATURE"),
         ({"terms": {"static": {"value": "x"}}}, "terms", "TERMS_NOT_OF_FEATURE"),
         ({"terms": {"metered": {}}}, "terms.metered.limit", "REQUIRED"),
@@ -181,7 +211,7 @@ async def test_a_subscription_has_some_for_itself(ask: Any, scope: Scope, clock:
         ),
         ({"terms": {"static": {"value": " "}}}, "terms.static.value", "INVALID_VALUE"),
         ({"overrides": "ALL"}, "overrides", "OVERRIDES_NOT_ALLOWED"),
-        ({"addonId": "addon_01J00000000000000000000000"}, "planId", "ONE_OWNER"),
+        ({"addonId": "addon_01J00000000000000000000000"}, "addonId", "OWNER_AMBIGUOUS"),
         ({"effectiveFrom": "2024-06-15T11:59:59Z"}, "effectiveFrom", "EFFECTIVE_IN_PAST"),
         (
             {"effectiveUntil": "2024-06-15T12:00:00Z"},
@@ -212,6 +242,8 @@ async def test_a_refused_entitlement_names_its_fault_and_changes_nothing(
         (READS - {"entitlement:read"}, "{ plans { nodes { entitlements { id } } } }"),
         (READS - {"feature:read"}, "{ entitlements { nodes { feature { id } } } }"),
         (READS - {"plan:read"}, "{ entitlements { nodes { plan { id } } } }"),
+        (READS - {"plan:read"}, "{ entitlements { nodes { planVersion { id } } } }"),
+        (READS - {"addon:read"}, "{ entitlements { nodes { addon { id } } } }"),
         (READS - {"subscription:read"}, "{ entitlements { nodes { subscription { id } } } }"),
         (READS, 'mutation { entitlementArchive(input: {id: "x"}) { __typename } }'),
     ],

@@ -127,7 +127,7 @@ async def test_many_features_are_answered_in_the_order_asked(world):
     midnight = now.replace(hour=0) + DAY
     assert (metered.resets_at, metered.soft, metered.unlimited) == (midnight, False, False)
     assert [(g.subscription_id, g.entitlement.owner) for g in metered.sources] == [
-        (one.id, Owner(OwnerKind.PLAN, world.plan.id))
+        (one.id, Owner(OwnerKind.PLAN, world.plan.id, one.plan_version_id))
     ]
     assert (answers[2].values, answers[3].values) == (("gold",), ({"regions": ["eu"]},))
     assert (answers[1].limit, answers[1].used, answers[5].feature) == (None, None, None)

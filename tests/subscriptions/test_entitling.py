@@ -5,7 +5,6 @@ from decimal import Decimal
 
 from app.catalog.entitlement import Overrides, Owner, OwnerKind
 from app.catalog.entitlement_terms import Metered, Resets
-from app.infra.postgres import writing
 from app.kernel.errors import AlreadyExists, Invalid, NotFound
 from app.kernel.scope import SYSTEM
 from app.subscriptions import reads
@@ -51,7 +50,10 @@ async def test_a_subscription_keeps_what_it_bought(database, scope, clock):
     one, row = await bought(scope, clock)
     assert (await changes(scope, one.id))[1]["entitlement_ids"] == [row.id]
     (held,) = (await reads.holdings(scope, [one.id]))[one.id]
-    assert (held.owner, held.quantity) == (Owner(OwnerKind.PLAN, one.plan_id), 1)
+    assert (held.owner, held.quantity) == (
+        Owner(OwnerKind.PLAN, one.plan_id, one.plan_version_id),
+        1,
+    )
     clock.at += DAY
     dearer = await entitling.update(scope, row.id, {"terms": units(5)}, by=SYSTEM, at=clock.now())
     later = await make.subscription(scope, clock, plan_id=one.plan_id)
@@ -76,17 +78,13 @@ async def test_one_that_starts_later_buys_what_is_in_force_then(database, scope,
 
 async def test_an_addon_adds_as_often_as_it_is_held_while_it_is(database, scope, clock):
     one, row = await bought(scope, clock)
-    addon = Owner(OwnerKind.ADDON, "addon_1")
-    async with writing(scope) as connection:
-        await connection.execute(
-            "INSERT INTO entitlements SELECT (jsonb_populate_record(e, $1)).* FROM entitlements e "
-            "WHERE id = $2",
-            '{"id": "ent_addon", "plan_id": null, "addon_id": "addon_1"}',
-            row.id,
-        )
+    addon = await catalog.addon(scope, clock)
+    given = {"addon_id": addon.id, "feature_id": row.feature_id, "terms": units(100)}
+    await catalog.entitlement(scope, clock, **given)
     start, end = clock.now() + DAY, clock.now() + 3 * DAY
+    owner = Owner(OwnerKind.ADDON, addon.id)
     await hold(
-        scope, one, addon, at=clock.now(), reference=clock.now(), quantity=Decimal(3),
+        scope, one, owner, at=clock.now(), reference=clock.now(), quantity=Decimal(3),
         starts_at=start, ends_at=end,
     )  # fmt: skip
     limits = [

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from app.catalog.actions import price_rows
-from app.catalog.events import PriceCreated
-from app.catalog.models import PriceTable
+from app.catalog.actions import entitlement_rows, price_rows
+from app.catalog.entitlement import Entitlement, Owner, OwnerKind
+from app.catalog.entitlement import facts as entitlement_facts
+from app.catalog.events import EntitlementCreated, PriceCreated
+from app.catalog.models import EntitlementTable, PriceTable
 from app.catalog.plan_version import PlanVersion
 from app.catalog.price import Price, facts
-from app.catalog.reads import prices
+from app.catalog.reads import entitlements, prices
 from app.infra import outbox
 from app.kernel.ids import new_id
 from app.kernel.scope import Actor, Scope
@@ -25,6 +27,8 @@ async def copy_contents(
     """
     sold = (await prices.all_of_versions(scope, [source.id]))[source.id]
     await add_prices(scope, copied(sold, target, at=at), by=by, at=at)
+    given = (await entitlements.all_of(OwnerKind.PLAN)(scope, [source.id]))[source.id]
+    await add_entitlements(scope, given_again(given, target, at=at), by=by, at=at)
 
 
 def copied(sold: Sequence[Price], target: PlanVersion, *, at: datetime) -> list[Price]:
@@ -49,6 +53,50 @@ def copied(sold: Sequence[Price], target: PlanVersion, *, at: datetime) -> list[
         )
         for price in standing
     ]
+
+
+def given_again(
+    given: Sequence[Entitlement], target: PlanVersion, *, at: datetime
+) -> list[Entitlement]:
+    """The entitlements that have not ended by `at`, as entitlements of `target`. Pure.
+
+    As of prices: they keep their ends, begin at `at` unless they begin later, and replace one
+    another as the originals do.
+    """
+    standing = [each for each in given if each.overlaps(at, None)]
+    ids = {each.id: new_id("ent") for each in standing}
+    return [
+        replace(
+            each,
+            id=ids[each.id],
+            owner=Owner(OwnerKind.PLAN, target.plan_id, target.id),
+            replaces_id=ids.get(each.replaces_id or ""),
+            effective_from=max(each.effective_from, at),
+            created_at=at,
+            updated_at=at,
+        )
+        for each in standing
+    ]
+
+
+async def add_entitlements(
+    scope: Scope, added: Sequence[Entitlement], *, by: Actor, at: datetime
+) -> None:
+    """Insert entitlements that are known to be right: four statements however many."""
+    await EntitlementTable.bulk_create(
+        EntitlementTable(
+            tenant_id=scope.tenant_id,
+            environment_id=scope.environment_id,
+            **entitlement_rows.columns(each),
+        )
+        for each in added
+    )
+    entries = [
+        audit.Entry("entitlement.create", each.id, after=entitlement_facts(each)) for each in added
+    ]
+    await audit.record_many(scope, by, entries, at=at)
+    events = [EntitlementCreated(**entitlement_rows.told(each), occurred_at=at) for each in added]
+    await outbox.put_many(scope, events)
 
 
 async def add_prices(scope: Scope, added: Sequence[Price], *, by: Actor, at: datetime) -> None:

@@ -17,7 +17,7 @@ from app.catalog.events import (
     PlanVersionRestored,
     PlanVersionUpdated,
 )
-from app.catalog.models import PlanVersionTable, PriceTable
+from app.catalog.models import EntitlementTable, PlanVersionTable, PriceTable
 from app.catalog.plan_version import PlanVersion, newest_published
 from app.catalog.reads import plan_versions as reads
 from app.infra import outbox
@@ -69,6 +69,20 @@ async def begin_prices(scope: Scope, version_id: str, *, at: datetime) -> None:
     """Nobody could buy its prices earlier."""
     await (
         PriceTable.filter(
+            tenant_id=scope.tenant_id,
+            environment_id=scope.environment_id,
+            plan_version_id=version_id,
+            effective_from__lt=at,
+        )
+        .filter(Q(effective_until=None) | Q(effective_until__gt=at))
+        .update(effective_from=at, updated_at=at)
+    )
+
+
+async def begin_entitlements(scope: Scope, version_id: str, *, at: datetime) -> None:
+    """Nor could anybody have what it gives."""
+    await (
+        EntitlementTable.filter(
             tenant_id=scope.tenant_id,
             environment_id=scope.environment_id,
             plan_version_id=version_id,

@@ -8,6 +8,7 @@ from app.catalog.entitlement import (
     CreateEntitlement,
     Entitlement,
     Overrides,
+    Owner,
     OwnerKind,
     substance_hash,
 )
@@ -18,20 +19,16 @@ from app.kernel.checks import Checks, required
 from app.kernel.errors import Invalid
 from app.kernel.ids import new_id
 
-# The column that names the owner, and the input that does.
-OWNER_COLUMN = {kind: f"{kind.value}_id" for kind in OwnerKind}
-OWNER_FIELD = {kind: f"{kind.value}Id" for kind in OwnerKind}
 
-
-def draft(command: CreateEntitlement, *, at: datetime) -> Entitlement:
+def draft(command: CreateEntitlement, owner: Owner, *, at: datetime) -> Entitlement:
     """The entitlement that a command asks for, before its feature is known. Raises: Invalid."""
-    overrides = overriding(command.owner.kind, command.overrides)
-    if command.owner.kind is OwnerKind.SUBSCRIPTION and overrides is None:
+    overrides = overriding(owner.kind, command.overrides)
+    if owner.kind is OwnerKind.SUBSCRIPTION and overrides is None:
         overrides = Overrides.ALL
     start = command.effective_from or at
     return Entitlement(
         id=new_id("ent"),
-        owner=command.owner,
+        owner=owner,
         feature_id=command.feature_id,
         enabled=command.enabled,
         terms=command.terms,
@@ -85,7 +82,8 @@ def columns(entitlement: Entitlement) -> dict[str, Any]:
     """The row of a new entitlement, without its scope."""
     return {
         "id": entitlement.id,
-        OWNER_COLUMN[entitlement.owner.kind]: entitlement.owner.id,
+        f"{entitlement.owner.kind.value}_id": entitlement.owner.id,
+        "plan_version_id": entitlement.owner.version_id,
         "feature_id": entitlement.feature_id,
         "enabled": entitlement.enabled,
         "terms": to_json(entitlement.terms),
@@ -97,6 +95,18 @@ def columns(entitlement: Entitlement) -> dict[str, Any]:
         "effective_until": entitlement.effective_until,
         "created_at": entitlement.created_at,
         "updated_at": entitlement.updated_at,
+    }
+
+
+def told(entitlement: Entitlement) -> dict[str, Any]:
+    """What every event of an entitlement carries."""
+    owner = entitlement.owner
+    return {
+        "entity_id": entitlement.id,
+        "owner_kind": owner.kind.value,
+        "owner_id": owner.id,
+        "plan_version_id": owner.version_id,
+        "feature_id": entitlement.feature_id,
     }
 
 

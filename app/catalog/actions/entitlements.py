@@ -12,14 +12,15 @@ from typing import Any
 
 import asyncpg
 
+from app.catalog.actions import owners
 from app.catalog.actions.entitlement_rows import (
     CHANGEABLE,
-    OWNER_FIELD,
     check_type,
     columns,
     draft,
     ending,
     overriding,
+    told,
 )
 from app.catalog.actions.locks import lock
 from app.catalog.entitlement import (
@@ -42,9 +43,8 @@ from app.catalog.events import (
 )
 from app.catalog.feature import FeatureStatus
 from app.catalog.models import EntitlementTable
-from app.catalog.plan import PlanStatus
 from app.catalog.reads import entitlements as reads
-from app.catalog.reads import features, plans
+from app.catalog.reads import features, plan_versions
 from app.infra import outbox
 from app.infra.postgres import writing
 from app.kernel.checks import checked
@@ -63,10 +63,11 @@ async def create(
     earliest: datetime | None = None,
 ) -> Entitlement:
     """Raises: Invalid, NotFound (owner, feature), Archived (owner, feature), AlreadyExists."""
-    new = draft(command, at=at)
-    _check_moment(new.effective_from, earliest or at, field="effectiveFrom")
     async with writing(scope) as connection:
-        await _hold(connection, scope, new.owner)
+        owner, is_draft = await _taking(connection, scope, command)
+        new = draft(command, owner, at=at)
+        if not is_draft:
+            _check_moment(new.effective_from, earliest or at, field="effectiveFrom")
         await _check_feature(connection, scope, new.feature_id, new.terms)
         await _check_apart(scope, new)
         await _insert(scope, new)
@@ -87,26 +88,33 @@ async def update(
 
     `metadata` changes in place. A change of `enabled`, `terms` or `overrides` ends this row at
     `effective_from` (the patch's, else now) and returns the row that takes over, which has the
-    end that this one had; who bought this one keeps it.
+    end that this one had; who bought this one keeps it. In a draft, which nobody can have bought,
+    everything changes in place.
     Raises: Invalid, NotFound, Archived, EntitlementEnded, EntitlementReplaced.
     """
     values = checked(patch, CHANGEABLE)
     moment = values.pop("effective_from", None)
     async with writing(scope) as connection:
-        before = await _held(connection, scope, entitlement_id)
+        before, is_draft = await _held(connection, scope, entitlement_id)
         await _check_open(scope, before, at=at)
         changed = replace(before, **values)
         overriding(changed.owner.kind, changed.overrides)
         hashed = substance_hash(
             changed.feature_id, changed.terms, changed.overrides, enabled=changed.enabled
         )
-        if hashed == before.content_hash:
-            return await _note(scope, before, changed, by=by, at=at)
-        await _check_feature(connection, scope, changed.feature_id, changed.terms)
-        start = _moment(moment, before, at=at, earliest=earliest)
-        ending(before.effective_until, after=start)
-        new = replace(changed, content_hash=hashed, effective_from=start)
-        return await _replace(scope, before, new, by=by, at=at)
+        other = hashed != before.content_hash
+        if other:
+            await _check_feature(connection, scope, changed.feature_id, changed.terms)
+        if other and not is_draft:
+            start = _moment(moment, before, at=at, earliest=earliest)
+            ending(before.effective_until, after=start)
+            new = replace(changed, content_hash=hashed, effective_from=start)
+            return await _replace(scope, before, new, by=by, at=at)
+        if is_draft and moment is not None:
+            ending(before.effective_until, after=moment)
+            changed = replace(changed, effective_from=moment)
+        after = replace(changed, content_hash=hashed, updated_at=at)
+        return await _rewrite(scope, before, after, by=by, at=at)
 
 
 async def archive(
@@ -124,7 +132,7 @@ async def archive(
     AlreadyExists (a later end than it had, where another begins before).
     """
     async with writing(scope) as connection:
-        before = await _held(connection, scope, entitlement_id)
+        before, _ = await _held(connection, scope, entitlement_id)
         await _check_open(scope, before, at=at)
         until = _moment(effective_until, before, at=at, earliest=earliest, field="effectiveUntil")
         ended = replace(before, effective_until=until)
@@ -139,29 +147,73 @@ async def restore(scope: Scope, entitlement_id: str, *, by: Actor, at: datetime)
     AlreadyExists (another begins later).
     """
     async with writing(scope) as connection:
-        before = await _held(connection, scope, entitlement_id)
+        before, _ = await _held(connection, scope, entitlement_id)
+        await _check_owner(connection, scope, before.owner)
         await _check_open(scope, before, at=at)
         await _check_feature(connection, scope, before.feature_id, before.terms)
         await _check_apart(scope, replace(before, effective_until=None), field="id")
         return await _end(scope, EntitlementRestored, before, None, by=by, at=at)
 
 
-async def _held(connection: asyncpg.Connection, scope: Scope, entitlement_id: str) -> Entitlement:
-    """The row as it stays until the transaction ends. Raises: NotFound, Archived (its owner)."""
-    found = await reads.get(scope, entitlement_id)
-    await _hold(connection, scope, found.owner, field="id")
-    return await reads.get(scope, entitlement_id)
+async def _taking(
+    connection: asyncpg.Connection, scope: Scope, command: CreateEntitlement
+) -> tuple[Owner, bool]:
+    """The owner that is to get something new, held; whether nobody can have bought it yet.
+
+    Raises: Invalid, NotFound, Archived, NoPlanVersion, PlanVersionNeeded.
+    """
+    named = owners.Named(
+        plan_id=command.plan_id,
+        plan_version_id=command.plan_version_id,
+        addon_id=command.addon_id,
+    )
+    if command.subscription_id is not None:
+        return Owner(OwnerKind.SUBSCRIPTION, command.subscription_id), False
+    await _lock(connection, scope, named)
+    taken = await owners.taking(connection, scope, named)
+    if taken.addon_id is not None:
+        return Owner(OwnerKind.ADDON, taken.addon_id), False
+    return Owner(OwnerKind.PLAN, str(taken.plan_id), taken.plan_version_id), taken.draft
 
 
-async def _hold(
-    connection: asyncpg.Connection, scope: Scope, owner: Owner, *, field: str | None = None
-) -> None:
-    """Lock the owner. Raises: NotFound, Archived."""
-    if owner.kind is OwnerKind.PLAN:
-        named = field or OWNER_FIELD[owner.kind]
-        await lock(connection, scope, "plans", owner.id)
-        if (await plans.get(scope, owner.id, field=named)).status is PlanStatus.ARCHIVED:
-            raise Archived("plan", owner.id, field=named)
+async def _held(
+    connection: asyncpg.Connection, scope: Scope, entitlement_id: str
+) -> tuple[Entitlement, bool]:
+    """The row as it stays until the transaction ends; whether it is a draft's. Raises: NotFound."""
+    owner = (await reads.get(scope, entitlement_id)).owner
+    if owner.kind is OwnerKind.SUBSCRIPTION:
+        return await reads.get(scope, entitlement_id), False
+    await _lock(connection, scope, _named(owner))
+    held = await owners.held(connection, scope, _named(owner))
+    return await reads.get(scope, entitlement_id), held.draft
+
+
+async def _check_owner(connection: asyncpg.Connection, scope: Scope, owner: Owner) -> None:
+    """The owner must be in use. Raises: Archived."""
+    if owner.kind is not OwnerKind.SUBSCRIPTION:
+        await owners.taking(connection, scope, _named(owner))
+
+
+async def _lock(connection: asyncpg.Connection, scope: Scope, named: owners.Named) -> None:
+    """Hold the owner alone: two of one feature must not be added at once."""
+    if named.addon_id is not None:
+        await lock(connection, scope, "addons", named.addon_id)
+        return
+    plan_id = named.plan_id
+    if plan_id is None and named.plan_version_id is not None:
+        version = await plan_versions.get(scope, named.plan_version_id, field="planVersionId")
+        plan_id = version.plan_id
+    if plan_id is not None:
+        await lock(connection, scope, "plans", plan_id)
+
+
+def _named(owner: Owner) -> owners.Named:
+    of_plan = owner.kind is OwnerKind.PLAN
+    return owners.Named(
+        plan_id=owner.id if of_plan else None,
+        plan_version_id=owner.version_id,
+        addon_id=None if of_plan else owner.id,
+    )
 
 
 async def _check_feature(
@@ -215,11 +267,13 @@ def _check_moment(wanted: datetime, earliest: datetime, *, field: str) -> None:
         )
 
 
-async def _note(
-    scope: Scope, before: Entitlement, changed: Entitlement, *, by: Actor, at: datetime
+async def _rewrite(
+    scope: Scope, before: Entitlement, after: Entitlement, *, by: Actor, at: datetime
 ) -> Entitlement:
-    after = replace(changed, updated_at=at)
-    await EntitlementTable.filter(id=before.id).update(metadata=dict(after.metadata), updated_at=at)
+    """What can change in place: notes, and of a draft everything."""
+    row = columns(after)
+    changeable = ("enabled", "terms", "content_hash", "metadata", "effective_from", "updated_at")
+    await EntitlementTable.filter(id=before.id).update(**{name: row[name] for name in changeable})
     await _tell(scope, EntitlementUpdated, before, after, by=by, at=at)
     return after
 
@@ -238,8 +292,8 @@ async def _replace(
         scope, by, "entitlement.replace", before.id, at=at,
         before=facts(before), after=facts(ended),
     )  # fmt: skip
-    told = EntitlementReplacedBy(**_told(before), occurred_at=at, successor_id=successor.id)
-    await outbox.put(scope, told)
+    event = EntitlementReplacedBy(**told(before), occurred_at=at, successor_id=successor.id)
+    await outbox.put(scope, event)
     await _tell(scope, EntitlementCreated, None, successor, by=by, at=at)
     return successor
 
@@ -279,17 +333,7 @@ async def _tell(
     await audit.record(
         scope, by, f"entitlement.{verb}", after.id, at=at, before=old, after=facts(after)
     )
-    await outbox.put(scope, event(**_told(after), occurred_at=at))
-
-
-def _told(entitlement: Entitlement) -> dict[str, Any]:
-    """What every event of an entitlement carries."""
-    return {
-        "entity_id": entitlement.id,
-        "owner_kind": entitlement.owner.kind.value,
-        "owner_id": entitlement.owner.id,
-        "feature_id": entitlement.feature_id,
-    }
+    await outbox.put(scope, event(**told(after), occurred_at=at))
 
 
 _VERBS: dict[type[EntitlementEvent], str] = {

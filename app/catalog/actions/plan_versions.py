@@ -11,7 +11,14 @@ import asyncpg
 from tortoise.exceptions import IntegrityError
 
 from app.catalog.actions.copies import copy_contents
-from app.catalog.actions.current_version import begin_prices, settled, store, taken, tell
+from app.catalog.actions.current_version import (
+    begin_entitlements,
+    begin_prices,
+    settled,
+    store,
+    taken,
+    tell,
+)
 from app.catalog.actions.inputs import NAMED
 from app.catalog.actions.locks import lock
 from app.catalog.errors import (
@@ -117,9 +124,9 @@ async def publish(
 ) -> PlanVersion:
     """Put a draft up for sale: new subscriptions take it, and those there are stay.
 
-    Its prices begin now, or when they say if that is later. Raises: NotFound, Archived,
-    AlreadyPublished, EmptyVersion, AlreadyExists (another plan's or addon's price has the
-    lookup key of one of its prices).
+    Its prices and entitlements begin now, or when they say if that is later. Raises: NotFound,
+    Archived, AlreadyPublished, EmptyVersion, AlreadyExists (another plan's or addon's price has
+    the lookup key of one of its prices).
     """
     before = await reads.get(scope, version_id)
     try:
@@ -131,6 +138,7 @@ async def publish(
             if not allow_empty and not any(price.stands(at) for price in sold):
                 raise EmptyVersion(version_id)
             await begin_prices(scope, version_id, at=at)
+            await begin_entitlements(scope, version_id, at=at)
             await store(before.id, published_at=at, updated_at=at)
             after = await settled(scope, PlanVersionPublished, before, by=by, at=at)
     except IntegrityError as error:

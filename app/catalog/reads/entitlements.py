@@ -18,6 +18,7 @@ LISTING = Listing(
     columns=(
         Column("id", "id", sortable=True),
         Column("plan_id", "id", nullable=True),
+        Column("plan_version_id", "id", nullable=True),
         Column("addon_id", "id", nullable=True),
         Column("subscription_id", "id", nullable=True),
         Column("feature_id", "id"),
@@ -35,6 +36,17 @@ LISTING = Listing(
     default_order=(Order("created_at", descending=True),),
 )
 _SELECT = "SELECT * FROM entitlements WHERE tenant_id = $1 AND environment_id = $2 AND "
+_OFFERED = (
+    "SELECT e.* FROM entitlements e JOIN plan_versions v ON v.id = e.plan_version_id AND v.current "
+    "WHERE e.tenant_id = $1 AND e.environment_id = $2 AND v.tenant_id = $1 "
+    "AND v.environment_id = $2 AND e.plan_id = ANY($3) ORDER BY e.id"
+)
+# The column that says whose an entitlement is: of a plan, which version's.
+OWNER_COLUMN = {
+    OwnerKind.PLAN: "plan_version_id",
+    OwnerKind.ADDON: "addon_id",
+    OwnerKind.SUBSCRIPTION: "subscription_id",
+}
 _IN_FORCE = "effective_from <= $4 AND (effective_until IS NULL OR effective_until > $4)"
 
 
@@ -58,8 +70,8 @@ def all_of(
     kind: OwnerKind,
 ) -> Callable[[Scope, Collection[str]], Awaitable[dict[str, list[Entitlement]]]]:
     """Reads every entitlement that owners of a kind ever had, the oldest first; every owner is
-    a key."""
-    column = f"{kind.value}_id"
+    a key. Of plans, their versions are the owners."""
+    column = OWNER_COLUMN[kind]
 
     async def read(scope: Scope, ids: Collection[str]) -> dict[str, list[Entitlement]]:
         rows = await having(scope, "entitlements", column, ids, also="ORDER BY id")
@@ -69,6 +81,15 @@ def all_of(
         return found
 
     return read
+
+
+async def offered_of_plans(scope: Scope, plan_ids: Collection[str]) -> dict[str, list[Entitlement]]:
+    """Every entitlement of each plan's current version, the oldest first; every plan is a key."""
+    rows = await fetch(scope, _OFFERED, scope.tenant_id, scope.environment_id, list(plan_ids))
+    found: dict[str, list[Entitlement]] = {plan_id: [] for plan_id in plan_ids}
+    for row in rows:
+        found[row["plan_id"]].append(row_of(row))
+    return found
 
 
 async def bought_or_own(
@@ -90,10 +111,10 @@ async def of_owner(scope: Scope, owner: Owner, *, at: datetime) -> list[Entitlem
     """The owner's entitlements in force at `at`, the oldest first."""
     rows = await fetch(
         scope,
-        f"{_SELECT}{owner.kind.value}_id = $3 AND {_IN_FORCE} ORDER BY id",
+        f"{_SELECT}{OWNER_COLUMN[owner.kind]} = $3 AND {_IN_FORCE} ORDER BY id",
         scope.tenant_id,
         scope.environment_id,
-        owner.id,
+        owner.version_id or owner.id,
         at,
     )
     return [row_of(row) for row in rows]
@@ -103,10 +124,10 @@ async def of_owner_and_feature(scope: Scope, owner: Owner, feature_id: str) -> l
     """What the owner ever gave of a feature, the oldest first."""
     rows = await fetch(
         scope,
-        f"{_SELECT}{owner.kind.value}_id = $3 AND feature_id = $4 ORDER BY id",
+        f"{_SELECT}{OWNER_COLUMN[owner.kind]} = $3 AND feature_id = $4 ORDER BY id",
         scope.tenant_id,
         scope.environment_id,
-        owner.id,
+        owner.version_id or owner.id,
         feature_id,
     )
     return [row_of(row) for row in rows]
@@ -153,5 +174,5 @@ def row_of(record: asyncpg.Record) -> Entitlement:
 def _owner(record: asyncpg.Record) -> Owner:
     for kind in OwnerKind:
         if (id_ := record[f"{kind.value}_id"]) is not None:
-            return Owner(kind, id_)
+            return Owner(kind, id_, record["plan_version_id"])
     raise ValueError(f"entitlement {record['id']} has no owner")

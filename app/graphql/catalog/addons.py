@@ -9,7 +9,7 @@ from app.catalog.actions import addons as actions
 from app.catalog.addon import Addon as Row
 from app.catalog.addon import AddonStatus, AddonType
 from app.catalog.reads import addons as reads
-from app.graphql.catalog import prices
+from app.graphql.catalog import entitlements, prices
 from app.graphql.catalog.addon_inputs import (
     AddonArchiveInput,
     AddonCreateInput,
@@ -26,6 +26,7 @@ from app.graphql.permissions import requires
 from app.graphql.scalars import Metadata
 
 if TYPE_CHECKING:
+    from app.graphql.catalog.entitlements import Entitlement
     from app.graphql.catalog.prices import Price
 
 
@@ -62,6 +63,21 @@ class Addon(Node):
         instant = at or info.context.now()
         rows = await info.context.load.prices_of_addon.load(self.id)
         return [prices.Price.of(row) for row in rows if row.in_force(instant)]
+
+    @strawberry.field(
+        description="What it gives to whoever buys it at an instant, the oldest first.",
+        extensions=[requires("entitlement:read")],
+    )
+    async def entitlements(
+        self,
+        info: Info,
+        at: Annotated[
+            datetime | None, strawberry.argument(description="In force then; null: now.")
+        ] = None,
+    ) -> list[Annotated["Entitlement", strawberry.lazy("app.graphql.catalog.entitlements")]]:
+        instant = at or info.context.now()
+        rows = await info.context.load.entitlements_of_addon.load(self.id)
+        return [entitlements.Entitlement.of(row) for row in rows if row.in_force(instant)]
 
     @classmethod
     def of(cls, row: Row) -> Self:

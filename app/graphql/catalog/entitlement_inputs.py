@@ -7,7 +7,7 @@ from typing import Any
 import strawberry
 from strawberry import UNSET
 
-from app.catalog.entitlement import CreateEntitlement, Overrides, Owner, OwnerKind
+from app.catalog.entitlement import CreateEntitlement, Overrides
 from app.catalog.entitlement_terms import Resets
 from app.catalog.feature import FeatureType
 from app.graphql.catalog.entitlement_terms import EntitlementTermsInput
@@ -25,7 +25,6 @@ from app.graphql.filters import (
 from app.graphql.paging import Direction
 from app.graphql.patch import present
 from app.graphql.scalars import Metadata
-from app.kernel.errors import Invalid
 
 strawberry.enum(
     Overrides,
@@ -39,6 +38,9 @@ class EntitlementFilter:
     id: IdFilter | None = strawberry.field(description="By id.", default=UNSET)
     plan_id: IdFilter | None = strawberry.field(
         description="By the plan that gives them.", default=UNSET
+    )
+    plan_version_id: IdFilter | None = strawberry.field(
+        description="By the version of the plan that gives them.", default=UNSET
     )
     addon_id: IdFilter | None = strawberry.field(
         description="By the addon that gives them.", default=UNSET
@@ -101,7 +103,14 @@ class EntitlementOrder:
 )
 class EntitlementCreateInput:
     plan_id: strawberry.ID | None = strawberry.field(
-        description="The plan that is to give it.", default=None
+        description="The plan that is to give it: its current version or its draft, whichever "
+        "there is.",
+        default=None,
+    )
+    plan_version_id: strawberry.ID | None = strawberry.field(
+        description="The version of the plan that is to give it; needed where there are a current "
+        "one and a draft.",
+        default=None,
     )
     addon_id: strawberry.ID | None = strawberry.field(
         description="The addon that is to give it.", default=None
@@ -135,7 +144,10 @@ class EntitlementCreateInput:
     def command(self) -> CreateEntitlement:
         """Raises: Invalid."""
         return CreateEntitlement(
-            owner=self._owner(),
+            plan_id=self.plan_id,
+            plan_version_id=self.plan_version_id,
+            addon_id=self.addon_id,
+            subscription_id=self.subscription_id,
             feature_id=self.feature_id,
             terms=EntitlementTermsInput.terms(self.terms),
             enabled=self.enabled,
@@ -144,21 +156,6 @@ class EntitlementCreateInput:
             effective_from=self.effective_from,
             effective_until=self.effective_until,
         )
-
-    def _owner(self) -> Owner:
-        given = {
-            OwnerKind.PLAN: self.plan_id,
-            OwnerKind.ADDON: self.addon_id,
-            OwnerKind.SUBSCRIPTION: self.subscription_id,
-        }
-        named = [Owner(kind, id_) for kind, id_ in given.items() if id_ is not None]
-        if len(named) != 1:
-            raise Invalid(
-                f"planId: {len(named)} of planId, addonId and subscriptionId are given; give one",
-                field="planId",
-                code="ONE_OWNER",
-            )
-        return named[0]
 
 
 @strawberry.input(

@@ -9,7 +9,7 @@ from app.catalog.entitlement import Entitlement as Row
 from app.catalog.entitlement import Overrides, OwnerKind
 from app.catalog.reads import entitlements as reads
 from app.graphql import subscription_types
-from app.graphql.catalog import plans
+from app.graphql.catalog import addons, plan_versions, plans
 from app.graphql.catalog.entitlement_inputs import (
     EntitlementArchiveInput,
     EntitlementCreateInput,
@@ -29,6 +29,8 @@ from app.graphql.scalars import Metadata
 from app.subscriptions.actions import entitling as actions
 
 if TYPE_CHECKING:
+    from app.graphql.catalog.addons import Addon
+    from app.graphql.catalog.plan_versions import PlanVersion
     from app.graphql.catalog.plans import Plan
     from app.graphql.subscription_types import Subscription
 
@@ -42,6 +44,9 @@ strawberry.enum(OwnerKind, name="EntitlementOwner", description="What gives an e
 class Entitlement(Node):
     plan_id: strawberry.ID | None = strawberry.field(
         description="The plan that gives it; null for another's."
+    )
+    plan_version_id: strawberry.ID | None = strawberry.field(
+        description="The version of the plan that gives it; null for another's."
     )
     addon_id: strawberry.ID | None = strawberry.field(
         description="The addon that gives it; null for another's."
@@ -93,6 +98,30 @@ class Entitlement(Node):
         return None if row is None else plans.Plan.of(row)
 
     @strawberry.field(
+        description="The version of the plan that gives it; null for another's.",
+        extensions=[requires("plan:read")],
+    )
+    async def plan_version(
+        self, info: Info
+    ) -> Annotated["PlanVersion", strawberry.lazy("app.graphql.catalog.plan_versions")] | None:
+        if self.plan_version_id is None:
+            return None
+        row = await info.context.load.plan_version.load(self.plan_version_id)
+        return None if row is None else plan_versions.PlanVersion.of(row)
+
+    @strawberry.field(
+        description="The addon that gives it; null for another's.",
+        extensions=[requires("addon:read")],
+    )
+    async def addon(
+        self, info: Info
+    ) -> Annotated["Addon", strawberry.lazy("app.graphql.catalog.addons")] | None:
+        if self.addon_id is None:
+            return None
+        row = await info.context.load.addon.load(self.addon_id)
+        return None if row is None else addons.Addon.of(row)
+
+    @strawberry.field(
         description="The subscription that has it for itself; null for another's.",
         extensions=[requires("subscription:read")],
     )
@@ -110,6 +139,7 @@ class Entitlement(Node):
         return cls(
             id=strawberry.ID(row.id),
             plan_id=_id(owned[OwnerKind.PLAN]),
+            plan_version_id=_id(row.owner.version_id),
             addon_id=_id(owned[OwnerKind.ADDON]),
             subscription_id=_id(owned[OwnerKind.SUBSCRIPTION]),
             feature_id=strawberry.ID(row.feature_id),
@@ -162,8 +192,9 @@ class EntitlementQuery:
 @strawberry.type
 class EntitlementMutation:
     @strawberry.mutation(
-        description="Let a plan or an addon give something of a feature to those who buy it from "
-        "then on, or give it to one subscription. Each has one entitlement to a feature at a time.",
+        description="Let a version of a plan or an addon give something of a feature to those who "
+        "buy it from then on, or give it to one subscription. Each has one entitlement to a "
+        "feature at a time.",
         extensions=[requires("entitlement:write")],
     )
     async def entitlement_create(
@@ -179,7 +210,8 @@ class EntitlementMutation:
 
     @strawberry.mutation(
         description="Change an entitlement. Notes change in place. A change of anything else "
-        "ends it and returns the one that takes over; subscriptions keep the one they bought.",
+        "ends it and returns the one that takes over; subscriptions keep the one they bought. In a "
+        "draft everything changes in place.",
         extensions=[requires("entitlement:write")],
     )
     async def entitlement_update(

@@ -12,7 +12,7 @@ from app.catalog.plan_version import PlanVersion as Row
 from app.catalog.plan_version import PlanVersionStatus
 from app.catalog.reads import plan_versions as reads
 from app.graphql import subscription_types
-from app.graphql.catalog import plans, prices
+from app.graphql.catalog import entitlements, plans, prices
 from app.graphql.catalog.plan_version_inputs import (
     PlanVersionArchiveInput,
     PlanVersionCreateInput,
@@ -30,6 +30,7 @@ from app.graphql.paging import After, Before, Connection, First, Last, page_requ
 from app.graphql.permissions import requires
 
 if TYPE_CHECKING:
+    from app.graphql.catalog.entitlements import Entitlement
     from app.graphql.catalog.plans import Plan
     from app.graphql.catalog.prices import Price
     from app.graphql.subscription_types import Subscription
@@ -76,6 +77,22 @@ class PlanVersion(Node):
         instant = at or info.context.now()
         rows = await info.context.load.prices_of_plan_version.load(self.id)
         return [prices.Price.of(row) for row in rows if row.in_force(instant)]
+
+    @strawberry.field(
+        description="What it gives to whoever buys it at an instant, the oldest first; of a draft, "
+        "what it would.",
+        extensions=[requires("entitlement:read")],
+    )
+    async def entitlements(
+        self,
+        info: Info,
+        at: Annotated[
+            datetime | None, strawberry.argument(description="In force then; null: now.")
+        ] = None,
+    ) -> list[Annotated["Entitlement", strawberry.lazy("app.graphql.catalog.entitlements")]]:
+        instant = at or info.context.now()
+        rows = await info.context.load.entitlements_of_plan_version.load(self.id)
+        return [entitlements.Entitlement.of(row) for row in rows if row.in_force(instant)]
 
     @strawberry.field(
         description="How many subscriptions on it are not over.",

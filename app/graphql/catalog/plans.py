@@ -89,7 +89,8 @@ class Plan(Node):
         return [prices.Price.of(row) for row in rows if row.in_force(instant)]
 
     @strawberry.field(
-        description="What it gives to whoever buys it at an instant, the oldest first.",
+        description="What its current version gives to whoever buys it at an instant, the oldest "
+        "first.",
         extensions=[requires("entitlement:read")],
     )
     async def entitlements(

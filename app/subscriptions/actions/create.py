@@ -66,7 +66,7 @@ async def create(
         held = buying.quantities(bought, command.quantities)
         lines = _lines(subscription, bought, held, at=at)
         await _insert(scope, subscription, lines)
-        plan = Owner(OwnerKind.PLAN, command.plan_id)
+        plan = Owner(OwnerKind.PLAN, version.plan_id, version.id)
         holding = await hold(scope, subscription, plan, at=at, reference=reference)
         await schedule_billing(scope, subscription)
         facts = asdict(subscription) | {

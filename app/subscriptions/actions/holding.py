@@ -46,6 +46,7 @@ async def hold(
             "tenant_id": scope.tenant_id,
             "environment_id": scope.environment_id,
             f"{owner.kind.value}_id": owner.id,
+            "plan_version_id": owner.version_id,
             "entitlement_ids": list(holding.entitlement_ids),
         }
         await HoldingTable.create(**row)
