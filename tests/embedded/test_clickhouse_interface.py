@@ -176,7 +176,9 @@ async def test_bodies_may_be_compressed(http, interface):
     )
 
 
-@pytest.mark.parametrize("body", [b"not gzip", gzip.compress(b"1\n" * 1000)[:-9]])
+@pytest.mark.parametrize(
+    "body", [b"not gzip", gzip.compress(b"1\n" * 1000)[:-9]], ids=["other", "cut"]
+)
 async def test_a_broken_compressed_body_inserts_nothing(http, interface, body):
     await value(http, interface, "CREATE TABLE IF NOT EXISTS broken (a UInt32) ENGINE = Memory")
     status, headers, _ = await ask(

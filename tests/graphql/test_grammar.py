@@ -22,7 +22,7 @@ from app.config import Settings
 from app.customers import reads
 from app.customers.models import CustomerTable
 from app.graphql.context import Context
-from app.graphql.customers import CustomerOrderField
+from app.graphql.customer_inputs import CustomerOrderField
 from app.graphql.errors import HANDLERS, Rejected
 from app.graphql.execution import Graph
 from app.graphql.loaders import many, one, required
