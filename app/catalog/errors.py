@@ -26,6 +26,7 @@ DomainError
     ├── NoPlanVersion, PlanVersionNeeded, PlanNotPublished, DraftExists, AlreadyPublished,
     │   EmptyVersion   NO_PLAN_VERSION, PLAN_VERSION_REQUIRED, PLAN_NOT_PUBLISHED, DRAFT_EXISTS,
     │                  PLAN_VERSION_PUBLISHED, EMPTY_VERSION
+    ├── CloneIncomplete CLONE_INCOMPLETE
     ├── PricePublished PRICE_PUBLISHED
     ├── PriceReplaced  PRICE_REPLACED
     ├── EntitlementReplaced   ENTITLEMENT_REPLACED
@@ -34,7 +35,7 @@ DomainError
                        REDEMPTION_LIMIT_REACHED, CURRENCY_MISMATCH, COUPON_NOT_APPLICABLE
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from app.catalog.coupon import Problem
@@ -140,6 +141,21 @@ class EmptyVersion(Conflict):
             f"plan version {version_id} has no price; add one, or say allowEmpty", field="id"
         )
         self.version_id = version_id
+
+
+class CloneIncomplete(Conflict):
+    """What a plan sells is not there in the environment that it is to be cloned into."""
+
+    code = "CLONE_INCOMPLETE"
+
+    def __init__(self, missing: Mapping[str, Sequence[str]]) -> None:
+        listed = "; ".join(f"{kind} {', '.join(keys)}" for kind, keys in missing.items() if keys)
+        super().__init__(
+            f"environmentId: the environment lacks {listed}; create them there first, of the "
+            "same type",
+            field="environmentId",
+        )
+        self.missing = {kind: tuple(keys) for kind, keys in missing.items() if keys}
 
 
 class PricePublished(Conflict):

@@ -31,6 +31,17 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClonePlan:
+    """`description` None: that of the plan `plan_id`. `publish` as in `CreatePlan`."""
+
+    plan_id: str
+    name: str
+    lookup_key: str
+    description: str | None = None
+    publish: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CreatePlan:
     """`publish`: its first version can be bought at once, and takes prices as it stands."""
 

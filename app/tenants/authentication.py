@@ -8,7 +8,7 @@ therefore take effect within that time, in every process. A PostgreSQL that does
 
 import asyncio
 import hmac
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -177,7 +177,8 @@ async def _by_session(
         facts = await authenticator.sessions.get(claims.session_id, look_up)
     if facts is None or not facts.open or facts.expires_at <= at:
         raise Unauthenticated("the session has ended; sign in again", code="SESSION_ENDED")
-    environment = _entered(authenticator, facts, wanted)
+    reachable = _reachable(authenticator, facts)
+    environment = _entered(reachable, wanted)
     return Caller(
         scope=None if environment is None else Scope(facts.tenant.id, environment.id),
         actor=Actor("user", facts.user_id, credentials.request_id),
@@ -185,19 +186,21 @@ async def _by_session(
         tenant=facts.tenant,
         environment=environment,
         credential=facts.id,
+        reach=frozenset(one.id for one in reachable),
     )
 
 
-def _entered(
-    authenticator: Authenticator, facts: SessionFacts, wanted: str | None
-) -> EnvironmentFacts | None:
+def _reachable(authenticator: Authenticator, facts: SessionFacts) -> list[EnvironmentFacts]:
+    allowed = authenticator.allowed_environments.get(facts.user_id)
+    return [one for one in facts.environments if allowed is None or one.id in allowed]
+
+
+def _entered(reachable: Sequence[EnvironmentFacts], wanted: str | None) -> EnvironmentFacts | None:
     """The environment named, else the oldest production one, else the oldest; of those allowed.
 
     None where there is none to enter. Raises: Denied, alike for a foreign environment, an
     unknown one, an archived one and one that the installation keeps from this user.
     """
-    allowed = authenticator.allowed_environments.get(facts.user_id)
-    reachable = [one for one in facts.environments if allowed is None or one.id in allowed]
     if wanted is None:
         return reachable[0] if reachable else None
     for environment in reachable:
@@ -229,6 +232,7 @@ async def _by_system_key(credentials: Credentials, fingerprint: str, at: datetim
         environment=environment,
         credential=fingerprint,
         is_system=True,
+        reach=None,
     )
 
 

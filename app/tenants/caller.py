@@ -32,6 +32,8 @@ class Caller:
     `credential` is the id of the key or session, or the fingerprint of a system key. `tenant`
     is None only for a system key that named none; `environment` and `scope` are None where none
     was named or none is open, and then only what belongs to the whole tenant is in reach.
+    `reach` has the environments beside the one entered that the credential opens; None: all of
+    the tenant's.
     """
 
     scope: Scope | None
@@ -41,6 +43,7 @@ class Caller:
     environment: EnvironmentFacts | None
     credential: str
     is_system: bool = False
+    reach: frozenset[str] | None = frozenset()
 
     @property
     def environment_scope(self) -> Scope:
@@ -58,6 +61,11 @@ class Caller:
         if self.tenant is None:
             raise Denied("name a tenant in the header x-tenant-id", code="TENANT_REQUIRED")
         return whole(self.tenant.id)
+
+    def reaches(self, environment_id: str) -> bool:
+        """Whether the credentials open the environment, if the tenant has it."""
+        entered = self.environment is not None and self.environment.id == environment_id
+        return entered or self.reach is None or environment_id in self.reach
 
     def may(self, permission: str) -> bool:
         return permission in self.permissions

@@ -38,6 +38,8 @@ ID_NAMES: Final[Mapping[str, str]] = {
     "createdBy": "actor",
     "entityId": "customer",
     "requestId": "request",
+    "price.lineageId": "price",  # the first of a lineage gives it its id
+    "planClone.environmentId": "home",  # a key opens no other
     "planVersionDiff.fromId": "planVersion",
     "planVersionDiff.toId": "planVersion",
     "heldQuantity.priceId": "fixedPrice",

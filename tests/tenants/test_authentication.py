@@ -139,6 +139,9 @@ async def test_a_key_leads_to_its_environment_whatever_the_header_says(door, clo
     assert (caller.environment.name, caller.environment.type) == ("Production", "production")
     assert caller.credential == created.key.id
     assert not caller.is_system
+    # It opens no other environment, whatever else it may.
+    assert caller.reaches(made.production.id)
+    assert not caller.reaches(made.development.id)
 
 
 async def test_a_wrong_unknown_or_mistyped_key_is_the_same_refusal(door, clock):
@@ -340,6 +343,8 @@ async def test_a_session_enters_production_unless_told_otherwise(door, clock):
     assert caller.permissions == PERMISSIONS
     caller = await door(token=token, environment_id=made.development.id)
     assert caller.scope == make.development(made)
+    assert caller.reaches(made.production.id)
+    assert not caller.reaches((await make.tenant(clock)).production.id)
 
 
 async def test_without_production_a_session_enters_the_oldest_environment(door, clock):
@@ -379,6 +384,7 @@ async def test_foreign_unknown_archived_and_withheld_environments_are_one_refusa
         assert answers.pop()[0] == "ENVIRONMENT_FORBIDDEN"
         caller = await authenticate(authenticator, Credentials(token=token))
         assert caller.scope == make.development(made)
+        assert not any(map(caller.reaches, (made.production.id, old.id, other.production.id)))
 
 
 async def test_a_user_kept_from_every_environment_reaches_only_the_tenant(database, clock):
@@ -515,6 +521,7 @@ async def test_a_system_key_enters_where_the_headers_say_and_leaves_a_trace(door
     [(kind, actor, after, request_id)] = await uses(whole(tenant_id))
     assert (kind, actor, request_id) == ("system_key", fingerprint, "req_1")
     assert environment_id in after
+    assert caller.reaches(made.production.id)
 
 
 async def test_a_system_key_without_a_place_reaches_only_the_installation(door, clock):

@@ -4,6 +4,7 @@ Taken in this order: plan, addon, group, price unit, feature, price, coupon, tax
 row stands for its versions too: they have no locks of their own.
 """
 
+from collections.abc import Collection
 from typing import Literal
 
 import asyncpg
@@ -37,4 +38,17 @@ async def lock(
         scope.tenant_id,
         scope.environment_id,
         entity_id,
+    )
+
+
+async def lock_all(
+    connection: asyncpg.Connection, scope: Scope, table: Table, ids: Collection[str]
+) -> None:
+    """Keep others from changing the rows until the transaction ends, in the order of their ids."""
+    await connection.execute(
+        f"SELECT 1 FROM {table} WHERE tenant_id = $1 AND environment_id = $2 AND id = ANY($3) "  # noqa: S608
+        "ORDER BY id FOR SHARE",
+        scope.tenant_id,
+        scope.environment_id,
+        list(ids),
     )

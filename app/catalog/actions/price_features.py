@@ -49,7 +49,11 @@ def features_of(price: Price) -> Named:
 
 async def with_meters(scope: Scope, price: Price) -> Price:
     """The price with the meters of its features. Raises: Invalid, NotFound (a feature)."""
-    found = await _found(scope, features_of(price))
+    return metered(price, await _found(scope, features_of(price)))
+
+
+def metered(price: Price, found: Mapping[str, Feature]) -> Price:
+    """The price with the meters of its features, which are `found` by their ids. Pure."""
     model = price.model
     if isinstance(model, Formula) and found:
         variables = tuple(
@@ -60,6 +64,12 @@ async def with_meters(scope: Scope, price: Price) -> Price:
         model = Formula(model.expression, variables)
     meter_id = None if price.feature_id is None else found[price.feature_id].meter_id
     return replace(price, model=model, meter_id=meter_id)
+
+
+def meters_by_path(price: Price) -> Named:
+    """The meters of a price that has them already, by the path of the feature's input."""
+    wanted = {"featureId": price.meter_id} | _variables(price.model, meter=True)
+    return {path: meter_id for path, meter_id in wanted.items() if meter_id is not None}
 
 
 async def check_features(scope: Scope, price: Price) -> None:
@@ -76,8 +86,7 @@ async def metered_by(scope: Scope, price: Price) -> dict[str, Meter]:
     The price has its meters already (`with_meters`). Raises: Invalid, NotFound, Archived.
     """
     await check_features(scope, price)
-    wanted = {"featureId": price.meter_id} | _variables(price.model, meter=True)
-    ids = {path: meter_id for path, meter_id in wanted.items() if meter_id is not None}
+    ids = meters_by_path(price)
     found = await meters.by_ids(scope, set(ids.values()))
     for path, meter_id in ids.items():
         if meter_id not in found:

@@ -6,7 +6,7 @@ from typing import Any
 import strawberry
 from strawberry import UNSET
 
-from app.catalog.plan import CreatePlan, PlanStatus
+from app.catalog.plan import ClonePlan, CreatePlan, PlanStatus
 from app.graphql.filters import (
     DateTimeFilter,
     EnumFilter,
@@ -78,6 +78,36 @@ class PlanCreateInput:
 
     def command(self) -> CreatePlan:
         return CreatePlan(**vars(self) | {"metadata": self.metadata or {}})
+
+
+@strawberry.input(description="The plan to clone, and what to call the clone.")
+class PlanCloneInput:
+    id: strawberry.ID = strawberry.field(description="Which plan.")
+    name: str = strawberry.field(description="As people will read the clone.")
+    lookup_key: str = strawberry.field(
+        description="As programs will name the clone; it never changes."
+    )
+    description: str | None = strawberry.field(
+        description="What the clone is; null: as the plan.", default=None
+    )
+    environment_id: strawberry.ID | None = strawberry.field(
+        description="Another environment of the tenant to put it into, which the credentials must "
+        "open; null: this one.",
+        default=None,
+    )
+    publish: bool = strawberry.field(
+        description="Whether the clone can be bought at once; else its version is a draft.",
+        default=True,
+    )
+
+    def command(self) -> ClonePlan:
+        return ClonePlan(
+            plan_id=self.id,
+            name=self.name,
+            lookup_key=self.lookup_key,
+            description=self.description,
+            publish=self.publish,
+        )
 
 
 @strawberry.input(

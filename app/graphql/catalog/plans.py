@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import strawberry
 
+from app.catalog.actions import clones
 from app.catalog.actions import plans as actions
 from app.catalog.plan import Plan as Row
 from app.catalog.plan import PlanStatus
@@ -12,6 +13,7 @@ from app.catalog.reads import plans as reads
 from app.graphql.catalog import entitlements, plan_versions, prices
 from app.graphql.catalog.plan_inputs import (
     PlanArchiveInput,
+    PlanCloneInput,
     PlanCreateInput,
     PlanFilter,
     PlanOrder,
@@ -25,6 +27,10 @@ from app.graphql.node import Kind, Node
 from app.graphql.paging import After, Before, Connection, First, Last, page_request
 from app.graphql.permissions import requires
 from app.graphql.scalars import Metadata
+from app.kernel.errors import Denied
+from app.kernel.scope import Scope
+from app.tenants.reads import environments
+from app.tenants.tenant import EnvironmentStatus
 
 if TYPE_CHECKING:
     from app.graphql.catalog.entitlements import Entitlement
@@ -180,6 +186,30 @@ class PlanMutation:
         return Plan.of(await actions.create(ctx.scope, input.command(), by=ctx.actor, at=ctx.now()))
 
     @strawberry.mutation(
+        description="Make another plan that sells what the plan's current version does, or else "
+        "its draft, here or in another environment of the tenant. There, features and groups are "
+        "found by their lookup keys and price units by their codes; where one is missing nothing "
+        "is cloned. The lookup keys of prices go along to another environment alone.",
+        extensions=[requires("plan:write")],
+    )
+    async def plan_clone(
+        self,
+        info: Info,
+        input: Annotated[PlanCloneInput, strawberry.argument(description="Which one.")],
+    ) -> PlanResult:
+        ctx = info.context
+        into = await _entered(ctx, input.environment_id)
+        row = await clones.clone(
+            ctx.scope,
+            input.command(),
+            into=into,
+            by=ctx.actor,
+            at=ctx.now(),
+            then=ctx.runtime.clock.now(into),
+        )
+        return Plan.of(row)
+
+    @strawberry.mutation(
         description="Change a plan that is not archived.", extensions=[requires("plan:write")]
     )
     async def plan_update(
@@ -214,6 +244,26 @@ class PlanMutation:
     ) -> PlanResult:
         ctx = info.context
         return Plan.of(await actions.restore(ctx.scope, input.id, by=ctx.actor, at=ctx.now()))
+
+
+async def _entered(context: Context, environment_id: str | None) -> Scope:
+    """The environment named, else the caller's own.
+
+    Raises: Denied, alike for one that the credentials do not open and one that is not there.
+    """
+    here = context.scope
+    if environment_id in (None, here.environment_id):
+        return here
+    found = await environments.by_ids(context.tenant_scope, [str(environment_id)])
+    for environment in found.values():
+        is_open = environment.status is EnvironmentStatus.ACTIVE
+        if is_open and context.caller.reaches(environment.id):
+            return Scope(here.tenant_id, environment.id)
+    raise Denied(
+        "environmentId: there is no such environment here, or your credentials do not open it",
+        field="environmentId",
+        code="ENVIRONMENT_FORBIDDEN",
+    )
 
 
 async def _load(context: Context, plan_id: str) -> Plan | None:
