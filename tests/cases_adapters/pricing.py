@@ -115,9 +115,10 @@ def limits(case: Case) -> Answer:
 
 def delta(case: Case) -> Answer:
     given = case["properties"]
+    before = Decimal(case["quantity_before"])
     progress = Progress(
         _nested(given["price"]),
-        Decimal(case["quantity_before"]),
+        before or None,
         Decimal(given.get("discount_percent", "0")),
         _optional(given, "max_amount"),
     )

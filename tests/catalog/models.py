@@ -124,7 +124,7 @@ def transforms(draw):
     factor = draw(st.decimals("0.001", 10**6, places=3))
     factors = draw(st.sampled_from([(factor, None), (None, factor)]))
     rounding = draw(st.sampled_from(["none", "up", "down", "half_up"]))
-    return Transform(*factors, rounding, draw(st.integers(0, 6)))
+    return Transform(*factors, rounding, draw(st.integers(-3, 6)))
 
 
 @st.composite

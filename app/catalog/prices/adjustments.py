@@ -26,7 +26,8 @@ _BUCKETS = ("hour", "day", "week", "month")
 
 
 class Transform(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """The unit that is priced: the quantity times or over a factor, rounded to `precision`.
+    """The unit that is priced: the quantity times or over a factor, rounded to `precision`
+    decimals; a negative one rounds to tens, hundreds and so on.
 
     Exactly one factor is given. `half_up` is half away from zero; `none` keeps every digit.
     """
@@ -52,9 +53,10 @@ class Transform(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=T
                 field="transform.round",
                 code="INVALID_ROUNDING",
             )
-        if not 0 <= self.precision <= MOST_PRECISION:
+        if abs(self.precision) > MOST_PRECISION:
             raise Invalid(
-                f"transform.precision: {self.precision} must lie between 0 and {MOST_PRECISION}",
+                f"transform.precision: {self.precision} must lie between "
+                f"-{MOST_PRECISION} and {MOST_PRECISION}",
                 field="transform.precision",
                 code="INVALID_PRECISION",
             )

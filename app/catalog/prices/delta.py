@@ -12,8 +12,8 @@ from app.kernel.quantity import EXACT
 
 RULES = {
     "delta": Rule(
-        "the charge of all usage so far − the charge of what was billed before",
-        lambda _, parts: parts[0] - parts[1],
+        "the charge of all usage so far − the charge of what was billed before, if anything was",
+        lambda _, parts: parts[0] - sum(parts[1:]),
     ),
     "cumulative": Rule(
         "charge × (100 − discount_percent) ÷ 100, at most the maximum",
@@ -30,12 +30,13 @@ RULES = {
 class Progress:
     """The charge of a period, billed as usage comes in: `billed` units were billed before.
 
+    None: nothing was, not even what a price asks for where nothing is used.
     The discount comes off the charge of all usage, which then is kept to the maximum; both
     therefore hold for the period however often it is billed.
     """
 
     model: QuantityModel
-    billed: Decimal
+    billed: Decimal | None
     discount_percent: Decimal = Decimal(0)
     maximum: Decimal | None = None
 
@@ -51,10 +52,11 @@ class Progress:
 
     def trace(self, quantity: Decimal) -> Step:
         """What `quantity` units more cost. Negative where usage, or the charge, falls."""
-        after, before = self._until(EXACT.add(self.billed, quantity)), self._until(self.billed)
+        after = self._until(EXACT.add(self.billed or Decimal(0), quantity))
+        before = () if self.billed is None else (self._until(self.billed),)
         inputs = {"quantity": quantity, "quantity_before": self.billed}
-        result = Fraction(after.result) - Fraction(before.result)
-        return step("delta", inputs, result, (after, before))
+        result = Fraction(after.result) - sum(Fraction(part.result) for part in before)
+        return step("delta", inputs, result, (after, *before))
 
     def _until(self, quantity: Decimal) -> Step:
         charge = self.model.trace(max(quantity, Decimal(0)))

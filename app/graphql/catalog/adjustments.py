@@ -42,7 +42,7 @@ class Transform:
     multiply_by: Decimal | None = strawberry.field(description="The factor; null: it divides.")
     divide_by: Decimal | None = strawberry.field(description="The divisor; null: it multiplies.")
     round: TransformRounding = strawberry.field(description="How the result is rounded.")
-    precision: int = strawberry.field(description="To how many decimals.")
+    precision: int = strawberry.field(description="To how many decimals; -1: to tens.")
 
     @classmethod
     def of(cls, row: TransformRow) -> Self:
@@ -100,7 +100,8 @@ class TransformInput:
         description="How to round the result.", default=TransformRounding.NONE
     )
     precision: int = strawberry.field(
-        description=f"To how many decimals; up to {MOST_PRECISION}.", default=0
+        description=f"To how many decimals, up to {MOST_PRECISION}; -1 rounds to tens, and so on.",
+        default=0,
     )
 
     def row(self) -> TransformRow:
