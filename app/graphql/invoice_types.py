@@ -12,6 +12,7 @@ from app.graphql.invoice_lines import InvoiceLine, InvoicePreviewLine
 from app.graphql.node import Node
 from app.graphql.permissions import requires
 from app.graphql.scalars import Metadata, Money
+from app.graphql.subscription_inputs import CollectionMethod
 from app.graphql.tenants.document_settings import DocumentLayout
 from app.invoicing import actions
 from app.invoicing.actions import FileKind
@@ -166,6 +167,12 @@ class Invoice(Node):
     )
     uncollectible_reason: str | None = strawberry.field(description="Why nothing more is.")
     key: str | None = strawberry.field(description="Your own, of one made by hand.")
+    net_days: int | None = strawberry.field(
+        description="Days from issue until it is due; null: as the environment says."
+    )
+    collection_method: CollectionMethod | None = strawberry.field(
+        description="How it is to be paid; null where no subscription says."
+    )
     purchase_order: str | None = strawberry.field(description="The customer's order number.")
     memo: str | None = strawberry.field(description="A note to the customer, printed on it.")
     edited: bool = strawberry.field(
@@ -279,6 +286,8 @@ class Invoice(Node):
             uncollectible_at=row.uncollectible_at,
             uncollectible_reason=row.uncollectible_reason,
             key=row.source_id,
+            net_days=row.net_days,
+            collection_method=row.collection_method,
             purchase_order=row.purchase_order,
             memo=row.memo,
             edited=row.edited,

@@ -17,11 +17,12 @@ from app.infra.s3 import Storage
 from app.invoicing import actions, reads
 from app.invoicing.bills import Moment
 from app.invoicing.invoice import Invoice, InvoiceStatus
-from app.invoicing.work import BILL, FINALIZE, PRINT
+from app.invoicing.work import BILL, FINALIZE, PRINT, THRESHOLD
 from app.kernel.clock import Clock
 from app.kernel.errors import Unavailable
 from app.kernel.scope import SYSTEM
 from app.subscriptions import reads as subscriptions
+from app.subscriptions.actions import watch_again
 from app.tenants.reads import environments
 
 log = structlog.get_logger(__name__)
@@ -89,6 +90,33 @@ async def bill_page(services: Billing, page: Page) -> PageDone:
         left, refused = await due.apart(left, bill)
         await due.note(page, BILL, refused)
         tally["failed"] += len(refused)
+    return _done(page, tally, after)
+
+
+async def threshold_page(services: Billing, page: Page) -> PageDone:
+    """Bill the usage so far of those whose threshold it has come to; look again after a while.
+
+    It does not wait for late events: those are in what the period still owes when it ends.
+    Raises: Unavailable.
+    """
+    ids, after = await due.take(page, THRESHOLD)
+    moment = Moment(page.at, page.watermark)
+    tally = Tally()
+
+    async def check(some: Sequence[str]) -> list[str]:
+        found = await subscriptions.billable(page.scope, some)
+        outcome = await actions.bill_thresholds(
+            page.scope, found, services.clickhouse, moment=moment, by=SYSTEM
+        )
+        tally["drafted"] += len(outcome.drafted)
+        return list(some)
+
+    checked, refused = await due.apart(ids, check)
+    await due.note(page, THRESHOLD, refused)
+    tally["failed"] += len(refused)
+    if checked:
+        interval = timedelta(seconds=services.settings.threshold_interval_seconds)
+        await watch_again(page.scope, checked, at=page.at, later=page.at + interval)
     return _done(page, tally, after)
 
 

@@ -4,9 +4,11 @@ The billing run, the preview and the recomputation of a draft all go through her
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
+
+import msgspec
 
 from app.catalog.price import ChargeKind, Price
 from app.catalog.prices import content_hash
@@ -20,24 +22,37 @@ from app.invoicing.invoice import (
     Totals,
 )
 from app.invoicing.rating import ENGINE_VERSION, NOTHING, Counted, Fact, RatedLine, rate
+from app.invoicing.remaining import remaining
 from app.kernel.ids import new_id
 from app.kernel.money import Money, total
 from app.kernel.period import Period
 from app.subscriptions.periods import (
     BillingPoint,
     Service,
+    containing,
     due_points,
+    instant_after,
     instant_at,
+    paused_within,
     point_at,
     points,
 )
-from app.subscriptions.services import cut_of, is_waived, service_of
-from app.subscriptions.subscription import BillableSubscription, Cut, LineItem, Subscription
+from app.subscriptions.services import accrued, cut_of, is_waived, service_of
+from app.subscriptions.subscription import (
+    OVER,
+    BillableSubscription,
+    Cut,
+    LineItem,
+    Subscription,
+    SubscriptionStatus,
+)
 
 # Identity of a billed line: the line item and its service period, never its price.
 Billed = tuple[str, Period]
 # Points looked through for the next invoice: years, where a subscription is paused.
 _AHEAD = 1_000
+# What is not served, or not charged for, accrues nothing.
+_IDLE = OVER | {SubscriptionStatus.DRAFT, SubscriptionStatus.SCHEDULED}
 _ORDER = {LineKind.FIXED: 0, LineKind.USAGE: 1}
 
 
@@ -61,9 +76,12 @@ class Bill:
     subscription: Subscription
     point: BillingPoint
     entries: tuple[Entry, ...]
+    ahead: bool = False  # of its point, because the usage so far came to a threshold
 
     @property
     def reason(self) -> BillingReason:
+        if self.ahead:
+            return BillingReason.THRESHOLD
         at, subscription = self.point.at, self.subscription
         if subscription.trial is not None and at == subscription.trial.ends_at:
             return BillingReason.TRIAL_END
@@ -76,6 +94,9 @@ class Bill:
     @property
     def period(self) -> Period:
         """What the invoice covers: the period that ended, or the one that begins."""
+        before = self.subscription.threshold_until
+        if self.ahead and before is not None:
+            return Period(max(before, self.point.period.start), self.point.at)
         if self.reason is BillingReason.SUBSCRIPTION_CYCLE or self.point.advance is None:
             return self.point.period
         return self.point.advance.period
@@ -138,6 +159,32 @@ def upcoming(subject: BillableSubscription) -> Bill | None:
     return next((bill for bill in bills if bill.needs_invoice), None)
 
 
+def accruing(subject: BillableSubscription, at: datetime) -> Bill | None:
+    """The usage so far of the periods under way at `at`; None where nothing accrues, or the next
+    bill has fallen due. What a period costs at least counts when it ends."""
+    subscription = subject.subscription
+    until = subscription.billed_until
+    if subscription.status in _IDLE or until is None or at <= max(until, subscription.charged_from):
+        return None
+    following = instant_after(subscription, until)
+    if following is not None and following <= at:
+        return None
+    found = [(i, _unlimited(p), accrued(subscription, i, p, at)) for i, p in subject.lines]
+    entries = tuple(Entry(item, price, service) for item, price, service in found if service)
+    service = containing(subscription, at)
+    if not entries or service is None:
+        return None
+    period = Period(service.period.start, at)
+    paused = paused_within(subscription, period)
+    point = BillingPoint(at, Service(period, service.full, paused), None)
+    return Bill(subscription, point, entries, ahead=True)
+
+
+def _unlimited(price: Price) -> Price:
+    adjustments = msgspec.structs.replace(price.adjustments, minimum=None)
+    return replace(price, adjustments=adjustments)
+
+
 def again(subject: BillableSubscription, reason: BillingReason, period: Period) -> Bill | None:
     """The bill that led to an invoice; None if the subscription no longer has that period."""
     subscription = subject.subscription
@@ -158,7 +205,8 @@ def draft(bill: Bill, counted: Mapping[Billed, Counted], moment: Moment) -> Draf
         Fact(entry.item, entry.price, entry.service, counted.get(entry.identity, NOTHING))
         for entry in bill.entries
     ]
-    rated = sorted((line for fact in facts for line in rate(fact)), key=lambda r: _ORDER[r.kind])
+    lines_of = (remaining(rate(fact), fact.counted.earlier, fact.service.period) for fact in facts)
+    rated = sorted((line for found in lines_of for line in found), key=lambda r: _ORDER[r.kind])
     invoice_id = new_id("inv")
     lines = tuple(_line(invoice_id, position, line) for position, line in enumerate(rated, start=1))
     return Drafted(_invoice(invoice_id, bill, lines, moment), lines)
@@ -199,6 +247,9 @@ def _invoice(invoice_id: str, bill: Bill, lines: Sequence[InvoiceLine], moment: 
         engine_version=ENGINE_VERSION,
         catalog_hash=content_hash(hashes),
         usage_watermark=moment.watermark,
+        net_days=bill.subscription.terms.net_days,
+        collection_method=bill.subscription.terms.collection_method,
+        purchase_order=bill.subscription.terms.purchase_order,
         metadata={},
         created_at=moment.at,
         updated_at=moment.at,

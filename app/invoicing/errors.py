@@ -23,6 +23,7 @@ DomainError
     │                        CREDIT_NOTE_ALREADY_VOID, CREDIT_NOTE_USED, NOT_A_REFUND
     ├── NothingToBill        NOTHING_TO_BILL
     ├── PeriodChanged        PERIOD_CHANGED
+    ├── BilledAhead          BILLED_AHEAD
     └── NumberTaken          NUMBER_TAKEN
 """
 
@@ -213,6 +214,19 @@ class PeriodChanged(Conflict):
     def __init__(self, invoice_id: str) -> None:
         super().__init__(
             f"the period of invoice {invoice_id} is no longer one of its subscription; void it",
+            field="id",
+        )
+
+
+class BilledAhead(Conflict):
+    """What a threshold billed stays as it is: the period's last invoice has what came since."""
+
+    code = "BILLED_AHEAD"
+
+    def __init__(self, invoice_id: str) -> None:
+        super().__init__(
+            f"invoice {invoice_id} billed usage before its period ended and is not computed "
+            "again; what came since is on the invoices that follow",
             field="id",
         )
 

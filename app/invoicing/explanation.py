@@ -27,6 +27,12 @@ LINE_RULES: dict[str, Rule] = {
     "stated": Rule("what was written by hand", lambda i, _: number(i, "quantity")),
     "imagined": Rule("what a quote supposes was used", lambda i, _: number(i, "quantity")),
     "held": Rule("what the subscription held", lambda i, _: number(i, "quantity")),
+    "remaining": Rule(
+        "what it comes to so far, rounded to `decimals` places, less what was billed of it before",
+        lambda i, parts: (
+            Fraction(fraction_rounded(parts[0], int(number(i, "decimals")))) - number(i, "billed")
+        ),
+    ),
     "line": Rule(
         "the charge, the first part, rounded once to `decimals` places, halves away from zero",
         lambda i, parts: Fraction(fraction_rounded(parts[0], int(number(i, "decimals")))),

@@ -10,6 +10,7 @@ from typing import Any
 from app.invoicing.amounts.totals import NOTHING, Totals
 from app.kernel.period import Period
 from app.kernel.quantity import EXACT
+from app.subscriptions.subscription import CollectionMethod
 from app.tenants.settings import Layout
 
 
@@ -28,8 +29,9 @@ class BillingReason(StrEnum):
     `subscription_create` asks for the first period's advance fees; `subscription_cycle` for
     what a period that ended owes in arrears and for the next period's advance fees;
     `trial_end` for the first advance fees after a trial; `subscription_update` for advance fees
-    of the rest of a period, such as after a pause. `one_off` was written by hand; its identity
-    is the caller's key.
+    of the rest of a period, such as after a pause; `threshold` for usage of a period that is
+    under way, once it came to the subscription's threshold. `one_off` was written by hand; its
+    identity is the caller's key.
     """
 
     SUBSCRIPTION_CREATE = "subscription_create"
@@ -37,6 +39,7 @@ class BillingReason(StrEnum):
     ONE_OFF = "one_off"
     SUBSCRIPTION_UPDATE = "subscription_update"
     TRIAL_END = "trial_end"
+    THRESHOLD = "threshold"
 
 
 class LineKind(StrEnum):
@@ -112,9 +115,10 @@ class Invoice:
     `period` is what was billed in arrears; fees in advance carry their own period on the line.
     `usage_watermark` is an instant: every event accepted before it had been counted.
     `finalize_at` is when the wait for late events is over; None: it is finalized by hand.
-    `source_id` is the caller's key of an invoice that is no period's. `edited`: by hand, so that
-    it is not computed again by itself. `amount_remaining` is what is still asked for: of an
-    invoice in force, what is due less its settlements; else 0.
+    `net_days`, `collection_method` and `purchase_order` are the subscription's when it was
+    drafted. `source_id` is the caller's key of an invoice that is no period's. `edited`: by hand,
+    so that it is not computed again by itself. `amount_remaining` is what is still asked for: of
+    an invoice in force, what is due less its settlements; else 0.
     """
 
     id: str
@@ -143,6 +147,8 @@ class Invoice:
     created_at: datetime
     updated_at: datetime
     source_id: str | None = None
+    net_days: int | None = None
+    collection_method: CollectionMethod | None = None
     purchase_order: str | None = None
     memo: str | None = None
     edited: bool = False

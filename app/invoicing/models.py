@@ -128,6 +128,8 @@ class InvoiceTable(ScopedTable):
     usage_watermark = fields.DatetimeField(null=True)
     # The caller's key of an invoice that is no period's; unique per reason.
     source_id = fields.CharField(max_length=255, null=True)
+    net_days = fields.IntField(null=True)
+    collection_method = fields.CharField(max_length=32, null=True)
     purchase_order = fields.CharField(max_length=64, null=True)
     memo = fields.CharField(max_length=2000, null=True)
     edited = fields.BooleanField(default=False)
@@ -164,7 +166,7 @@ class InvoiceTable(ScopedTable):
                 ),
                 name="invoices_once_per_period",
                 condition="status <> 'void' AND reason IN "
-                "('subscription_create', 'subscription_cycle', 'trial_end')",
+                "('subscription_create', 'subscription_cycle', 'trial_end', 'threshold')",
             ),
             UniqueConstraint(
                 fields=("tenant_id", "environment_id", "reason", "source_id"),

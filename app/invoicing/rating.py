@@ -15,7 +15,7 @@ from app.catalog.prices import Cell, Figures, Formula, Matrix, Step, converted, 
 from app.catalog.prices.charging import Charge, charge, shared
 from app.catalog.prices.explanation import step, text
 from app.invoicing import explanation
-from app.invoicing.invoice import LineKind
+from app.invoicing.invoice import InvoiceLine, LineKind
 from app.kernel.currencies import minor_units
 from app.kernel.period import Period
 from app.kernel.quantity import EXACT
@@ -31,11 +31,13 @@ ENGINE_VERSION = "1"
 class Counted:
     """What was counted of one line item: one entry per group, or one where it is not grouped.
 
-    `whole` is the same without groups, for a price whose groups are priced together.
+    `whole` is the same without groups, for a price whose groups are priced together. `earlier`
+    are lines that billed a part of the period before it ended.
     """
 
     groups: Sequence[Figures] = ()
     whole: Figures | None = None
+    earlier: Sequence[InvoiceLine] = ()
 
 
 NOTHING = Counted()

@@ -5,8 +5,9 @@ from collections.abc import Collection
 
 from app.infra import listing
 from app.infra.listing import Column, Listing, Order, Page, PageRequest
+from app.infra.postgres import fetch
 from app.infra.rows import having, the
-from app.invoicing.invoice import Invoice, InvoiceLine, Settlement
+from app.invoicing.invoice import BillingReason, Invoice, InvoiceLine, Settlement
 from app.invoicing.records import invoice_of, line_of, settlement_of
 from app.kernel.scope import Scope
 
@@ -76,6 +77,21 @@ async def lines_of_invoices(
     for row in rows:
         grouped[row["invoice_id"]].append(line_of(row))
     return dict(grouped)
+
+
+async def lines_of_thresholds(scope: Scope, subscription_ids: Collection[str]) -> list[InvoiceLine]:
+    """The lines that billed usage of the subscriptions ahead of its period's end, in order."""
+    rows = await fetch(
+        scope,
+        "SELECT l.* FROM invoice_lines l JOIN invoices i ON i.id = l.invoice_id "
+        "WHERE i.tenant_id = $1 AND i.environment_id = $2 AND i.subscription_id = ANY($3) "
+        "AND i.reason = $4 AND i.status <> 'void' ORDER BY l.service_end, l.id",
+        scope.tenant_id,
+        scope.environment_id,
+        list(subscription_ids),
+        BillingReason.THRESHOLD.value,
+    )
+    return [line_of(row) for row in rows]
 
 
 async def lines_by_ids(scope: Scope, ids: Collection[str]) -> dict[str, InvoiceLine]:

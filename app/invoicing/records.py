@@ -26,6 +26,7 @@ from app.invoicing.invoice import (
 from app.kernel.period import Period
 from app.kernel.quantity import plain
 from app.kernel.scope import Scope
+from app.subscriptions.subscription import CollectionMethod
 
 Values = Mapping[str, Any]
 TOTALS = tuple(field.name for field in fields(Totals))
@@ -59,6 +60,8 @@ def invoice_of(row: asyncpg.Record) -> Invoice:
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         source_id=row["source_id"],
+        net_days=row["net_days"],
+        collection_method=_collection(row["collection_method"]),
         purchase_order=row["purchase_order"],
         memo=row["memo"],
         edited=row["edited"],
@@ -70,6 +73,10 @@ def invoice_of(row: asyncpg.Record) -> Invoice:
         uncollectible_reason=row["uncollectible_reason"],
         presentation=_presentation(row["presentation"]),
     )
+
+
+def _collection(value: str | None) -> CollectionMethod | None:
+    return None if value is None else CollectionMethod(value)
 
 
 def settlement_of(row: asyncpg.Record) -> Settlement:
@@ -130,6 +137,8 @@ def invoice_values(scope: Scope, invoice: Invoice) -> dict[str, Any]:
         "due_at": invoice.due_at,
         "finalize_at": invoice.finalize_at,
         "source_id": invoice.source_id,
+        "net_days": invoice.net_days,
+        "collection_method": invoice.collection_method,
         "purchase_order": invoice.purchase_order,
         "memo": invoice.memo,
         "edited": invoice.edited,

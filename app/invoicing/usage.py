@@ -10,8 +10,10 @@ from zoneinfo import ZoneInfo
 from app.catalog.prices.needs import Needs, needs
 from app.customers import reads as customers
 from app.infra.clickhouse import ClickHouse
+from app.invoicing import reads
 from app.invoicing.bills import Bill, Billed, Entry
 from app.invoicing.figures import figures_of, with_meters
+from app.invoicing.invoice import InvoiceLine
 from app.invoicing.rating import Counted
 from app.kernel.errors import NotFound
 from app.kernel.scope import Scope
@@ -75,7 +77,9 @@ async def count(
     scope: Scope, clickhouse: ClickHouse, bills: Iterable[Bill]
 ) -> dict[Billed, Counted]:
     """The figures of every usage entry. Raises: NotFound (a meter is gone), Unavailable."""
-    asked = await _asked(scope, list(bills))
+    listed = list(bills)
+    asked = await _asked(scope, listed)
+    earlier = await _earlier(scope, listed)
     spans: defaultdict[Question, list[Span]] = defaultdict(list)
     for each in asked:
         for question in each.questions:
@@ -88,7 +92,29 @@ async def count(
         )
     )
     by_question = dict(zip(spans, answers, strict=True))
-    return {each.entry.identity: _counted(each, by_question) for each in asked}
+    return {
+        each.entry.identity: replace(
+            _counted(each, by_question), earlier=_within(each.entry, earlier)
+        )
+        for each in asked
+    }
+
+
+async def _earlier(scope: Scope, bills: Sequence[Bill]) -> list[InvoiceLine]:
+    """The lines that billed usage of these subscriptions before its period ended."""
+    ids = {b.subscription.id for b in bills if b.subscription.threshold_until is not None}
+    return await reads.lines_of_thresholds(scope, ids) if ids else []
+
+
+def _within(entry: Entry, earlier: Sequence[InvoiceLine]) -> tuple[InvoiceLine, ...]:
+    """Those that billed a part of what the entry bills."""
+    period = entry.service.period
+    return tuple(
+        line
+        for line in earlier
+        if line.subscription_line_item_id == entry.item.id
+        and period.start <= line.service.start < period.end
+    )
 
 
 def _counted(asked: Asked, answers: Mapping[Question, Mapping[Span, Sequence[Usage]]]) -> Counted:

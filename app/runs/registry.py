@@ -16,6 +16,7 @@ def kinds(services: Billing) -> tuple[Kind, ...]:
     """The kinds of due work, in the order in which they are done."""
     return (
         Kind(work.BILL, partial(billing.bill_page, services)),
+        Kind(work.THRESHOLD, partial(billing.threshold_page, services)),
         Kind(work.FINALIZE, partial(billing.finalize_page, services)),
         Kind(work.PRINT, partial(billing.print_page, services)),
     )

@@ -105,6 +105,13 @@ class SubscriptionResumed(SubscriptionEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionThresholdReached(SubscriptionEvent):
+    """Its usage came to its threshold and is billed so far."""
+
+    name: ClassVar[str] = "subscription.threshold_reached"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionCancellationScheduled(SubscriptionEvent):
     """It will be canceled at the end of the period, or at the instant that was named."""
 

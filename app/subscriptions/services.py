@@ -45,6 +45,22 @@ def is_in_advance(price: Price) -> bool:
     return recurring and fixed and price.timing is InvoiceTiming.ADVANCE
 
 
+def accrued(
+    subscription: Subscription, line: LineItem, price: Price, at: datetime
+) -> Service | None:
+    """What of a usage line's period has gone by at `at`; None for nothing, and other lines."""
+    if price.charge is not ChargeKind.USAGE or price.billing is Billing.ONE_TIME:
+        return None
+    cycle = cycle_at(subscription, at, price.cadence)
+    start = max(cycle.start, subscription.charged_from, line.starts_at)
+    end = at if line.ends_at is None else min(at, line.ends_at)
+    if start >= end:
+        return None
+    period = Period(start, end)
+    service = Service(period, cycle.full, paused_within(subscription, period))
+    return service if service.served else None
+
+
 def is_waived(subscription: Subscription, at: datetime) -> bool:
     """Whether `at` is the end of a subscription that was canceled without a final invoice."""
     ended = subscription.ends_at is not None and at >= subscription.ends_at

@@ -541,6 +541,8 @@ class Migration(migrations.Migration):
                 ('catalog_hash', fields.CharField(max_length=64)),
                 ('usage_watermark', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ('source_id', fields.CharField(null=True, max_length=255)),
+                ('net_days', fields.IntField(null=True)),
+                ('collection_method', fields.CharField(null=True, max_length=32)),
                 ('purchase_order', fields.CharField(null=True, max_length=64)),
                 ('memo', fields.CharField(null=True, max_length=2000)),
                 ('edited', fields.BooleanField(default=False)),
@@ -557,7 +559,7 @@ class Migration(migrations.Migration):
         ),
         ops.AddConstraint(
             model_name='InvoiceTable',
-            constraint=UniqueConstraint(fields=('tenant_id', 'environment_id', 'subscription_id', 'period_start', 'period_end', 'reason'), name='invoices_once_per_period', condition="status <> 'void' AND reason IN ('subscription_create', 'subscription_cycle', 'trial_end')"),
+            constraint=UniqueConstraint(fields=('tenant_id', 'environment_id', 'subscription_id', 'period_start', 'period_end', 'reason'), name='invoices_once_per_period', condition="status <> 'void' AND reason IN ('subscription_create', 'subscription_cycle', 'trial_end', 'threshold')"),
         ),
         ops.AddConstraint(
             model_name='InvoiceTable',

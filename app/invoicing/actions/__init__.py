@@ -13,6 +13,7 @@ from app.invoicing.actions.previewing import preview
 from app.invoicing.actions.printing import print_many
 from app.invoicing.actions.reissuing import reissue
 from app.invoicing.actions.settling import Settling, reverse_write_off, settle, write_off
+from app.invoicing.actions.thresholds import bill_thresholds
 from app.invoicing.actions.voiding import void
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Outcome",
     "Settling",
     "bill",
+    "bill_thresholds",
     "compute",
     "compute_many",
     "create",

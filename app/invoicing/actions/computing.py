@@ -10,9 +10,9 @@ from app.invoicing import manual, reads
 from app.invoicing.actions import locks
 from app.invoicing.actions.saving import rewrite
 from app.invoicing.bills import Bill, Drafted, Moment, again, draft
-from app.invoicing.errors import InvoiceEdited, InvoiceNotDraft, PeriodChanged
+from app.invoicing.errors import BilledAhead, InvoiceEdited, InvoiceNotDraft, PeriodChanged
 from app.invoicing.events import InvoiceComputed
-from app.invoicing.invoice import Invoice, InvoiceLine, InvoiceStatus, LineKind
+from app.invoicing.invoice import BillingReason, Invoice, InvoiceLine, InvoiceStatus, LineKind
 from app.invoicing.usage import count
 from app.kernel.scope import Actor, Scope
 from app.subscriptions import reads as subscriptions
@@ -85,6 +85,8 @@ async def _bills(scope: Scope, invoices: Collection[Invoice]) -> dict[str, Bill]
     subjects = {s.subscription.id: s for s in await subscriptions.billable(scope, ids)}
     found = {}
     for invoice in invoices:
+        if invoice.reason is BillingReason.THRESHOLD:
+            raise BilledAhead(invoice.id)
         subject = subjects.get(invoice.subscription_id or "")
         bill = None if subject is None else again(subject, invoice.reason, invoice.period)
         if bill is None:

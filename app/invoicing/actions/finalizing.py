@@ -120,10 +120,12 @@ async def _numbered(
 
 
 def _due(draft: Invoice, settings: InvoiceSettings, at: datetime) -> datetime:
-    """As somebody has said on the draft, but not before it is issued; else after so many days."""
+    """As somebody has said on the draft, but not before it is issued; else after so many days:
+    the subscription's, or the environment's."""
     if draft.due_at is not None:
         return max(draft.due_at, at)
-    return at + timedelta(days=settings.due_days)
+    days = settings.due_days if draft.net_days is None else draft.net_days
+    return at + timedelta(days=days)
 
 
 def _paid(issued: Invoice, settings: InvoiceSettings) -> datetime | None:

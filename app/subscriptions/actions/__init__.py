@@ -11,6 +11,7 @@ from app.subscriptions.actions.cancel import cancel, uncancel
 from app.subscriptions.actions.changes import cancel_change
 from app.subscriptions.actions.create import create
 from app.subscriptions.actions.pause import pause, resume
+from app.subscriptions.actions.thresholds import bill_usage_until, watch_again
 from app.subscriptions.actions.trial import set_trial_end
 from app.subscriptions.actions.update import update
 
@@ -18,6 +19,7 @@ __all__ = [
     "Billed",
     "activate",
     "advance",
+    "bill_usage_until",
     "cancel",
     "cancel_change",
     "create",
@@ -26,4 +28,5 @@ __all__ = [
     "set_trial_end",
     "uncancel",
     "update",
+    "watch_again",
 ]

@@ -22,7 +22,7 @@ from app.kernel.period import Period
 from app.kernel.scope import Actor, Scope
 from app.subscriptions import buying
 from app.subscriptions.actions.holding import hold
-from app.subscriptions.actions.rows import schedule_billing, told
+from app.subscriptions.actions.rows import schedule_billing, schedule_threshold, told, watched
 from app.subscriptions.changes.standing import refreshed
 from app.subscriptions.events import (
     SubscriptionCreated,
@@ -69,6 +69,8 @@ async def create(
         plan = Owner(OwnerKind.PLAN, version.plan_id, version.id)
         holding = await hold(scope, subscription, plan, at=at, reference=reference)
         await schedule_billing(scope, subscription)
+        if watched(subscription, at):
+            await schedule_threshold(scope, subscription, at=at)
         facts = asdict(subscription) | {
             "line_items": [asdict(line) for line in lines],
             "entitlement_ids": list(holding.entitlement_ids),

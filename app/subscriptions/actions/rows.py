@@ -16,11 +16,13 @@ from app.subscriptions.changes.standing import refreshed
 from app.subscriptions.models import SubscriptionTable
 from app.subscriptions.periods import next_point
 from app.subscriptions.records import columns
-from app.subscriptions.subscription import Subscription, SubscriptionStatus
+from app.subscriptions.subscription import OVER, Subscription, SubscriptionStatus
 from app.tenants import audit
 
 # The kind of due work that bills a subscription.
 BILL = "subscription.bill"
+# The kind of due work that looks whether usage has come to a subscription's threshold.
+THRESHOLD = "subscription.threshold"
 _LOCK = (
     "SELECT 1 FROM subscriptions WHERE tenant_id = $1 AND environment_id = $2 AND id = ANY($3) "
     "ORDER BY id FOR UPDATE"
@@ -54,6 +56,8 @@ async def save(
     after = replace(refreshed(after), revision=before.revision + 1, updated_at=at)
     await _store(scope, before, after)
     await schedule_billing(scope, after)
+    if before.terms.auto_invoice_threshold is not None or watched(after, at):
+        await schedule_threshold(scope, after, at=at)
     await audit.record(scope, by, action, after.id, at=at, before=before, after=after)
     await outbox.put_many(scope, events)
     return after
@@ -67,6 +71,22 @@ async def schedule_billing(scope: Scope, subscription: Subscription) -> None:
         await due.cancel(scope, BILL, [subscription.id])
     else:
         await due.schedule(scope, BILL, bill_at(subscription, point.at))
+
+
+async def schedule_threshold(scope: Scope, subscription: Subscription, *, at: datetime) -> None:
+    """Look at the usage from when it is charged for, or not at all where there is no threshold."""
+    if watched(subscription, at):
+        item = bill_at(subscription, max(at, subscription.charged_from))
+        await due.schedule(scope, THRESHOLD, item)
+    else:
+        await due.cancel(scope, THRESHOLD, [subscription.id])
+
+
+def watched(subscription: Subscription, at: datetime) -> bool:
+    """Whether its usage is compared with a threshold, now or once it is charged for."""
+    status = subscription.status_at(at)
+    unwatched = status in OVER or status is SubscriptionStatus.DRAFT
+    return subscription.terms.auto_invoice_threshold is not None and not unwatched
 
 
 def bill_at(subscription: Subscription, at: datetime) -> due.Item:
