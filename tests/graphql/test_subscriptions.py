@@ -1,6 +1,7 @@
 """Subscriptions through the graph."""
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -208,3 +209,161 @@ async def test_a_page_with_all_its_edges_takes_five_statements(
             "subscription_line_items",
             "subscriptions",
         ]
+
+
+LIFE = """
+  __typename
+  ... on Subscription {
+    id status startsAt endsAt netDays collectionMethod purchaseOrder autoInvoiceThreshold
+    trial { endsAt days billsUsage plannedEnd }
+    cancellation { mode finalInvoice reason comment }
+    scheduledChanges { kind at cancelable }
+    pauses { nodes { status startsAt endsAt behaviour reason } totalCount }
+  }
+  ... on Problem { code field message }
+"""
+
+
+async def live(ask: Any, verb: str, **given: Any) -> dict[str, Any]:
+    name = f"subscription{verb}"
+    type_ = f"Subscription{verb}Input"
+    text = f"mutation ($input: {type_}!) {{ {name}(input: $input) {{ {LIFE} }} }}"
+    answer = await ask(text, {"input": given})
+    assert "errors" not in answer, answer
+    result: dict[str, Any] = answer["data"][name]
+    return result
+
+
+async def test_a_draft_is_edited_and_activated(ask: Any, scope: Scope, clock: Any) -> None:
+    draft = await live(ask, "Create", **await sold(scope, clock), draft=True, netDays=14)
+    assert (draft["status"], draft["netDays"]) == ("DRAFT", 14)
+    edited = await live(
+        ask, "Update", id=draft["id"], startsAt="2024-07-01T00:00:00Z", trialDays=10,
+        purchaseOrder="PO-7", collectionMethod="SEND_INVOICE", autoInvoiceThreshold="99.5",
+    )  # fmt: skip
+    assert edited["trial"] == {
+        "endsAt": "2024-07-11T00:00:00Z", "days": 10, "billsUsage": False, "plannedEnd": None,
+    }  # fmt: skip
+    assert (edited["purchaseOrder"], edited["collectionMethod"]) == ("PO-7", "SEND_INVOICE")
+    assert edited["autoInvoiceThreshold"] == "99.5"
+    active = await live(ask, "Activate", id=draft["id"])
+    assert (active["status"], active["startsAt"]) == ("SCHEDULED", "2024-07-01T00:00:00Z")
+    assert active["scheduledChanges"] == [
+        {"kind": "START", "at": "2024-07-01T00:00:00Z", "cancelable": False},
+        {"kind": "TRIAL_END", "at": "2024-07-11T00:00:00Z", "cancelable": False},
+    ]
+    again = await live(ask, "Activate", id=draft["id"])
+    assert (again["code"], again["field"]) == ("SUBSCRIPTION_NOT_DRAFT", "id")
+
+
+async def test_it_is_paused_and_resumed_and_its_pauses_are_listed(
+    ask: Any, scope: Scope, clock: Any
+) -> None:
+    made = await live(ask, "Create", **await sold(scope, clock))
+    paused = await live(
+        ask, "Pause", id=made["id"], mode="AT", at="2024-07-01T00:00:00Z",
+        resumesAt="2024-08-01T00:00:00Z", reason="Holidays",
+    )  # fmt: skip
+    assert paused["pauses"] == {
+        "nodes": [
+            {
+                "status": "SCHEDULED",
+                "startsAt": "2024-07-01T00:00:00Z",
+                "endsAt": "2024-08-01T00:00:00Z",
+                "behaviour": "KEEP",
+                "reason": "Holidays",
+            }
+        ],
+        "totalCount": 1,
+    }
+    assert [change["kind"] for change in paused["scheduledChanges"]] == ["PAUSE", "RESUME"]
+    second = await live(ask, "Pause", id=made["id"])
+    assert (second["code"], second["field"]) == ("PAUSE_PENDING", "id")
+    back = await live(ask, "CancelChange", id=made["id"], kind="PAUSE")
+    assert back["scheduledChanges"] == []
+    assert (await live(ask, "Pause", id=made["id"]))["status"] == "PAUSED"
+    clock.at += timedelta(days=1)
+    resumed = await live(ask, "Resume", id=made["id"])
+    assert resumed["status"] == "ACTIVE"
+    statuses = [pause["status"] for pause in resumed["pauses"]["nodes"]]
+    assert sorted(statuses) == ["CANCELED", "COMPLETED"]
+    answer = await ask(
+        """query ($id: ID!) {
+             subscriptionPauses(filter: {subscriptionId: {eq: $id}, canceledAt: {isNull: true}},
+                                orderBy: [{field: STARTS_AT}]) { nodes { id subscriptionId } }
+           }""",
+        {"id": made["id"]},
+    )
+    (pause,) = answer["data"]["subscriptionPauses"]["nodes"]
+    found = await ask(
+        "query ($id: ID!) { subscriptionPause(id: $id) { id } node(id: $id) { __typename id } }",
+        {"id": pause["id"]},
+    )
+    assert found["data"] == {
+        "subscriptionPause": {"id": pause["id"]},
+        "node": {"__typename": "SubscriptionPause", "id": pause["id"]},
+    }
+
+
+async def test_a_cancellation_says_why_and_is_taken_back(
+    ask: Any, scope: Scope, clock: Any
+) -> None:
+    made = await live(ask, "Create", **await sold(scope, clock), endsAt="2025-06-15T12:00:00Z")
+    leaving = await live(
+        ask, "Cancel", id=made["id"], mode="AT", at="2024-08-01T00:00:00Z", finalInvoice=False,
+        reason="TOO_EXPENSIVE", comment="Next year again",
+    )  # fmt: skip
+    assert leaving["cancellation"] == {
+        "mode": "AT", "finalInvoice": False, "reason": "TOO_EXPENSIVE",
+        "comment": "Next year again",
+    }  # fmt: skip
+    assert leaving["scheduledChanges"] == [
+        {"kind": "CANCEL", "at": "2024-08-01T00:00:00Z", "cancelable": True}
+    ]
+    back = await live(ask, "Uncancel", id=made["id"])
+    assert (back["endsAt"], back["cancellation"]) == ("2025-06-15T12:00:00Z", None)
+    again = await live(ask, "Uncancel", id=made["id"])
+    assert (again["code"], again["field"]) == ("NOTHING_PENDING", "id")
+    wrong = await live(ask, "Cancel", id=made["id"], mode="AT")
+    assert (wrong["code"], wrong["field"]) == ("INVALID_AT", "at")
+
+
+async def test_a_trial_ends_sooner_and_statuses_are_counted(
+    ask: Any, scope: Scope, clock: Any
+) -> None:
+    given = await sold(scope, clock)
+    made = await live(ask, "Create", **given, trialDays=30, billTrialUsage=True)
+    assert (made["status"], made["trial"]["billsUsage"]) == ("TRIALING", True)
+    clock.at += timedelta(days=3)
+    ended = await live(ask, "SetTrialEnd", id=made["id"])
+    assert (ended["status"], ended["trial"]["endsAt"], ended["trial"]["plannedEnd"]) == (
+        "ACTIVE", "2024-06-18T12:00:00Z", "2024-07-15T12:00:00Z",
+    )  # fmt: skip
+    await live(ask, "Create", **given, draft=True)
+    answer = await ask("{ subscriptionStatusCounts { status count } }")
+    counts = {row["status"]: row["count"] for row in answer["data"]["subscriptionStatusCounts"]}
+    assert {status: n for status, n in counts.items() if n} == {"ACTIVE": 1, "DRAFT": 1}
+    assert set(counts) == {
+        "DRAFT", "SCHEDULED", "TRIALING", "ACTIVE", "PAUSED", "CANCELED", "ENDED",
+    }  # fmt: skip
+
+
+async def test_pauses_of_a_page_of_subscriptions_are_one_statement(
+    ask: Any, scope: Scope, clock: Any
+) -> None:
+    for _ in range(4):
+        made = await live(ask, "Create", **await sold(scope, clock))
+        await live(ask, "Pause", id=made["id"])
+    text = """query ($first: Int) {
+      subscriptions(first: $first) {
+        nodes { pauses { nodes { status } } scheduledChanges { kind } trial { endsAt } }
+      }
+    }"""
+    for first in (1, 4):
+
+        async def read(first: int = first) -> None:
+            answer = await ask(text, {"first": first})
+            nodes = answer["data"]["subscriptions"]["nodes"]
+            assert [len(node["pauses"]["nodes"]) for node in nodes] == [1] * first
+
+        assert len(await statements(scope, read)) == 2
