@@ -311,6 +311,16 @@ INPUTS: Final = [
     _subscription(
         "INVALID_ENDS_AT", "endsAt", startsAt="2024-02-01T00:00:00Z", endsAt="2024-01-01T00:00:00Z"
     ),
+    _subscription("INVALID_TRIAL_DAYS", "trialDays", trialDays=-1),
+    _subscription("INVALID_NET_DAYS", "netDays", netDays=366),
+    _subscription("NOT_POSITIVE", "autoInvoiceThreshold", autoInvoiceThreshold="0"),
+    _subscription("INVALID_PRICE_IDS", "priceIds[0]", priceIds=[new_id("pri")]),
+    ("subscriptionActivate", {"id": new_id("sub")}, "NOT_FOUND", "id"),
+    ("subscriptionPause", {"id": new_id("sub")}, "NOT_FOUND", "id"),
+    ("subscriptionResume", {"id": new_id("sub")}, "NOT_FOUND", "id"),
+    ("subscriptionUncancel", {"id": new_id("sub")}, "NOT_FOUND", "id"),
+    ("subscriptionSetTrialEnd", {"id": new_id("sub")}, "NOT_FOUND", "id"),
+    ("subscriptionCancelChange", {"id": new_id("sub"), "kind": "PAUSE"}, "NOT_FOUND", "id"),
     ("invoiceVoid", {"id": new_id("inv"), "reason": "none"}, "NOT_FOUND", "id"),
     _key("INVALID_PERMISSIONS", "permissions", permissions=["root"]),
     _key("INVALID_PERMISSIONS", "permissions", permissions=[]),

@@ -235,6 +235,15 @@ async def _invoices(caller: Caller, world: dict[str, str]) -> None:
     assert invoice["total"]["amount"] == "16.25"
     world["invoice"], world["number"] = invoice["id"], invoice["number"]
     world["invoiceLine"] = invoice["lines"][0]["id"]
+    # One that is not over, and paused, so that its pause can be asked for.
+    paused = await caller.do(
+        "subscriptionCreate", "Subscription", "id",
+        customerId=world["customer"], planId=world["plan"],
+    )  # fmt: skip
+    answer = await caller.do(
+        "subscriptionPause", "Subscription", "pauses { nodes { id } }", id=paused["id"]
+    )
+    world["subscriptionPause"] = answer["pauses"]["nodes"][0]["id"]
 
 
 async def _trail(caller: Caller, world: dict[str, str]) -> None:
