@@ -10,7 +10,7 @@ from app.customers import actions, reads
 from app.customers.customer import Address as AddressRow
 from app.customers.customer import Customer as Row
 from app.customers.customer import ElectronicAddress as ElectronicAddressRow
-from app.graphql import invoice_types, subscription_types
+from app.graphql import credit_note_types, invoice_types, subscription_types
 from app.graphql.context import Context, Info
 from app.graphql.customer_inputs import (
     CustomerArchiveInput,
@@ -29,6 +29,7 @@ from app.graphql.permissions import requires
 from app.graphql.scalars import Metadata
 
 if TYPE_CHECKING:
+    from app.graphql.credit_note_types import CreditNote
     from app.graphql.invoice_types import Invoice
     from app.graphql.subscription_types import Subscription
 
@@ -134,6 +135,22 @@ class Customer(Node):
         request = page_request(info, first=first, after=after, last=last, before=before)
         page = await info.context.load.invoices_of_customer.load((self.id, request))
         return Connection.of(page, invoice_types.Invoice.of)
+
+    @strawberry.field(
+        description="Its credit notes, void ones included, the newest first.",
+        extensions=[requires("credit_note:read")],
+    )
+    async def credit_notes(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Annotated["CreditNote", strawberry.lazy("app.graphql.credit_note_types")]]:
+        request = page_request(info, first=first, after=after, last=last, before=before)
+        page = await info.context.load.credit_notes_of_customer.load((self.id, request))
+        return Connection.of(page, credit_note_types.CreditNote.of)
 
     @classmethod
     def of(cls, row: Row) -> Self:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Optional, Self, cast
 
 import strawberry
 
-from app.graphql import customers, subscription_types
+from app.graphql import credit_note_types, customers, subscription_types
 from app.graphql.context import Info
 from app.graphql.invoice_inputs import BillingReason, InvoiceStatus, PaymentStatus
 from app.graphql.invoice_lines import InvoiceLine, InvoicePreviewLine
@@ -25,6 +25,7 @@ from app.kernel.commands import fields_of
 from app.tenants.settings import Layout
 
 if TYPE_CHECKING:
+    from app.graphql.credit_note_types import CreditNote, CreditNoteApplication
     from app.graphql.customers import Customer
     from app.graphql.subscription_types import Subscription
 
@@ -236,6 +237,26 @@ class Invoice(Node):
     @strawberry.field(description="The invoice that was drafted in its place.")
     async def replaced_by(self, info: Info) -> Optional["Invoice"]:
         return await _other(info, self.replaced_by_id)
+
+    @strawberry.field(
+        description="What was given back of it, the oldest first, void ones included.",
+        extensions=[requires("credit_note:read")],
+    )
+    async def credit_notes(
+        self, info: Info
+    ) -> list[Annotated["CreditNote", strawberry.lazy("app.graphql.credit_note_types")]]:
+        rows = await info.context.load.credit_notes_of_invoice.load(self.id)
+        return [credit_note_types.CreditNote.of(row) for row in rows]
+
+    @strawberry.field(
+        description="What credit notes of earlier invoices paid of it, the oldest entry first.",
+        extensions=[requires("credit_note:read")],
+    )
+    async def credits_applied(
+        self, info: Info
+    ) -> list[Annotated["CreditNoteApplication", strawberry.lazy("app.graphql.credit_note_types")]]:
+        rows = await info.context.load.applications_to_invoice.load(self.id)
+        return [credit_note_types.CreditNoteApplication.of(row) for row in rows]
 
     @strawberry.field(description="Its account, the oldest entry first.")
     async def settlements(self, info: Info) -> list[InvoiceSettlement]:

@@ -35,7 +35,9 @@ from app.catalog.reads import (
 from app.catalog.tax_rate import TaxRate
 from app.customers import reads as customers
 from app.customers.customer import Customer
+from app.invoicing import credit_reads as credit_notes
 from app.invoicing import reads as invoices
+from app.invoicing.credit_note import Application, CreditNote, CreditNoteLine
 from app.invoicing.invoice import Invoice, InvoiceLine, Settlement
 from app.kernel.errors import NotFound, TariffError
 from app.kernel.listing import Page, PageRequest
@@ -312,6 +314,30 @@ class Loaders:
     @cached_property
     def lines_of_invoice(self) -> DataLoader[str, list[InvoiceLine]]:
         return many(invoices.lines_of_invoices, self.scope)
+
+    @cached_property
+    def credit_note(self) -> DataLoader[str, CreditNote | None]:
+        return one(credit_notes.by_ids, self.scope)
+
+    @cached_property
+    def credit_notes_of_invoice(self) -> DataLoader[str, list[CreditNote]]:
+        return many(credit_notes.of_invoices, self.scope)
+
+    @cached_property
+    def credit_notes_of_customer(self) -> DataLoader[PageKey, Page[CreditNote]]:
+        return paged(credit_notes.pages_of_customers, self.scope)
+
+    @cached_property
+    def lines_of_credit_note(self) -> DataLoader[str, list[CreditNoteLine]]:
+        return many(credit_notes.lines_of_notes, self.scope)
+
+    @cached_property
+    def applications_of_credit_note(self) -> DataLoader[str, list[Application]]:
+        return many(credit_notes.applications_of_notes, self.scope)
+
+    @cached_property
+    def applications_to_invoice(self) -> DataLoader[str, list[Application]]:
+        return many(credit_notes.applications_to_invoices, self.scope)
 
     @cached_property
     def settlements_of_invoice(self) -> DataLoader[str, list[Settlement]]:

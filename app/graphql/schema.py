@@ -11,6 +11,7 @@ from app.graphql import (
     access,
     branding,
     catalog,
+    credit_notes,
     customers,
     events,
     invoicing,
@@ -33,6 +34,7 @@ KINDS = (
     *catalog.KINDS,
     *subscriptions.KINDS,
     *invoicing.KINDS,
+    *credit_notes.KINDS,
 )
 QUERIES = (
     node_query(KINDS),
@@ -46,6 +48,7 @@ QUERIES = (
     subscriptions.SubscriptionQuery,
     access.AccessQuery,
     invoicing.InvoiceQuery,
+    credit_notes.CreditNoteQuery,
 )
 MUTATIONS = (
     *tenants.MUTATIONS,
@@ -54,6 +57,7 @@ MUTATIONS = (
     *catalog.MUTATIONS,
     subscriptions.SubscriptionMutation,
     invoicing.InvoiceMutation,
+    credit_notes.CreditNoteMutation,
     branding.BrandingMutation,
 )
 SUBSCRIPTIONS = (usage_updates.UsageSubscription,)
@@ -65,6 +69,7 @@ TYPES: tuple[type, ...] = (
     *catalog.TYPES,
     *subscriptions.TYPES,
     *invoicing.TYPES,
+    *credit_notes.TYPES,
 )
 
 

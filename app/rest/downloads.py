@@ -1,4 +1,5 @@
-"""GET /v1/invoices/{id}/pdf, csv and json: invoices as files, drafts and void ones too."""
+"""GET /v1/invoices/{id}/pdf, csv, json and GET /v1/credit_notes/{id}/pdf, json: documents as
+files, drafts and void ones too."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final, get_args
@@ -9,7 +10,7 @@ from starlette.routing import Route
 
 from app.infra.telemetry import request_id
 from app.invoicing import actions
-from app.invoicing.actions import File, FileKind
+from app.invoicing.actions import File, FileKind, NoteFileKind
 from app.kernel.errors import Invalid, NotFound
 from app.kernel.ids import is_id
 from app.runtime import Runtime
@@ -21,7 +22,11 @@ Handler = Callable[[Request, Caller], Awaitable[Response]]
 _LAYOUTS: Final[tuple[Layout, ...]] = get_args(Layout)
 # Who may call each route: the permission it takes, in the environment of the caller.
 POLICIES: Final[dict[tuple[str, str], str]] = {
-    ("GET", f"/v1/invoices/{{id}}/{kind.value}"): "invoice:read" for kind in FileKind
+    **{("GET", f"/v1/invoices/{{id}}/{kind.value}"): "invoice:read" for kind in FileKind},
+    **{
+        ("GET", f"/v1/credit_notes/{{id}}/{kind.value}"): "credit_note:read"
+        for kind in NoteFileKind
+    },
 }
 
 
@@ -33,8 +38,14 @@ class DownloadDoor:
 
     def routes(self) -> list[Route]:
         handlers: dict[tuple[str, str], Handler] = {
-            ("GET", f"/v1/invoices/{{id}}/{kind.value}"): self._invoice_as(kind)
-            for kind in FileKind
+            **{
+                ("GET", f"/v1/invoices/{{id}}/{kind.value}"): self._invoice_as(kind)
+                for kind in FileKind
+            },
+            **{
+                ("GET", f"/v1/credit_notes/{{id}}/{note_kind.value}"): self._note_as(note_kind)
+                for note_kind in NoteFileKind
+            },
         }
         return [
             Route(path, self._guarded(handlers[method, path], permission), methods=[method])
@@ -56,15 +67,31 @@ class DownloadDoor:
         async def handle(request: Request, caller: Caller) -> Response:
             """200 with the file, named after the invoice's number, or its id without one."""
             layout = _layout(request) if kind is FileKind.PDF else None
-            invoice_id = request.path_params["id"]
-            if not is_id(invoice_id, "inv"):
-                raise NotFound("invoice", invoice_id, field="id")
-            storage = self._runtime.storage
-            scope = caller.environment_scope
+            invoice_id = _id(request, "inv", "invoice")
+            storage, scope = self._runtime.storage, caller.environment_scope
             file = await actions.download(scope, invoice_id, kind, storage, layout=layout)
             return _answer(file, inline=kind is FileKind.PDF)
 
         return handle
+
+    def _note_as(self, kind: NoteFileKind) -> Handler:
+        async def handle(request: Request, caller: Caller) -> Response:
+            """200 with the file, named after the credit note's number."""
+            layout = _layout(request) if kind is NoteFileKind.PDF else None
+            note_id = _id(request, "crn", "credit note")
+            storage, scope = self._runtime.storage, caller.environment_scope
+            file = await actions.download_note(scope, note_id, kind, storage, layout=layout)
+            return _answer(file, inline=kind is NoteFileKind.PDF)
+
+        return handle
+
+
+def _id(request: Request, prefix: str, kind: str) -> str:
+    """Raises: NotFound."""
+    given: str = request.path_params["id"]
+    if not is_id(given, prefix):
+        raise NotFound(kind, given, field="id")
+    return given
 
 
 def _layout(request: Request) -> Layout | None:

@@ -212,7 +212,10 @@ async def _invoices(caller: Caller, world: dict[str, str]) -> None:
     """Of January and February 2024, by the billing workflow."""
     prefix = world["name"][:3].upper()
     await caller.do(
-        "settingsUpdate", "EnvironmentSettings", "__typename", invoice={"numberPrefix": prefix}
+        "settingsUpdate",
+        "EnvironmentSettings",
+        "__typename",
+        invoice={"numberPrefix": prefix, "creditNotePrefix": f"{prefix}-C"},
     )
     made = await caller.do(
         "subscriptionCreate", "Subscription", "id lineItems { id }",
@@ -244,6 +247,24 @@ async def _invoices(caller: Caller, world: dict[str, str]) -> None:
         "subscriptionPause", "Subscription", "pauses { nodes { id } }", id=paused["id"]
     )
     world["subscriptionPause"] = answer["pauses"]["nodes"][0]["id"]
+    await _by_hand(caller, world)
+
+
+async def _by_hand(caller: Caller, world: dict[str, str]) -> None:
+    """A draft, and a credit note of the invoice, both with the world's key."""
+    world["key"] = f"{world['name']}-key"
+    line = {"description": world["name"], "unitAmount": "1"}
+    made = await caller.do(
+        "invoiceCreate", "Invoice", "id lines { id }",
+        customerId=world["customer"], lines=[line], key=world["key"],
+    )  # fmt: skip
+    world["draftInvoice"], world["draftLine"] = made["id"], made["lines"][0]["id"]
+    made = await caller.do(
+        "creditNoteCreate", "CreditNote", "id number",
+        invoiceId=world["invoice"], reason="OTHER", memo=world["name"], key=world["key"],
+        lines=[{"lineId": world["invoiceLine"], "amount": "0.5"}],
+    )  # fmt: skip
+    world["creditNote"], world["creditNumber"] = made["id"], made["number"]
 
 
 async def _trail(caller: Caller, world: dict[str, str]) -> None:

@@ -100,6 +100,12 @@ CASES: Final[Mapping[tuple[str, str], tuple[Case, ...]]] = {
         )
         for kind in ("pdf", "csv", "json")
     },
+    **{
+        ("GET", f"/v1/credit_notes/{{id}}/{kind}"): (
+            Case(lambda world, kind=kind: f"/v1/credit_notes/{world['creditNote']}/{kind}"),  # type: ignore[misc]
+        )
+        for kind in ("pdf", "json")
+    },
     # Last, because they take the victim's event id for events of one's own.
     ("POST", "/v1/events"): (
         Case(lambda world: "/v1/events", lambda world: {"json": _event(world)}, finds=False),

@@ -47,6 +47,10 @@ ID_NAMES: Final[Mapping[str, str]] = {
     "priceCreate.groupId": "priceGroup",
     "priceUpdate.groupId": "priceGroup",
     "price.groupId": "priceGroup",
+    "invoiceUpdate.id": "draftInvoice",
+    "invoiceLineChange.id": "draftLine",
+    "removeLines": "draftLine",
+    "lineId": "invoiceLine",
 }
 # Texts that identify: by the name of the input, what of a world it is.
 TEXT_NAMES: Final[Mapping[str, str]] = {
@@ -67,6 +71,9 @@ TEXT_NAMES: Final[Mapping[str, str]] = {
     "roles": "role",
     "search": "name",
     "invoices.search": "number",
+    "creditNotes.search": "creditNumber",
+    "creditNote.number": "creditNumber",
+    "key": "key",
 }
 # Texts of a mutation that something is found by; the others only claim a name for themselves.
 LOOKED_UP: Final = {"role", "roles"}
@@ -80,7 +87,10 @@ BESIDE: Final[Mapping[str, tuple[str, ...]]] = {
 # Of these inputs of a mutation exactly one is given: the one in question, else the first.
 ONE_OF: Final[Mapping[str, tuple[str, ...]]] = {
     "priceCreate": ("planId", "planVersionId", "addonId"),
+    "invoiceUpdate": ("changeLines", "removeLines"),
 }
+# Optional inputs that are given all the same: without them a second request would ask for more.
+GIVEN: Final = {"amount"}
 # What to give where an input asks for more than its type says.
 VALUES: Final[Mapping[str, Any]] = {
     "currency": "USD",
@@ -90,6 +100,8 @@ VALUES: Final[Mapping[str, Any]] = {
     "permissions": ["customer:read"],
     "reason": "mistaken",
     "image": None,
+    "description": "Something",
+    "amount": "0.01",
     "start": "2024-01-01T00:00:00Z",
     "end": "2024-02-01T00:00:00Z",
     "charge": "USAGE",
@@ -229,7 +241,13 @@ class Walk:
         named = get_named_type(kind)
         if name in ("and", "or", "not", "orderBy"):
             return False
-        if required or name in TEXT_NAMES or name == "filter" or named.name == "ID":
+        if (
+            required
+            or name in TEXT_NAMES
+            or name in GIVEN
+            or name == "filter"
+            or named.name == "ID"
+        ):
             return name not in ("after", "before") or named.name == "ID"
         return isinstance(named, GraphQLInputObjectType) and self._identifies(named, set())
 
@@ -258,7 +276,8 @@ class Walk:
         if isinstance(kind, GraphQLInputObjectType):
             return self._object(kind, name, owner=owner, path=path)
         if isinstance(kind, GraphQLEnumType):
-            return _Made(VALUES.get(name, next(iter(kind.values))))
+            given = VALUES.get(name)
+            return _Made(given if given in kind.values else next(iter(kind.values)))
         return self._scalar(kind, name, owner=owner, path=path)
 
     def _object(

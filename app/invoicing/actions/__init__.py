@@ -9,6 +9,7 @@ from app.invoicing.actions.downloads import File, FileKind, download, link
 from app.invoicing.actions.drafting import Outcome, bill
 from app.invoicing.actions.editing import edit
 from app.invoicing.actions.finalizing import finalize, finalize_many
+from app.invoicing.actions.note_downloads import NoteFileKind, download_note, link_note
 from app.invoicing.actions.previewing import preview
 from app.invoicing.actions.printing import print_many
 from app.invoicing.actions.reissuing import reissue
@@ -19,6 +20,7 @@ from app.invoicing.actions.voiding import void
 __all__ = [
     "File",
     "FileKind",
+    "NoteFileKind",
     "Outcome",
     "Settling",
     "bill",
@@ -28,11 +30,13 @@ __all__ = [
     "create",
     "credit",
     "download",
+    "download_note",
     "edit",
     "finalize",
     "finalize_many",
     "issue_credit_note",
     "link",
+    "link_note",
     "preview",
     "print_many",
     "reissue",

@@ -48,7 +48,7 @@ async def download(
     """
     invoice = await reads.get(scope, invoice_id)
     body = await _body(scope, invoice, kind, storage, layout=layout)
-    name = f"{named([invoice])[invoice.id]}.{kind.value}"
+    name = f"{named(invoice.number or invoice.id)}.{kind.value}"
     return File(name, MEDIA_TYPES[kind.value], body)
 
 
@@ -71,10 +71,12 @@ async def link(
         key = await _pdf_key(scope, invoice, storage, at=at)
     else:
         body = await _body(scope, invoice, kind, storage, layout=layout)
-        key = await store(scope, invoice, body, storage, kind=kind.value)
+        key = await store(scope, invoice.id, body, storage, kind=kind.value)
     if key is None:
         return None  # voided meanwhile
-    return await storage.presign(key, filename=f"{named([invoice])[invoice.id]}.{kind.value}")
+    return await storage.presign(
+        key, filename=f"{named(invoice.number or invoice.id)}.{kind.value}"
+    )
 
 
 async def _pdf_key(scope: Scope, invoice: Invoice, storage: Storage, *, at: datetime) -> str | None:

@@ -38,7 +38,7 @@ async def gather(
         look = printing.presentation
         if layout is not None:
             look = replace(look, layout=layout)
-        logo = None if look.logo is None else await _logo(look.logo, storage)
+        logo = None if look.logo is None else await logo_of(look.logo, storage)
         found.append(
             Materials(
                 invoice,
@@ -78,7 +78,8 @@ def _printing(invoice: Invoice, present: _Present | None) -> Printing:
     return Printing(seller, bill_to, look)
 
 
-async def _logo(key: str, storage: Storage) -> Logo:
+async def logo_of(key: str, storage: Storage) -> Logo:
+    """Raises: NotFound, Unavailable."""
     known = _LOGOS.get(key)
     if known is None:
         known = Logo(list(await storage.get(key)), key.rpartition(".")[2])

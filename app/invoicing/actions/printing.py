@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime
 
 from app.infra import due
@@ -41,7 +41,7 @@ async def print_many(
     async def stored(each: Materials) -> str:
         body = await printed(each)
         async with slots:
-            return await store(scope, each.invoice, body, storage, kind="pdf")
+            return await store(scope, each.invoice.id, body, storage, kind="pdf")
 
     keys = await asyncio.gather(*(stored(each) for each in materials))
     point("invoicing.printed")
@@ -72,15 +72,16 @@ async def stored_pdf(invoice: Invoice, storage: Storage) -> bytes | None:
         return None
 
 
-async def store(scope: Scope, invoice: Invoice, body: bytes, storage: Storage, *, kind: str) -> str:
-    """The key that the file is stored under, which names its content."""
+async def store(scope: Scope, of: str, body: bytes, storage: Storage, *, kind: str) -> str:
+    """The key that the file of what has this id is stored under; it names the content."""
     digest = hashlib.sha256(body).hexdigest()
     folder = f"{scope.tenant_id}/{scope.environment_id}"
-    key = f"{folder}/invoices/{invoice.id}/{digest}.{kind}"
+    key = f"{folder}/{_FOLDERS[of.partition('_')[0]]}/{of}/{digest}.{kind}"
     await storage.put(key, body, MEDIA_TYPES[kind], once=True)
     return key
 
 
+_FOLDERS = {"inv": "invoices", "crn": "credit_notes"}
 MEDIA_TYPES = {
     "pdf": "application/pdf",
     "csv": "text/csv; charset=utf-8",
@@ -89,6 +90,6 @@ MEDIA_TYPES = {
 }
 
 
-def named(invoices: Sequence[Invoice]) -> dict[str, str]:
-    """What the files of the invoices are called, without what their kind adds."""
-    return {each.id: (each.number or each.id).replace("/", "-") for each in invoices}
+def named(number: str) -> str:
+    """What a file is called, without what its kind adds."""
+    return number.replace("/", "-")

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from app.invoicing.credit_note import Application, CreditNote, CreditNoteLine
 from app.invoicing.invoice import Invoice, InvoiceLine, Settlement
 from app.invoicing.pdf.document import Printing
 from app.kernel.period import Period
@@ -39,6 +40,27 @@ def json_of(
         "legends": list(printing.legends),
         "lines": [{**_facts(line), "total": line.total} for line in lines],
         "settlements": [_facts(entry) for entry in settlements],
+    }
+    return orjson.dumps(_plain(document), option=orjson.OPT_INDENT_2) + b"\n"
+
+
+def note_json_of(
+    note: CreditNote,
+    lines: Sequence[CreditNoteLine],
+    applications: Sequence[Application],
+    *,
+    invoice_number: str,
+) -> bytes:
+    """Everything of a credit note, alike."""
+    facts = {name: value for name, value in _facts(note).items() if name not in _OURS}
+    document = {
+        **facts,
+        "invoice_number": invoice_number,
+        "total": note.total,
+        "seller": _party(note.seller),
+        "bill_to": _party(note.bill_to),
+        "lines": [{**_facts(line), "total": line.amounts.total} for line in lines],
+        "applications": [_facts(entry) for entry in applications],
     }
     return orjson.dumps(_plain(document), option=orjson.OPT_INDENT_2) + b"\n"
 

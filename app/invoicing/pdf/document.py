@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from app.invoicing.invoice import Invoice, InvoiceLine, InvoiceStatus, LineKind, Party, Presentation
 from app.invoicing.pdf.formats import Formats
@@ -98,23 +98,35 @@ class Printing:
 def document(invoice: Invoice, lines: Sequence[InvoiceLine], printing: Printing) -> Document:
     formats = Formats(printing.presentation.locale, ZoneInfo(invoice.timezone))
     due = formats.day(invoice.due_at)
-    return Document(
-        title="Invoice",
-        number=invoice.number or invoice.id,
-        layout=printing.presentation.layout,
-        language=formats.locale.language,
-        stamp=_STAMPS.get(invoice.status, ""),
-        logo=printing.logo,
-        footer=_cut(printing.seller.name),
-        seller=_soft_party(printing.seller),
-        bill_to=_soft_party(printing.bill_to),
-        facts=list(_facts(invoice, formats)),
-        headline_label="Amount due",
-        headline=formats.money(invoice.totals.amount_due, invoice.currency),
-        headline_note=f"due {due}" if due and invoice.number else "not issued",
-        sections=sections(lines, formats, printing.presentation.layout, invoice.period),
-        totals=list(_totals(invoice, printing, formats)),
-        notes=list(_notes(invoice, printing, formats)),
+    return dressed(
+        Document(
+            title="Invoice",
+            number=invoice.number or invoice.id,
+            layout=printing.presentation.layout,
+            language=formats.locale.language,
+            stamp=_STAMPS.get(invoice.status, ""),
+            logo=printing.logo,
+            footer=printing.seller.name,
+            seller=printing.seller,
+            bill_to=printing.bill_to,
+            facts=list(_facts(invoice, formats)),
+            headline_label="Amount due",
+            headline=formats.money(invoice.totals.amount_due, invoice.currency),
+            headline_note=f"due {due}" if due and invoice.number else "not issued",
+            sections=sections(lines, formats, printing.presentation.layout, invoice.period),
+            totals=list(_totals(invoice, printing, formats)),
+            notes=list(_notes(invoice, printing, formats)),
+        )
+    )
+
+
+def dressed(document: Document) -> Document:
+    """With names that fit their places, however long they are."""
+    return structs.replace(
+        document,
+        footer=_cut(document.footer),
+        seller=_soft_party(document.seller),
+        bill_to=_soft_party(document.bill_to),
     )
 
 
