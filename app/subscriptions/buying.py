@@ -64,13 +64,17 @@ def trial_of(
         return checked_trial(trial, starts_at, command.ends_at)
     if days is None:
         days = _stated(prices)
-    elif not 0 <= days <= LONGEST_TRIAL_DAYS:
-        raise checks.invalid("trialDays", f"{days} must lie between 0 and {LONGEST_TRIAL_DAYS}")
     if not days:
         return None
     ends_at = trial_end(starts_at, days, timezone)
     trial = Trial(ends_at, days=days, bills_usage=command.bills_trial_usage)
     return checked_trial(trial, starts_at, command.ends_at, field="trialDays")
+
+
+def check_trial_days(days: int | None) -> None:
+    """Raises: Invalid (INVALID_TRIAL_DAYS) for days out of bounds; None is what the prices say."""
+    if days is not None and not 0 <= days <= LONGEST_TRIAL_DAYS:
+        raise checks.invalid("trialDays", f"{days} must lie between 0 and {LONGEST_TRIAL_DAYS}")
 
 
 def trial_end(starts_at: datetime, days: int, timezone: str) -> datetime:

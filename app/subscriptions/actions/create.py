@@ -52,6 +52,7 @@ async def create(
     is billed from then on, one invoice per period. A draft bills nothing.
     Raises: Invalid, NotFound (customer, plan), Archived (customer, plan), PlanNotPublished.
     """
+    buying.check_trial_days(command.trial_days)
     async with writing(scope) as connection:
         customer = await customer_in_use(scope, command.customer_id)
         terms = terms_of(command, customer, at=at)
