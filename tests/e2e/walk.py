@@ -28,6 +28,8 @@ from graphql import (
     is_required_input_field,
 )
 
+# Words of a selection: the API takes 500 fields at most.
+LARGEST: Final = 500
 TEACH: Final = "; teach tests/e2e/walk.py about it"
 
 # Inputs of type ID whose name does not say what they identify.
@@ -232,7 +234,9 @@ class Walk:
         passed = ", ".join(f"{each}: ${each}" for each in variables)
         call = f"{name}({passed})" if passed else name
         # Not as far from what was changed, where lists of what was made before would show.
-        asked = selection(self._schema, definition.type, 2 if root == "mutation" else 3)
+        depth = 2 if root == "mutation" else 3
+        while len((asked := selection(self._schema, definition.type, depth)).split()) > LARGEST:
+            depth -= 1
         text = f"{root} {f'({head}) ' if head else ''}{{ {call} {asked} }}"
         return Question(root, name, text, variables, slot)
 

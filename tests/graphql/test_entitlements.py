@@ -21,7 +21,7 @@ ENTITLEMENT = """
       __typename
       ... on MeteredTerms { limit resets window soft }
       ... on StaticTerms { text: value }
-      ... on ConfigTerms { value }
+      ... on ConfigTerms { config }
     }
   }
   ... on Problem { code field message }
@@ -113,7 +113,7 @@ async def test_an_entitlement_lives_through_the_graph(ask: Any, scope: Scope, cl
         (
             FeatureType.CONFIG,
             {"config": {"value": {"regions": ["eu"], "seats": 3}}},
-            {"__typename": "ConfigTerms", "value": {"regions": ["eu"], "seats": 3}},
+            {"__typename": "ConfigTerms", "config": {"regions": ["eu"], "seats": 3}},
         ),
         (
             FeatureType.METERED,

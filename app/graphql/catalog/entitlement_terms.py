@@ -45,7 +45,7 @@ class StaticTerms:
 
 @strawberry.type(description="A JSON value.")
 class ConfigTerms:
-    value: JSON = strawberry.field(description="The value.")
+    config: JSON = strawberry.field(description="The value.")
 
 
 EntitlementTerms = Annotated[
@@ -62,7 +62,7 @@ def shown(terms: rows.Terms) -> MeteredTerms | StaticTerms | ConfigTerms | None:
         case rows.Static(value):
             return StaticTerms(value=value)
         case rows.Config(value):
-            return ConfigTerms(value=JSON(value))
+            return ConfigTerms(config=JSON(value))
         case rows.Boolean():
             return None
 
