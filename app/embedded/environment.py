@@ -15,6 +15,8 @@ _ROOT = str(Path(app.__file__).parent.parent)
 # send a server's requests elsewhere.
 _PASSED_ON = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ")
 _CHOSEN_BY_COMMAND = ("deployment", "mode")
+# A service is started again and again; compiling our modules each time would cost it seconds.
+_NOT_PASSED_ON = ("PYTHONDONTWRITEBYTECODE",)
 
 
 def of_a_server(**own: str) -> dict[str, str]:
@@ -30,7 +32,8 @@ def of_a_python_server(**own: str) -> dict[str, str]:
 
 def of_a_service(settings: Settings) -> dict[str, str]:
     """The environment of a mode of this program that is to see exactly `settings`."""
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("TARIFF_")}
+    dropped = ("TARIFF_", *_NOT_PASSED_ON)
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
     kept = {k: v for k, v in os.environ.items() if k in ("TARIFF_CONFIG", "TARIFF_CRASH_AT")}
     return inherited | kept | as_variables(settings) | {"PYTHONPATH": _with_root()}
 
