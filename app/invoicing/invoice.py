@@ -99,12 +99,14 @@ class Party:
 @dataclass(frozen=True, slots=True)
 class Presentation:
     """What a document looks like, kept as it was when it was issued. `locale` is a BCP 47 tag,
-    `logo` the key of an image in the bucket."""
+    `logo` the key of an image in the bucket. `headings` is what lines stand under, by the id of
+    their line item; the others stand under their kind."""
 
     layout: Layout = "standard"
     locale: str = "en-US"
     payment_terms: str = ""
     logo: str | None = None
+    headings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ CouponOrder = Literal[
     "line_first", "narrowest_first", "attached_first", "percentage_first", "fixed_first"
 ]
 Layout = Literal["standard", "compact", "detailed"]
+Sections = Literal["kind", "subscription", "group"]
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -89,7 +90,7 @@ class DocumentSettings(Section, frozen=True):
     layout: Layout = "standard"
     locale: str = "en-US"  # of numbers, money and days, where the customer has none
     # What lines are grouped under where they have no heading of their own.
-    sections: Literal["kind", "subscription", "group"] = "kind"
+    sections: Sections = "kind"
     payment_terms: Annotated[str, Meta(max_length=500)] = ""  # printed below the totals
     # The key in the bucket of the image that `actions.logo` has stored; nobody else sets it.
     logo: Annotated[str, Meta(max_length=200)] = ""

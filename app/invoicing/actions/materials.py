@@ -7,6 +7,7 @@ from app.customers import reads as customers
 from app.customers.customer import Customer
 from app.infra.s3 import Storage
 from app.invoicing import parties, reads
+from app.invoicing.actions.headings import Headings, headings_of
 from app.invoicing.invoice import Invoice, InvoiceLine, Party
 from app.invoicing.pdf import Logo, Printing
 from app.kernel.scope import Scope
@@ -54,6 +55,7 @@ class _Present:
     seller: Party
     buyers: Mapping[str, Customer]
     settings: EnvironmentSettings
+    headings: Headings
 
 
 async def _present(scope: Scope, invoices: Collection[Invoice]) -> _Present | None:
@@ -64,7 +66,8 @@ async def _present(scope: Scope, invoices: Collection[Invoice]) -> _Present | No
     settings = await environments.settings(scope)
     seller = parties.seller(await tenants.get(scope), settings)
     buyers = await customers.by_ids(scope, {invoice.customer_id for invoice in open_})
-    return _Present(seller, buyers, settings)
+    headings = await headings_of(scope, open_, settings.documents.sections)
+    return _Present(seller, buyers, settings, headings)
 
 
 def _printing(invoice: Invoice, present: _Present | None) -> Printing:
@@ -75,6 +78,7 @@ def _printing(invoice: Invoice, present: _Present | None) -> Printing:
         customer = present.buyers[invoice.customer_id]
         seller, bill_to = present.seller, parties.buyer(customer)
         look = parties.presentation(customer, present.settings)
+        look = replace(look, headings=present.headings.get(invoice.id, {}))
     return Printing(seller, bill_to, look)
 
 

@@ -113,7 +113,7 @@ def document(invoice: Invoice, lines: Sequence[InvoiceLine], printing: Printing)
             headline_label="Amount due",
             headline=formats.money(invoice.totals.amount_due, invoice.currency),
             headline_note=f"due {due}" if due and invoice.number else "not issued",
-            sections=sections(lines, formats, printing.presentation.layout, invoice.period),
+            sections=sections(lines, formats, printing.presentation, invoice.period),
             totals=list(_totals(invoice, printing, formats)),
             notes=list(_notes(invoice, printing, formats)),
         )
@@ -131,31 +131,37 @@ def dressed(document: Document) -> Document:
 
 
 def sections(
-    lines: Sequence[InvoiceLine], formats: Formats, layout: Layout, period: Period
+    lines: Sequence[InvoiceLine], formats: Formats, look: Presentation, period: Period
 ) -> list[Section]:
-    """The lines under their headings: those of their kinds first, then their own in order.
+    """The lines under their headings: their own, or that of their line item, or of their kind,
+    those of kinds first and the others in the order of the lines.
 
     `carried` of a line is the sum down to it, for the pages that follow. A compact line does not
     repeat `period`, which stands in the head.
     """
-    told = period if layout == "compact" else None
-    titles = list(dict.fromkeys(_SECTIONS[kind] for kind in LineKind))
-    titles += [line.section for line in lines if line.section is not None]
-    grouped: dict[str, list[InvoiceLine]] = {title: [] for title in titles}
+    told = period if look.layout == "compact" else None
+    grouped: dict[str, list[InvoiceLine]] = {_SECTIONS[kind]: [] for kind in LineKind}
     for line in lines:
-        grouped[line.section or _SECTIONS[line.kind]].append(line)
+        grouped.setdefault(_heading(line, look), []).append(line)
     found, carried = [], Decimal(0)
     for title, chosen in grouped.items():
         printed = []
         for line in chosen:
             carried = EXACT.add(carried, line.amount)
             printed.append(
-                line_of(line, formats, carried=carried, detailed=layout == "detailed", told=told)
+                line_of(
+                    line, formats, carried=carried, detailed=look.layout == "detailed", told=told
+                )
             )
         if chosen:
             total = sum((line.amount for line in chosen), Decimal(0))
             found.append(Section(soft(title), printed, formats.money(total, chosen[0].currency)))
     return found
+
+
+def _heading(line: InvoiceLine, look: Presentation) -> str:
+    of_item = look.headings.get(line.subscription_line_item_id or "")
+    return line.section or of_item or _SECTIONS[line.kind]
 
 
 def _facts(invoice: Invoice, formats: Formats) -> Iterator[tuple[str, str]]:
