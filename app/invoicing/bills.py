@@ -3,7 +3,7 @@
 The billing run, the preview and the recomputation of a draft all go through here.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -13,6 +13,7 @@ import msgspec
 from app.catalog.price import ChargeKind, Price
 from app.catalog.prices import content_hash
 from app.invoicing import explanation
+from app.invoicing.included import NOTHING_INCLUDED, Included, included_of
 from app.invoicing.invoice import (
     BillingReason,
     Invoice,
@@ -26,6 +27,7 @@ from app.invoicing.remaining import remaining
 from app.kernel.ids import new_id
 from app.kernel.money import Money, total
 from app.kernel.period import Period
+from app.subscriptions.billable import BillableSubscription
 from app.subscriptions.periods import (
     BillingPoint,
     Service,
@@ -40,7 +42,6 @@ from app.subscriptions.periods import (
 from app.subscriptions.services import accrued, cut_of, is_waived, service_of
 from app.subscriptions.subscription import (
     OVER,
-    BillableSubscription,
     Cut,
     LineItem,
     Subscription,
@@ -58,11 +59,12 @@ _ORDER = {LineKind.FIXED: 0, LineKind.USAGE: 1}
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line item that is billed at the point, for `service`."""
+    """A line item that is billed at the point, for `service`; `included`: what is given of it."""
 
     item: LineItem
     price: Price
     service: Service
+    included: Included = NOTHING_INCLUDED
 
     @property
     def identity(self) -> Billed:
@@ -170,7 +172,7 @@ def accruing(subject: BillableSubscription, at: datetime) -> Bill | None:
     if following is not None and following <= at:
         return None
     found = [(i, _unlimited(p), accrued(subscription, i, p, at)) for i, p in subject.lines]
-    entries = tuple(Entry(item, price, service) for item, price, service in found if service)
+    entries = _entries(subject, found)
     service = containing(subscription, at)
     if not entries or service is None:
         return None
@@ -202,7 +204,13 @@ def again(subject: BillableSubscription, reason: BillingReason, period: Period) 
 def draft(bill: Bill, counted: Mapping[Billed, Counted], moment: Moment) -> Drafted:
     """The invoice of `bill`. One that comes to nothing is skipped once its wait is over."""
     facts = [
-        Fact(entry.item, entry.price, entry.service, counted.get(entry.identity, NOTHING))
+        Fact(
+            entry.item,
+            entry.price,
+            entry.service,
+            counted.get(entry.identity, NOTHING),
+            entry.included,
+        )
         for entry in bill.entries
     ]
     lines_of = (remaining(rate(fact), fact.counted.earlier, fact.service.period) for fact in facts)
@@ -215,15 +223,25 @@ def draft(bill: Bill, counted: Mapping[Billed, Counted], moment: Moment) -> Draf
 def _bill(subject: BillableSubscription, point: BillingPoint) -> Bill:
     subscription = subject.subscription
     found = ((i, price, service_of(subscription, i, price, point)) for i, price in subject.lines)
-    entries = tuple(Entry(item, price, service) for item, price, service in found if service)
-    return Bill(subscription, point, entries)
+    return Bill(subscription, point, _entries(subject, found))
+
+
+def _entries(
+    subject: BillableSubscription, found: Iterable[tuple[LineItem, Price, Service | None]]
+) -> tuple[Entry, ...]:
+    return tuple(
+        Entry(item, price, service, included_of(price, subject.entitled, service.period))
+        for item, price, service in found
+        if service
+    )
 
 
 def _invoice(invoice_id: str, bill: Bill, lines: Sequence[InvoiceLine], moment: Moment) -> Invoice:
     amounts = (Money(line.amount, line.currency) for line in lines)
     totals = Totals.of(total(amounts, bill.subscription.currency).amount)
     skipped = moment.skips_zero and moment.wait <= timedelta(0) and totals.is_nothing
-    hashes = sorted({entry.price.content_hash for entry in bill.entries})
+    sold = {entry.price.content_hash for entry in bill.entries}
+    hashes = sorted(sold.union(*(entry.included.hashes for entry in bill.entries)))
     return Invoice(
         id=invoice_id,
         customer_id=bill.subscription.customer_id,

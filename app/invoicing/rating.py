@@ -15,10 +15,18 @@ from app.catalog.prices import Cell, Figures, Formula, Matrix, Step, converted, 
 from app.catalog.prices.charging import Charge, charge, shared
 from app.catalog.prices.explanation import step, text
 from app.invoicing import explanation
+from app.invoicing.included import (
+    NOTHING_INCLUDED,
+    Included,
+    SpanFigure,
+    covered,
+    taken_by,
+    taken_off,
+)
 from app.invoicing.invoice import InvoiceLine, LineKind
 from app.kernel.currencies import minor_units
 from app.kernel.period import Period
-from app.kernel.quantity import EXACT
+from app.kernel.quantity import EXACT, exact_number
 from app.subscriptions import proration
 from app.subscriptions.periods import Service
 from app.subscriptions.subscription import LineItem
@@ -31,12 +39,14 @@ ENGINE_VERSION = "1"
 class Counted:
     """What was counted of one line item: one entry per group, or one where it is not grouped.
 
-    `whole` is the same without groups, for a price whose groups are priced together. `earlier`
+    `whole` is the same without groups, for a price whose groups are priced together. `spans`
+    has what allowances have to know: the usage of all groups in each of these periods. `earlier`
     are lines that billed a part of the period before it ended.
     """
 
     groups: Sequence[Figures] = ()
     whole: Figures | None = None
+    spans: Mapping[Period, SpanFigure] = field(default_factory=dict)
     earlier: Sequence[InvoiceLine] = ()
 
 
@@ -45,12 +55,14 @@ NOTHING = Counted()
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One line item to bill for one service period, with what was counted then."""
+    """One line item to bill for one service period, with what was counted then, and what of it
+    is included."""
 
     item: LineItem
     price: Price
     service: Service
     counted: Counted = NOTHING
+    included: Included = NOTHING_INCLUDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +93,12 @@ def rate(fact: Fact) -> Iterator[RatedLine]:
         yield _fixed(fact)
         return
     groups = sorted(fact.counted.groups, key=lambda one: order_of(one.group))
+    cover = _cover(fact)
     if fact.counted.whole is not None:
-        yield from _together(fact, groups, fact.counted.whole)
+        yield from _together(fact, groups, fact.counted.whole, cover)
         return
     for figures in groups:
-        yield from _usage(fact, figures)
+        yield from _usage(fact, figures, cover)
 
 
 def order_of(group: Sequence[str | None]) -> list[tuple[bool, str]]:
@@ -122,15 +135,40 @@ def _fixed(fact: Fact) -> RatedLine:
     return _line(fact, quantity, proration.trace(charged.amount, fact.service), charged.quantity)
 
 
-def _usage(fact: Fact, figures: Figures) -> Iterator[RatedLine]:
+class _Cover:
+    """What allowances cover of a charge, used up by one line after another."""
+
+    def __init__(self, covered: Step) -> None:
+        self._covered, self._taken = covered, exact_number("0")
+
+    def allow(self, quantity: Step) -> Step:
+        allowed = taken_off(quantity, self._covered, self._taken)
+        self._taken = taken_by(allowed)
+        return allowed
+
+
+def _cover(fact: Fact) -> _Cover | None:
+    if not fact.included.allowances:
+        return None
+    found = covered(
+        fact.included,
+        fact.service.period,
+        fact.counted.spans,
+        meter_id=fact.price.meter_id,
+        transform=fact.price.adjustments.transform,
+    )
+    return _Cover(found)
+
+
+def _usage(fact: Fact, figures: Figures, cover: _Cover | None) -> Iterator[RatedLine]:
     """The line of a group, or its lines where a matrix has one per row."""
     model = fact.price.model
     if not isinstance(model, Matrix):
-        yield _charged(fact, figures)
+        yield _charged(fact, figures, cover)
         return
     cells = model.complete(figures.cells)
     if not model.line_per_row:
-        yield _charged(fact, replace(figures, cells=cells))
+        yield _charged(fact, replace(figures, cells=cells), cover)
         return
     for row in (*range(len(model.rows)), None):
         if mine := tuple(cell for cell in cells if cell.row == row):
@@ -146,14 +184,14 @@ def _row(fact: Fact, figures: Figures, row: int | None, cells: tuple[Cell, ...])
         events=sum(cell.events for cell in cells),
         cells=cells,
     )
-    return _charged(fact, mine, row=row)
+    return _charged(fact, mine, None, row=row)
 
 
-def _charged(fact: Fact, figures: Figures, **of: int | None) -> RatedLine:
+def _charged(fact: Fact, figures: Figures, cover: _Cover | None, **of: int | None) -> RatedLine:
     """`of` names the `row` that the line is of; without it the line is of all there is."""
     price = fact.price
     counted = _counted(fact, figures, **of)
-    charged = _charge(price, figures, counted)
+    charged = _charge(price, figures, counted, cover)
     found = _line(fact, figures.quantity, charged.amount, charged.quantity, *_meters(fact, figures))
     found = replace(found, group=_group(price, figures))
     if "row" in of and isinstance(price.model, Matrix):
@@ -161,14 +199,16 @@ def _charged(fact: Fact, figures: Figures, **of: int | None) -> RatedLine:
     return found
 
 
-def _together(fact: Fact, groups: Sequence[Figures], whole: Figures) -> Iterator[RatedLine]:
+def _together(
+    fact: Fact, groups: Sequence[Figures], whole: Figures, cover: _Cover | None
+) -> Iterator[RatedLine]:
     """The lines of groups that are priced together and share the charge by their quantities.
 
     Where no group has a quantity, one line says what is charged all the same.
     """
     price = fact.price
     decimals = minor_units(price.currency)
-    charged = _charge(price, whole, _counted(fact, whole))
+    charged = _charge(price, whole, _counted(fact, whole), cover)
     if not any(figures.quantity > 0 for figures in groups):
         yield _line(fact, whole.quantity, charged.amount, charged.quantity)
         return
@@ -178,9 +218,10 @@ def _together(fact: Fact, groups: Sequence[Figures], whole: Figures) -> Iterator
         yield replace(line, group=_group(price, figures))
 
 
-def _charge(price: Price, figures: Figures, counted: Step) -> Charge:
+def _charge(price: Price, figures: Figures, counted: Step, cover: _Cover | None = None) -> Charge:
     """What the figures cost in the price's currency, with the trace."""
-    charged = charge(price.model, price.adjustments, figures, counted)
+    allow = None if cover is None else cover.allow
+    charged = charge(price.model, price.adjustments, figures, counted, allow=allow)
     return replace(charged, amount=converted(charged.amount, price.conversion))
 
 
@@ -219,6 +260,11 @@ def _meters(fact: Fact, figures: Figures) -> Iterator[Step]:
         yield step("counted", inputs, figure.quantity)
 
 
+def _included(fact: Fact) -> dict[str, Any]:
+    terms = fact.included.terms(fact.service.period)
+    return {"allowances": terms} if terms else {}
+
+
 def _of(fact: Fact, groups: Mapping[str, str | None]) -> dict[str, str | None]:
     period = fact.service.period
     return {
@@ -249,6 +295,6 @@ def _line(fact: Fact, quantity: Decimal, amount: Step, *counted: Step) -> RatedL
         amount=EXACT.create_decimal(tree.result),
         currency=price.currency,
         service=fact.service.period,
-        price=snapshot(price),
+        price=snapshot(price) | _included(fact),
         explanation=tree,
     )

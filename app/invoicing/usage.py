@@ -13,15 +13,19 @@ from app.infra.clickhouse import ClickHouse
 from app.invoicing import reads
 from app.invoicing.bills import Bill, Billed, Entry
 from app.invoicing.figures import figures_of, with_meters
+from app.invoicing.included import SpanFigure
 from app.invoicing.invoice import InvoiceLine
 from app.invoicing.rating import Counted
 from app.kernel.errors import NotFound
+from app.kernel.period import Period
 from app.kernel.scope import Scope
 from app.metering import reads as meters
 from app.metering import usage
 from app.metering.meter import Meter
 from app.metering.usage import Span, Split, Usage
 from app.metering.windows import Window, all_windows
+from app.subscriptions.periods import paused_within
+from app.subscriptions.subscription import Subscription
 
 # What is asked in one query: a meter's id, and how its usage is taken apart.
 Question = tuple[str, Split]
@@ -34,7 +38,11 @@ class Asked:
     entry: Entry
     span: Span
     needs: Needs
-    zone: ZoneInfo
+    subscription: Subscription
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.subscription.timezone)
 
     @property
     def main(self) -> Question:
@@ -62,6 +70,30 @@ class Asked:
             yield self.whole
 
     @property
+    def spans(self) -> Iterator[tuple[Question, Span]]:
+        """Everything that is asked, with what it is asked about."""
+        for question in self.questions:
+            yield question, self.span
+        for span in self.included.values():
+            yield self.totals, span
+
+    @property
+    def included(self) -> dict[Period, Span]:
+        """What allowances have to know: the totals of these periods, but for what is paused."""
+        asked = self.entry.included.asked(self.entry.service.period)
+        return {
+            period: Span(
+                self.span.external_customer_id, period, paused_within(self.subscription, period)
+            )
+            for period in sorted(asked)
+        }
+
+    @property
+    def totals(self) -> Question:
+        """Where the answers of `included` are found."""
+        return self._meter, Split()
+
+    @property
     def _meter(self) -> str:
         if self.entry.price.meter_id is None:
             raise ValueError(f"usage price {self.entry.price.id} has no meter")
@@ -82,8 +114,8 @@ async def count(
     earlier = await _earlier(scope, listed)
     spans: defaultdict[Question, list[Span]] = defaultdict(list)
     for each in asked:
-        for question in each.questions:
-            spans[question].append(each.span)
+        for question, span in each.spans:
+            spans[question].append(span)
     found = await meters.by_ids(scope, {meter_id for meter_id, _ in spans})
     answers = await asyncio.gather(
         *(
@@ -94,7 +126,9 @@ async def count(
     by_question = dict(zip(spans, answers, strict=True))
     return {
         each.entry.identity: replace(
-            _counted(each, by_question), earlier=_within(each.entry, earlier)
+            _counted(each, by_question),
+            spans=_spans(each, by_question.get(each.totals, {})),
+            earlier=_within(each.entry, earlier),
         )
         for each in asked
     }
@@ -115,6 +149,14 @@ def _within(entry: Entry, earlier: Sequence[InvoiceLine]) -> tuple[InvoiceLine, 
         if line.subscription_line_item_id == entry.item.id
         and period.start <= line.service.start < period.end
     )
+
+
+def _spans(asked: Asked, answers: Mapping[Span, Sequence[Usage]]) -> dict[Period, SpanFigure]:
+    return {
+        period: SpanFigure(figure.quantity, figure.event_count)
+        for period, span in asked.included.items()
+        for figure in answers[span]
+    }
 
 
 def _counted(asked: Asked, answers: Mapping[Question, Mapping[Span, Sequence[Usage]]]) -> Counted:
@@ -150,7 +192,7 @@ async def _asked(scope: Scope, bills: Sequence[Bill]) -> list[Asked]:
                 external[bill.subscription.customer_id], entry.service.period, entry.service.paused
             ),
             needs(entry.price.model, entry.price.adjustments, grouped=bool(entry.price.group_by)),
-            ZoneInfo(bill.subscription.timezone),
+            bill.subscription,
         )
         for bill in bills
         for entry in bill.usage

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
 from app.catalog.entitlement_terms import Config, Metered, Resets, Static
 from app.catalog.feature import Feature, FeatureType
@@ -209,7 +209,8 @@ def _metering(found: Sequence[Allowance], at: datetime) -> Iterator[Metering]:
 
 def _balances(metering: Sequence[Metering], used: Callable[[Period], Decimal]) -> Iterator[Balance]:
     for each in metering:
-        (quantity,) = evaluate(each.used, lambda period: (used(period),))
+        # Decimals, added and subtracted, are a decimal.
+        quantity = cast("Decimal", evaluate(each.used, used))
         limit = each.limit
         remaining = None if limit is None else max(_ZERO, EXACT.subtract(limit, quantity))
         yield Balance(each.allowance.rhythm.resets, each.window, limit, quantity, remaining)

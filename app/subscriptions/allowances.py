@@ -21,13 +21,11 @@ from decimal import Decimal
 
 from app.catalog.entitlement_terms import Metered, Resets
 from app.kernel.period import Period
-from app.kernel.quantity import EXACT
+from app.kernel.quantity import EXACT, Number, minus, plus
 from app.subscriptions.allowance_windows import Rhythm, Window, rhythm_of
 from app.subscriptions.entitlements import Entitled, Given, bounds, in_force
 
 _ZERO = Decimal(0)
-# What each line of a charge used in a period, in the order of the lines.
-Used = tuple[Decimal, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,40 +134,25 @@ def asked(expression: Left) -> Iterator[Period]:
                 yield from asked(part)
 
 
-def evaluate(expression: Left, used: Callable[[Period], Used], lines: int = 1) -> Used:
-    """What is left of each of the lines, of which `used` says what was counted.
-
-    The lines use a limit up in their order.
-    """
+def evaluate(expression: Left, used: Callable[[Period], Number]) -> Number:
+    """What is left, where `used` says what was counted in each period that was `asked`."""
     if isinstance(expression, Counted):
         return used(expression.period)
     if isinstance(expression, Total):
-        each = [evaluate(part, used, lines) for part in expression.parts]
-        return tuple(_sum(column) for column in zip(*each, strict=True))
+        total: Number = _ZERO
+        for part in expression.parts:
+            total = plus(total, evaluate(part, used))
+        return total
     if expression.limit is None:
-        return (_ZERO,) * lines
-    after = beyond(evaluate(expression.until, used, lines), expression.limit)
+        return _ZERO
+    after = beyond(evaluate(expression.until, used), expression.limit)
     if expression.before is None:
         return after
-    earlier = beyond(evaluate(expression.before, used, lines), expression.limit)
-    return tuple(EXACT.subtract(a, b) for a, b in zip(after, earlier, strict=True))
+    return minus(after, beyond(evaluate(expression.before, used), expression.limit))
 
 
-def beyond(used: Used, limit: Decimal) -> Used:
-    """What each line used beyond what those before it left of the limit."""
-    return tuple(
-        max(_ZERO, EXACT.subtract(quantity, available))
-        for quantity, available in zip(used, availables(used, limit), strict=True)
-    )
-
-
-def availables(used: Used, limit: Decimal) -> Used:
-    """What of the limit there is for each line, after those before it."""
-    found = []
-    for quantity in used:
-        found.append(limit)
-        limit = max(_ZERO, EXACT.subtract(limit, max(_ZERO, quantity)))
-    return tuple(found)
+def beyond(used: Number, limit: Number) -> Number:
+    return max(_ZERO, minus(used, limit))
 
 
 def _left(allowed: Sequence[Allowance], start: datetime, end: datetime) -> Left:
@@ -216,19 +199,19 @@ def _included(
             if not each.entitlement.enabled or not isinstance(terms, Metered):
                 continue
             rhythm = rhythm_of(terms, entitled.subscription)
-            limit = times(terms.limit, each.quantity)
+            limit = _times(terms.limit, each.quantity)
             if rhythm.key in found:
-                limit = plus(found[rhythm.key][1], limit)
+                limit = _both(found[rhythm.key][1], limit)
             found[rhythm.key] = (rhythm, limit)
     yield from found.values()
 
 
-def times(limit: Decimal | None, quantity: Decimal) -> Decimal | None:
+def _times(limit: Decimal | None, quantity: Decimal) -> Decimal | None:
     """The limit of so many of the same; None is without limit."""
     return None if limit is None else EXACT.multiply(limit, quantity)
 
 
-def plus(one: Decimal | None, other: Decimal | None) -> Decimal | None:
+def _both(one: Decimal | None, other: Decimal | None) -> Decimal | None:
     """Both limits together; None is without limit."""
     return None if one is None or other is None else EXACT.add(one, other)
 
@@ -244,10 +227,3 @@ def _extend(
             limits[-1] = Limit(limits[-1].start, end, limit, since)
             return
     limits.append(Limit(start, end, limit, since))
-
-
-def _sum(column: Sequence[Decimal]) -> Decimal:
-    total = _ZERO
-    for value in column:
-        total = EXACT.add(total, value)
-    return total

@@ -10,6 +10,7 @@ from app.infra.listing import Column, Listing, Order, Page, PageRequest
 from app.infra.postgres import fetch
 from app.infra.rows import having, the
 from app.kernel.scope import Scope
+from app.subscriptions.billable import BillableSubscription
 from app.subscriptions.entitlements import Entitled
 from app.subscriptions.entitlements import entitled as put_together
 from app.subscriptions.holding import Holding
@@ -18,7 +19,6 @@ from app.subscriptions.periods import due_points
 from app.subscriptions.records import holding_of, line_item_of, pause_of, subscription_of
 from app.subscriptions.subscription import (
     OVER,
-    BillableSubscription,
     LineItem,
     Subscription,
     SubscriptionStatus,
@@ -170,14 +170,18 @@ async def entitled_by_ids(scope: Scope, ids: Collection[str]) -> dict[str, Entit
 
 
 async def billable(scope: Scope, ids: Collection[str]) -> list[BillableSubscription]:
-    """The subscriptions by id, with their lines and prices: three statements however many."""
+    """The subscriptions by id, with their lines and prices and what they are given: five
+    statements however many."""
     subscriptions = await by_ids(scope, ids)
+    given = await entitled(scope, subscriptions)
     lines = await line_items(scope, list(subscriptions))
     price_ids = {line.price_id for held in lines.values() for line in held}
     priced = await prices.by_ids(scope, price_ids)
     return [
         BillableSubscription(
-            subscription, tuple((line, priced[line.price_id]) for line in lines[subscription.id])
+            subscription,
+            tuple((line, priced[line.price_id]) for line in lines[subscription.id]),
+            given[subscription.id],
         )
         for _, subscription in sorted(subscriptions.items())
     ]

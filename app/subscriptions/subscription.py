@@ -7,7 +7,6 @@ from decimal import Decimal
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from app.catalog.price import Price
 from app.kernel.period import Alignment, Cadence, Period, Schedule
 from app.subscriptions.pause import PauseSpan
 
@@ -191,14 +190,6 @@ class LineItem:
     ends_at: datetime | None
     created_at: datetime
     updated_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class BillableSubscription:
-    """A subscription with every line it ever had, each with its price."""
-
-    subscription: Subscription
-    lines: tuple[tuple[LineItem, Price], ...]
 
 
 @dataclass(frozen=True, slots=True)

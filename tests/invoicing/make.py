@@ -16,9 +16,9 @@ from app.catalog.prices import NO_ADJUSTMENTS, Adjustments, Conversion, Figures,
 from app.invoicing.rating import Counted, Fact
 from app.kernel.ids import new_id
 from app.kernel.period import Cadence, Period
+from app.subscriptions.billable import BillableSubscription
 from app.subscriptions.periods import Service
 from app.subscriptions.subscription import (
-    BillableSubscription,
     LineItem,
     PaymentTerms,
     Subscription,

@@ -15,7 +15,7 @@ from app.catalog.prices import Flat
 from app.invoicing.bills import Moment, again, draft, due, upcoming
 from app.invoicing.invoice import BillingReason, InvoiceStatus
 from app.kernel.period import Cadence
-from app.subscriptions.subscription import BillableSubscription
+from app.subscriptions.billable import BillableSubscription
 from tests.invoicing.make import FEB, JAN, JANUARY, billable, item, price
 
 ADVANCE = price(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from app.catalog.entitlement import Overrides, Owner, OwnerKind
 from app.kernel.ids import new_id
 from app.kernel.period import Cadence, Period
-from app.subscriptions.allowances import allowances, asked, availables, beyond, evaluate, left
+from app.subscriptions.allowances import allowances, asked, evaluate, left
 from app.subscriptions.entitlements import entitled, in_force
 from app.subscriptions.holding import Holding
 from tests.catalog.entitlement_rows import FEATURE, entitlement, metered
@@ -68,7 +68,7 @@ class Sold:
 
     def billed(self, events, period):
         """What of (instant, quantity) events is beyond the allowances in a period."""
-        return evaluate(left(self.allowances, period), summed(events))[0]
+        return evaluate(left(self.allowances, period), summed(events))
 
 
 def sold(*terms, **fields):
@@ -77,15 +77,14 @@ def sold(*terms, **fields):
 
 def summed(events):
     def used(period):
-        total = sum((amount for when, amount in events if period.contains(when)), D(0))
-        return (total,)
+        return sum((amount for when, amount in events if period.contains(when)), D(0))
 
     return used
 
 
 def unique(events):
     def used(period):
-        return (D(len({value for when, value in events if period.contains(when)})),)
+        return D(len({value for when, value in events if period.contains(when)}))
 
     return used
 
@@ -107,7 +106,7 @@ def months(year=2026):
 def test_nothing_included_leaves_what_was_counted():
     expression = left((), YEAR)
     assert list(asked(expression)) == [YEAR]
-    assert evaluate(expression, summed(daily(YEAR))) == (D(3650),)
+    assert evaluate(expression, summed(daily(YEAR))) == D(3650)
 
 
 def test_a_limit_of_zero_leaves_all_and_no_limit_leaves_nothing():
@@ -123,7 +122,7 @@ def test_a_monthly_allowance_on_a_monthly_bill_asks_for_the_month_alone():
     january = months()[0]
     allowed = sold(metered("300")).allowances
     assert list(asked(left(allowed, january))) == [january]
-    assert evaluate(left(allowed, january), summed(daily(january))) == (D(10),)
+    assert evaluate(left(allowed, january), summed(daily(january))) == D(10)
 
 
 def test_a_daily_allowance_is_not_carried_over_to_the_next_day():
@@ -285,13 +284,8 @@ def test_different_values_are_counted_over_the_window_and_not_added():
     values = [(at(2026, month, 10), f"{value}") for month in (1, 2) for value in range(4)]
     values.append((at(2026, 2, 11), "new"))
     one = sold(metered("3", "year"))
-    bills = [evaluate(left(one.allowances, month), unique(values))[0] for month in months()[:3]]
+    bills = [evaluate(left(one.allowances, month), unique(values)) for month in months()[:3]]
     assert bills == [D(1), D(1), D(0)]
-
-
-def test_lines_use_a_limit_up_in_their_order():
-    assert availables((D(30), D(-5), D(90), D(10)), D(100)) == (D(100), D(70), D(70), D(0))
-    assert beyond((D(30), D(-5), D(90), D(10)), D(100)) == (D(0), D(0), D(20), D(10))
 
 
 # Laws.
@@ -372,21 +366,6 @@ def test_bills_equal_a_count_of_event_after_event_however_the_time_is_cut(one, e
     whole = one.billed(events, SPAN)
     assert whole == sum(one.billed(events, Period(a, b)) for a, b in pairwise(edges))
     assert 0 <= whole <= sum(amount for _, amount in events)
-
-
-@LAW
-@given(subscriptions(), st.lists(st.tuples(moments, amounts, st.integers(0, 2)), max_size=20))
-def test_the_lines_of_a_charge_are_billed_what_all_of_it_is(one, events):
-    def by_line(period):
-        return tuple(
-            sum((q for when, q, of in events if of == line and period.contains(when)), D(0))
-            for line in range(3)
-        )
-
-    lines = evaluate(left(one.allowances, SPAN), by_line, 3)
-    assert all(quantity >= 0 for quantity in lines)
-    if len(one.allowances) <= 1:
-        assert sum(lines) == one.billed([(when, q) for when, q, _ in events], SPAN)
 
 
 @LAW

@@ -14,6 +14,7 @@ from app.catalog.price import Billing, ChargeKind, InvoiceTiming
 from app.invoicing.bills import again, due
 from app.kernel.errors import DomainError
 from app.kernel.period import Cadence, Period
+from app.subscriptions.billable import BillableSubscription
 from app.subscriptions.changes import canceling, pausing, trials
 from app.subscriptions.changes.canceling import CancelSubscription
 from app.subscriptions.changes.pausing import PauseMode, PauseSubscription, ResumeSubscription
@@ -21,7 +22,7 @@ from app.subscriptions.changes.standing import refreshed
 from app.subscriptions.pause import PauseBehaviour
 from app.subscriptions.periods import INSTANT, cycle_at, next_point
 from app.subscriptions.proration import share
-from app.subscriptions.subscription import BillableSubscription, CancelMode, Trial
+from app.subscriptions.subscription import CancelMode, Trial
 from app.subscriptions.timeline import multiple_of
 from tests.subscriptions import make
 

@@ -11,7 +11,7 @@ from app.invoicing.bills import Drafted, Moment, draft, due
 from app.invoicing.usage import count
 from app.kernel.scope import Actor, Scope
 from app.subscriptions.actions import Billed, advance
-from app.subscriptions.subscription import BillableSubscription
+from app.subscriptions.billable import BillableSubscription
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from app.invoicing.bills import Drafted, Moment, accruing, draft
 from app.invoicing.usage import count
 from app.kernel.scope import Actor, Scope
 from app.subscriptions.actions import bill_usage_until
-from app.subscriptions.subscription import BillableSubscription, Subscription
+from app.subscriptions.billable import BillableSubscription
+from app.subscriptions.subscription import Subscription
 
 
 async def bill_thresholds(
