@@ -35,22 +35,27 @@ class CouponStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a coupon may be taken off: lines of any of these; none at all means everything."""
+    """What a coupon may be taken off: lines of any of these; none at all means everything.
+
+    A price stands for the rows that replace it and for its copies in later versions of its plan:
+    `lineage_ids` are those of the prices, as `create` finds them.
+    """
 
     plan_ids: tuple[str, ...] = ()
     price_ids: tuple[str, ...] = ()
     feature_ids: tuple[str, ...] = ()
+    lineage_ids: tuple[str, ...] = ()
 
     @property
     def unlimited(self) -> bool:
         return not (self.plan_ids or self.price_ids or self.feature_ids)
 
-    def cover(self, plan_id: str | None, price_id: str | None, feature_id: str | None) -> bool:
+    def cover(self, plan_id: str | None, lineage_id: str | None, feature_id: str | None) -> bool:
         """Whether a line of that plan, price and feature is among it."""
         return (
             self.unlimited
             or plan_id in self.plan_ids
-            or price_id in self.price_ids
+            or lineage_id in self.lineage_ids
             or feature_id in self.feature_ids
         )
 

@@ -33,6 +33,7 @@ MODELS = [
     "app.subscriptions.models",
     "app.invoicing.models",
     "app.invoicing.credit_models",
+    "app.invoicing.applied_models",
 ]
 
 # The settings that row-level security reads, as (tenant, environment, system).

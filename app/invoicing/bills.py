@@ -13,6 +13,7 @@ import msgspec
 from app.catalog.price import ChargeKind, Price
 from app.catalog.prices import content_hash
 from app.invoicing import explanation
+from app.invoicing.applied import NOTHING_APPLIED, Applied
 from app.invoicing.included import NOTHING_INCLUDED, Included, included_of
 from app.invoicing.invoice import (
     BillingReason,
@@ -128,10 +129,11 @@ class Bill:
 
 @dataclass(frozen=True, slots=True)
 class Drafted:
-    """An invoice with its lines, saved or not."""
+    """An invoice with its lines and what was applied to them, saved or not."""
 
     invoice: Invoice
     lines: tuple[InvoiceLine, ...]
+    applied: Applied = NOTHING_APPLIED
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """An invoice and its lines, as everyone above the tables sees them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -161,6 +161,18 @@ class Invoice:
     uncollectible_at: datetime | None = None
     uncollectible_reason: str | None = None
     presentation: Presentation | None = None
+    # What has to be said about its taxes, such as whose the reverse charge is.
+    tax_notes: tuple[str, ...] = ()
+    # How the lines led to what is due: the `rules` in force then, and the `steps` where anything
+    # was applied (see amounts/steps.py).
+    reckoning: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def tax_point(self) -> datetime:
+        """The instant that coupons, taxes and exemptions are judged by: not when it is drafted,
+        so that a late run bills as one in time. Fees of a first period fall due as it begins."""
+        first = self.reason is BillingReason.SUBSCRIPTION_CREATE
+        return self.period.start if first else self.period.end
 
     @property
     def payment_status(self) -> PaymentStatus | None:
@@ -205,6 +217,8 @@ class InvoiceLine:
     prepaid: Decimal = field(default=NOTHING, kw_only=True)
     tax: Decimal = field(default=NOTHING, kw_only=True)
     tax_included: Decimal = field(default=NOTHING, kw_only=True)
+    # The steps of its shares (see amounts/steps.py); None where nothing was applied.
+    shares: Sequence[Mapping[str, Any]] | None = field(default=None, kw_only=True, repr=False)
     # The heading it is printed under; None: that of its kind.
     section: str | None = field(default=None, kw_only=True)
 

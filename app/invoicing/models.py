@@ -126,6 +126,8 @@ class InvoiceTable(ScopedTable):
     engine_version = fields.CharField(max_length=20)
     catalog_hash = fields.CharField(max_length=64)
     usage_watermark = fields.DatetimeField(null=True)
+    tax_notes = fields.JSONField[list[str]]()
+    reckoning = fields.JSONField[dict[str, Any]]()
     # The caller's key of an invoice that is no period's; unique per reason.
     source_id = fields.CharField(max_length=255, null=True)
     net_days = fields.IntField(null=True)
@@ -232,6 +234,7 @@ class InvoiceLineTable(ScopedTable):
     prepaid = amount_field()
     tax = amount_field()
     tax_included = amount_field()
+    shares = fields.JSONField[list[dict[str, Any]]](null=True)
 
     guards: ClassVar[tuple[str, ...]] = (
         _KEEP_LINES,

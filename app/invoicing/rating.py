@@ -110,6 +110,8 @@ def snapshot(price: Price) -> dict[str, Any]:
     """The price as billed: everything that led to the amount, as JSON with decimals as text."""
     return {
         "id": price.id,
+        "plan_id": price.plan_id,
+        "lineage_id": price.lineage_id,
         "display_name": price.display_name,
         "charge": price.charge.value,
         "timing": price.timing.value,

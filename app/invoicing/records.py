@@ -72,6 +72,8 @@ def invoice_of(row: asyncpg.Record) -> Invoice:
         uncollectible_at=row["uncollectible_at"],
         uncollectible_reason=row["uncollectible_reason"],
         presentation=_presentation(row["presentation"]),
+        tax_notes=tuple(json_of(row["tax_notes"])),
+        reckoning=json_of(row["reckoning"]),
     )
 
 
@@ -113,6 +115,7 @@ def line_of(row: asyncpg.Record) -> InvoiceLine:
         prepaid=row["prepaid"],
         tax=row["tax"],
         tax_included=row["tax_included"],
+        shares=json_of(row["shares"]),
         section=row["section"],
     )
 
@@ -155,6 +158,8 @@ def computed_values(invoice: Invoice) -> dict[str, Any]:
         "engine_version": invoice.engine_version,
         "catalog_hash": invoice.catalog_hash,
         "usage_watermark": invoice.usage_watermark,
+        "tax_notes": invoice.tax_notes,
+        "reckoning": invoice.reckoning,
     }
 
 
@@ -186,6 +191,7 @@ def line_values(scope: Scope, line: InvoiceLine, at: datetime) -> dict[str, Any]
         "prepaid": line.prepaid,
         "tax": line.tax,
         "tax_included": line.tax_included,
+        "shares": line.shares,
     }
 
 

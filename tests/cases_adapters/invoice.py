@@ -13,13 +13,13 @@ from app.invoicing.amounts import (
     Discount,
     Line,
     Rate,
+    Reckoned,
     Rules,
-    Settled,
     Spread,
     Stage,
     TaxRounding,
     Terms,
-    settle,
+    reckon,
 )
 from app.invoicing.amounts.minimum import prorated, true_up
 from app.invoicing.amounts.progressive import Thresholds, billed
@@ -40,7 +40,7 @@ _ROUNDING = {"invoice": TaxRounding.PER_INVOICE, "per_tax": TaxRounding.PER_RATE
 
 def invoiced(case: Case) -> dict[str, Any]:
     """A whole invoice through the stages that the case names."""
-    settled = settle(
+    reckoned = reckon(
         [Line(line["id"], Decimal(line["amount"]), line["kind"]) for line in case["lines"]],
         _terms(case),
         currency=case.get("currency", "USD"),
@@ -52,16 +52,16 @@ def invoiced(case: Case) -> dict[str, Any]:
             round_lines=case.get("round_lines", False),
         ),
     )
-    totals = settled.totals
+    totals = reckoned.totals
     return {
         "subtotal": totals.subtotal,
         "discount": totals.discount,
-        "discount_by_line": _discount_by_line(settled, _decimals(case)),
+        "discount_by_line": _discount_by_line(reckoned, _decimals(case)),
         "tax": totals.tax,
-        "tax_by_rate": _tax_by_rate(settled),
+        "tax_by_rate": _tax_by_rate(reckoned),
         "prepaid": totals.prepaid,
         "prepaid_used": [
-            _drawn(settled, f"prepaid-{index}") for index in range(len(case.get("prepaid", ())))
+            _drawn(reckoned, f"prepaid-{index}") for index in range(len(case.get("prepaid", ())))
         ],
         "total": totals.amount_due,
     }
@@ -75,7 +75,7 @@ def minimum(case: Case) -> dict[str, Decimal]:
         part = share if case.get("plan_fee_prorated", False) else Fraction(1)
         fees.append(prorated(fee, part, decimals))
     missing = true_up(Decimal(case["minimum"]), share, fees, decimals)
-    settled = settle(
+    reckoned = reckon(
         [Line(str(index), amount) for index, amount in enumerate([*fees, missing.amount])],
         Terms(
             rates=[Rate(id="tax", percent=Decimal(case.get("tax_percent", "0")))],
@@ -88,9 +88,9 @@ def minimum(case: Case) -> dict[str, Decimal]:
     return {
         "minimum_prorated": missing.minimum,
         "true_up": missing.amount,
-        "subtotal": settled.totals.subtotal,
-        "tax": settled.totals.tax,
-        "total": settled.totals.amount_due,
+        "subtotal": reckoned.totals.subtotal,
+        "tax": reckoned.totals.tax,
+        "total": reckoned.totals.amount_due,
     }
 
 
@@ -98,16 +98,16 @@ def credits_before_total(case: Case) -> dict[str, Any]:
     """Credits that are part of the invoice itself; a minimum raises what they are taken off."""
     lines = [Decimal(line) for line in case["lines"]]
     missing = true_up(Decimal(case.get("minimum", "0")), Fraction(1), lines, _decimals(case))
-    settled = settle(
+    reckoned = reckon(
         [Line(str(index), amount) for index, amount in enumerate([*lines, missing.amount])],
         Terms(credits=_balances("credit", case["credits"])),
         currency=case.get("currency", "USD"),
         decimals=_decimals(case),
         rules=Rules(stages=(Stage.CREDITS,)),
     )
-    if settled.totals.credited != sum(Decimal(each) for each in case["credits"]):
+    if reckoned.totals.credited != sum(Decimal(each) for each in case["credits"]):
         return {"error": "credits_exceed_lines"}
-    return {"total": settled.totals.amount_due}
+    return {"total": reckoned.totals.amount_due}
 
 
 def allocation(case: Case) -> dict[str, list[Decimal]]:
@@ -127,7 +127,7 @@ def progressive(case: Case) -> dict[str, Any]:
     spent = [Decimal(units) * price for units in case["usage_events"]]
     invoices = list(billed(thresholds, spent))
     credit = sum((amount for amount in invoices if amount is not None), Decimal(0))
-    final = settle(
+    final = reckon(
         [Line("fees", Decimal(case["final_fees"]))],
         Terms(credits=[Balance(id="billed", amount=credit)]),
         currency="USD",
@@ -198,22 +198,22 @@ def _rates(lines: Sequence[Mapping[str, Any]]) -> list[Rate]:
     ]
 
 
-def _discount_by_line(settled: Settled, decimals: int) -> dict[str, Decimal]:
+def _discount_by_line(reckoned: Reckoned, decimals: int) -> dict[str, Decimal]:
     return {
         line.id: fraction_rounded(
-            sum((taken.exact[place] for taken in settled.discounts), Fraction(0)) / 10**decimals, 4
+            sum((taken.exact[place] for taken in reckoned.discounts), Fraction(0)) / 10**decimals, 4
         )
-        for place, line in enumerate(settled.lines)
+        for place, line in enumerate(reckoned.lines)
     }
 
 
-def _tax_by_rate(settled: Settled) -> dict[str, Decimal]:
-    return {each.rate.id: settled.sheet.major(each.amount) for each in settled.taxes}
+def _tax_by_rate(reckoned: Reckoned) -> dict[str, Decimal]:
+    return {each.rate.id: reckoned.sheet.major(each.amount) for each in reckoned.taxes}
 
 
-def _drawn(settled: Settled, balance_id: str) -> Decimal:
-    found = [drawn.amount for drawn in settled.prepaid if drawn.balance.id == balance_id]
-    return settled.sheet.major(sum(found))
+def _drawn(reckoned: Reckoned, balance_id: str) -> Decimal:
+    found = [drawn.amount for drawn in reckoned.prepaid if drawn.balance.id == balance_id]
+    return reckoned.sheet.major(sum(found))
 
 
 def _decimals(case: Case) -> int:

@@ -5,8 +5,10 @@ from decimal import Decimal
 import pytest
 
 from app.catalog.actions import coupons as actions
+from app.catalog.actions import prices
 from app.catalog.coupon import CouponDuration, CouponKind, CouponStatus, Limits
 from app.catalog.errors import Archived, CouponNotRedeemable, NotArchived
+from app.catalog.prices import Flat
 from app.catalog.reads import coupons as reads
 from app.infra.listing import Condition, PageRequest
 from app.infra.postgres import writing
@@ -63,7 +65,7 @@ async def test_what_is_created_is_found_by_its_code_in_any_case(database, scope,
         ({"duration": CouponDuration.REPEATED, "periods": 0}, "periods", "INVALID_PERIODS"),
         ({"max_redemptions": 0}, "maxRedemptions", "INVALID_MAX_REDEMPTIONS"),
         ({"metadata": {"": "x"}}, "metadata", "INVALID_METADATA"),
-        ({"limits": Limits(plan_ids=("plan_x",) * 101)}, "planIds", "INVALID_PLAN_IDS"),
+        ({"limits": Limits(plan_ids=("plan_x",) * 101)}, "limits.planIds", "INVALID_PLAN_IDS"),
     ],
 )  # fmt: skip
 async def test_wrong_input_is_refused(database, scope, clock, fields, field, code):
@@ -83,7 +85,7 @@ async def test_a_window_ends_after_it_starts(database, scope, clock):
 async def test_it_is_limited_to_what_is_there(database, scope, clock):
     for field, name in (("plan_ids", "planIds"), ("price_ids", "priceIds"),
                         ("feature_ids", "featureIds")):  # fmt: skip
-        async with refused(scope, NotFound, "NOT_FOUND", f"{name}[0]"):
+        async with refused(scope, NotFound, "NOT_FOUND", f"limits.{name}[0]"):
             await make.coupon(scope, clock, limits=Limits(**{field: (new_id("plan"),)}))
 
 
@@ -153,12 +155,22 @@ async def test_every_reason_not_to_be_redeemed_has_its_code(database, scope, clo
 
 def test_limits_cover_any_of_what_they_name():
     assert Limits().cover(None, None, None)
-    limits = Limits(plan_ids=("p",), price_ids=("q",), feature_ids=("f",))
+    limits = Limits(plan_ids=("p",), lineage_ids=("q",), feature_ids=("f",))
     assert limits.cover("p", None, None)
     assert limits.cover(None, "q", None)
     assert limits.cover("x", "x", "f")
     assert not limits.cover("f", "p", "q")
     assert not limits.cover(None, None, None)
+
+
+async def test_a_price_stands_for_the_rows_that_replace_it(database, scope, clock):
+    plan = await make.plan(scope, clock)
+    price = await make.price(scope, clock, plan.id)
+    made = await make.coupon(scope, clock, limits=Limits(price_ids=(price.id,)))
+    dearer = {"model": Flat(Decimal(120))}
+    successor = await prices.update(scope, price.id, dearer, by=SYSTEM, at=clock.now())
+    assert successor.id != price.id
+    assert made.limits.cover(None, successor.lineage_id, None)
 
 
 async def test_coupons_are_listed_and_strangers_find_none(database, scope, clock):

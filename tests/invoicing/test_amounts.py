@@ -19,7 +19,7 @@ from app.invoicing.amounts import (
     Spread,
     TaxRounding,
     Terms,
-    settle,
+    reckon,
     steps,
 )
 from app.invoicing.amounts.minimum import true_up
@@ -104,33 +104,33 @@ all_rules = st.builds(
 
 
 def amounts_of(lines, terms=None, rules=None):
-    return settle(lines, terms or Terms(), currency="USD", decimals=2, rules=rules or Rules())
+    return reckon(lines, terms or Terms(), currency="USD", decimals=2, rules=rules or Rules())
 
 
 def whole(amount):
     return amount == amount.quantize(Decimal("0.01"))
 
 
-def total_of(settled, field):
-    return sum((getattr(line, field) for line in settled.lines), ZERO)
+def total_of(reckoned, field):
+    return sum((getattr(line, field) for line in reckoned.lines), ZERO)
 
 
 @given(lines(), all_terms, all_rules)
 def test_the_parts_sum_to_the_whole_and_nothing_is_below_zero(lines, terms, rules):
-    settled = amounts_of(lines, terms, rules)
-    totals = settled.totals
+    reckoned = amounts_of(lines, terms, rules)
+    totals = reckoned.totals
     for field in ("discount", "prepaid", "tax", "tax_included"):
-        assert total_of(settled, field) == getattr(totals, field)
-        assert all(getattr(line, field) >= 0 for line in settled.lines)
-        assert all(whole(getattr(line, field)) for line in settled.lines)
-    assert total_of(settled, "amount") == totals.subtotal
+        assert total_of(reckoned, field) == getattr(totals, field)
+        assert all(getattr(line, field) >= 0 for line in reckoned.lines)
+        assert all(whole(getattr(line, field)) for line in reckoned.lines)
+    assert total_of(reckoned, "amount") == totals.subtotal
     for records, field in (
-        (settled.discounts, "discount"),
-        (settled.prepaid, "prepaid"),
-        (settled.taxes, "tax"),
+        (reckoned.discounts, "discount"),
+        (reckoned.prepaid, "prepaid"),
+        (reckoned.taxes, "tax"),
     ):
         assert all(sum(each.shares) == each.amount for each in records)
-        assert sum(each.amount for each in records) == settled.sheet.minor(getattr(totals, field))
+        assert sum(each.amount for each in records) == reckoned.sheet.minor(getattr(totals, field))
     on_top = totals.tax - totals.tax_included
     assert totals.total == totals.subtotal - totals.discount - totals.prepaid + on_top
     assert totals.amount_due == totals.total - totals.credited
@@ -147,9 +147,9 @@ def test_no_line_pays_more_than_it_costs(lines, terms, rules):
 
 @given(lines(), discounts(), st.sampled_from(Spread))
 def test_a_discount_takes_at_most_what_is_left(lines, discounts, spread):
-    settled = amounts_of(lines, Terms(discounts=discounts), Rules(spread=spread))
+    reckoned = amounts_of(lines, Terms(discounts=discounts), Rules(spread=spread))
     left = {line.id: Fraction(line.amount) * 100 for line in lines}
-    for taken in settled.discounts:
+    for taken in reckoned.discounts:
         for line, exact in zip(lines, taken.exact, strict=True):
             covered = taken.discount.lines is None or line.id in taken.discount.lines
             assert 0 <= exact <= (left[line.id] if covered else 0)
@@ -158,13 +158,13 @@ def test_a_discount_takes_at_most_what_is_left(lines, discounts, spread):
 
 @given(lines(), all_terms, all_rules)
 def test_the_explanation_evaluates_to_what_is_due(lines, terms, rules):
-    settled = amounts_of(lines, terms, rules)
-    tree = steps.due(settled)
+    reckoned = amounts_of(lines, terms, rules)
+    tree = steps.due(reckoned)
     assert holds(tree, steps.RULES)
-    assert evaluate(tree, steps.RULES) == Fraction(settled.totals.amount_due)
-    for index, line in enumerate(settled.lines):
+    assert evaluate(tree, steps.RULES) == Fraction(reckoned.totals.amount_due)
+    for index, line in enumerate(reckoned.lines):
         own = step("line_amount", {"line": line.id, "amount": line.amount}, line.amount)
-        tree = steps.line(settled, index, own)
+        tree = steps.line(own, steps.shares(reckoned, index))
         assert holds(tree, steps.RULES)
         taken = line.discount + line.prepaid
         asked = line.amount - taken + line.tax - line.tax_included
@@ -202,9 +202,9 @@ def test_balances_that_may_pay_for_anything_come_to_the_same_in_any_order(lines,
 
 @given(lines(), rates(included=True))
 def test_taxes_that_are_included_leave_what_is_paid_as_it_is(lines, rates):
-    settled = amounts_of(lines, Terms(rates=rates))
-    assert settled.totals.total == settled.totals.subtotal
-    assert settled.totals.tax == settled.totals.tax_included
+    reckoned = amounts_of(lines, Terms(rates=rates))
+    assert reckoned.totals.total == reckoned.totals.subtotal
+    assert reckoned.totals.tax == reckoned.totals.tax_included
 
 
 @given(lines(), all_terms)
@@ -216,9 +216,9 @@ def test_prepaid_credits_before_tax_leave_the_tax_as_it_is(lines, terms):
 @given(lines(), rates())
 def test_rounded_once_the_tax_is_half_a_cent_from_exact(lines, rates):
     rules = Rules(tax_rounding=TaxRounding.PER_INVOICE)
-    settled = amounts_of(lines, Terms(rates=rates), rules)
+    reckoned = amounts_of(lines, Terms(rates=rates), rules)
     for included in (True, False):
-        chosen = [each for each in settled.taxes if each.rate.included is included]
+        chosen = [each for each in reckoned.taxes if each.rate.included is included]
         exact = sum((sum(each.exact) for each in chosen), Fraction(0))
         assert abs(sum(each.amount for each in chosen) - exact) <= Fraction(1, 2)
 
@@ -240,16 +240,16 @@ def test_a_discount_or_a_fixed_tax_in_another_currency_is_passed_over():
         discounts=[Discount(id="a", amount=Decimal(1), currency="EUR")],
         rates=[Rate(id="b", amount=Decimal(1), currency="EUR")],
     )
-    settled = amounts_of([Line("a", Decimal(10))], terms)
-    assert (settled.totals.total, settled.discounts, settled.taxes) == (Decimal(10), (), ())
+    reckoned = amounts_of([Line("a", Decimal(10))], terms)
+    assert (reckoned.totals.total, reckoned.discounts, reckoned.taxes) == (Decimal(10), (), ())
 
 
 def test_a_compound_rate_is_taken_on_the_taxes_before_it():
     gst = Rate(id="gst", percent=Decimal(5), priority=1)
     pst = Rate(id="pst", percent=Decimal(10), priority=2, compound=True)
     beside = Rate(id="levy", percent=Decimal(1), priority=2, compound=True)
-    settled = amounts_of([Line("a", Decimal(100))], Terms(rates=[pst, beside, gst]))
-    assert [(each.rate.id, each.taxable, each.amount) for each in settled.taxes] == [
+    reckoned = amounts_of([Line("a", Decimal(100))], Terms(rates=[pst, beside, gst]))
+    assert [(each.rate.id, each.taxable, each.amount) for each in reckoned.taxes] == [
         ("gst", 10000, 500), ("pst", 10500, 1050), ("levy", 10500, 105),
     ]  # fmt: skip
 
@@ -261,11 +261,11 @@ def test_included_taxes_are_taken_out_of_the_price_and_others_put_on_its_net():
             Rate(id="levy", percent=Decimal(1)),
         ]
     )
-    settled = amounts_of([Line("a", Decimal(119))], terms)
-    assert [(each.rate.id, each.taxable, each.amount) for each in settled.taxes] == [
+    reckoned = amounts_of([Line("a", Decimal(119))], terms)
+    assert [(each.rate.id, each.taxable, each.amount) for each in reckoned.taxes] == [
         ("vat", 10000, 1900), ("levy", 10000, 100),
     ]  # fmt: skip
-    assert settled.totals.total == Decimal(120)
+    assert reckoned.totals.total == Decimal(120)
 
 
 def test_a_fixed_tax_is_asked_for_once_and_not_where_nothing_is_taxed():
@@ -277,8 +277,8 @@ def test_a_fixed_tax_is_asked_for_once_and_not_where_nothing_is_taxed():
 
 def test_a_rate_that_is_not_charged_shows_its_base():
     vat = Rate(id="vat", percent=Decimal(19), charged=False)
-    settled = amounts_of([Line("a", Decimal(10))], Terms(rates=[vat]))
-    assert [(each.taxable, each.amount) for each in settled.taxes] == [(1000, 0)]
+    reckoned = amounts_of([Line("a", Decimal(10))], Terms(rates=[vat]))
+    assert [(each.taxable, each.amount) for each in reckoned.taxes] == [(1000, 0)]
 
 
 def test_prepaid_credits_pay_for_their_kinds_of_lines_and_what_is_under_a_cent_stays():
@@ -290,11 +290,11 @@ def test_prepaid_credits_pay_for_their_kinds_of_lines_and_what_is_under_a_cent_s
             Balance(id="large", amount=Decimal(100), kinds=usage),
         ]
     )
-    settled = amounts_of(lines, terms)
-    assert [(drawn.balance.id, drawn.amount) for drawn in settled.prepaid] == [
+    reckoned = amounts_of(lines, terms)
+    assert [(drawn.balance.id, drawn.amount) for drawn in reckoned.prepaid] == [
         ("small", 123), ("large", 377),
     ]  # fmt: skip
-    assert settled.totals.amount_due == Decimal(10)
+    assert reckoned.totals.amount_due == Decimal(10)
 
 
 def test_credits_come_before_prepaid_ones_where_those_pay_the_tax_too():
@@ -315,11 +315,11 @@ def test_a_line_below_zero_takes_no_discount_and_lowers_the_tax():
         discounts=[Discount(id="all", amount=Decimal(8))],
         rates=[Rate(id="vat", percent=Decimal(10))],
     )
-    settled = amounts_of(lines, terms)
-    assert [line.discount for line in settled.lines] == [Decimal(6), ZERO]
-    assert [line.tax for line in settled.lines] == [Decimal("0.40"), Decimal("-0.40")]
-    assert settled.totals.total == 0
-    assert holds(steps.due(settled), steps.RULES)
+    reckoned = amounts_of(lines, terms)
+    assert [line.discount for line in reckoned.lines] == [Decimal(6), ZERO]
+    assert [line.tax for line in reckoned.lines] == [Decimal("0.40"), Decimal("-0.40")]
+    assert reckoned.totals.total == 0
+    assert holds(steps.due(reckoned), steps.RULES)
 
 
 def test_whole_shares_of_what_is_not_whole_are_refused():

@@ -132,6 +132,8 @@ def test_the_price_is_kept_as_it_was():
     (line,) = rated(sold, Figures(Decimal(1), 1, ("EWR",)))
     assert line.price == {
         "id": sold.id,
+        "plan_id": sold.plan_id,
+        "lineage_id": sold.lineage_id,
         "display_name": "Departures",
         "charge": "usage",
         "billing": "recurring",

@@ -1,6 +1,7 @@
 """What the terms of a coupon must fulfil, each and together."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from decimal import Decimal
 
 from app.catalog.actions.inputs import money, percentage
@@ -43,18 +44,32 @@ def check_duration(command: CreateCoupon) -> None:
         raise checks.invalid("periods", f"{command.periods} must lie between 1 and {MOST_PERIODS}")
 
 
-async def check_limits(scope: Scope, limits: Limits) -> None:
-    """That what it is limited to is there. Raises: Invalid, NotFound."""
-    for field, kind, ids, read in (
-        ("planIds", "plan", limits.plan_ids, plans.by_ids),
-        ("priceIds", "price", limits.price_ids, prices.by_ids),
-        ("featureIds", "feature", limits.feature_ids, features.by_ids),
-    ):
-        if not ids:
-            continue
-        if len(ids) > MOST_LIMITS:
-            raise checks.invalid(field, f"{len(ids)} are too many; at most {MOST_LIMITS} fit")
-        _check_known(field, kind, ids, await read(scope, ids))
+async def found_limits(scope: Scope, limits: Limits) -> Limits:
+    """What it is limited to, all of which is there, each once. Raises: Invalid, NotFound."""
+    named = Limits(
+        plan_ids=_once("limits.planIds", limits.plan_ids),
+        price_ids=_once("limits.priceIds", limits.price_ids),
+        feature_ids=_once("limits.featureIds", limits.feature_ids),
+    )
+    if named.unlimited:
+        return named
+    priced = await prices.by_ids(scope, named.price_ids)
+    _check_known(
+        "limits.planIds", "plan", limits.plan_ids, await plans.by_ids(scope, named.plan_ids)
+    )
+    _check_known("limits.priceIds", "price", limits.price_ids, priced)
+    _check_known(
+        "limits.featureIds", "feature", limits.feature_ids,
+        await features.by_ids(scope, named.feature_ids),
+    )  # fmt: skip
+    lineages = dict.fromkeys(price.lineage_id for price in priced.values())
+    return replace(named, lineage_ids=tuple(sorted(lineages)))
+
+
+def _once(field: str, ids: tuple[str, ...]) -> tuple[str, ...]:
+    if len(ids) > MOST_LIMITS:
+        raise checks.invalid(field, f"{len(ids)} are too many; at most {MOST_LIMITS} fit")
+    return tuple(dict.fromkeys(ids))
 
 
 def _check_known(field: str, kind: str, ids: Collection[str], known: Collection[str]) -> None:

@@ -44,7 +44,8 @@ COUPON = Noun(
 async def create(scope: Scope, command: CreateCoupon, *, by: Actor, at: datetime) -> Coupon:
     """Raises: Invalid, NotFound (what it is limited to), AlreadyExists (the code is taken)."""
     values = _columns(command)
-    await coupon_terms.check_limits(scope, command.limits)
+    limits = await coupon_terms.found_limits(scope, command.limits)
+    values["limits"] = {name: list(ids) for name, ids in asdict(limits).items()}
     return await named.create(COUPON, scope, values, by=by, at=at)
 
 
@@ -132,7 +133,6 @@ def _columns(command: CreateCoupon) -> dict[str, Any]:
         "duration": command.duration.value,
         "periods": command.periods,
         "level": command.level.value,
-        "limits": {name: list(dict.fromkeys(ids)) for name, ids in asdict(command.limits).items()},
         "redemptions": 0,
     }
 

@@ -130,7 +130,7 @@ async def _write(
             if drafted.invoice.id in open_ids
             and _by_hand(drafted.lines) == by_hand.get(drafted.invoice.id, [])
         ]
-        await rewrite(connection, scope, written, at=moment.at)
+        written = await rewrite(connection, scope, written, at=moment.at)
         entries = [
             audit.Entry("invoice.compute", now.id, before=before[now.id].totals, after=now.totals)
             for now in (drafted.invoice for drafted in written)

@@ -36,9 +36,9 @@ async def create(
     drafted = _drafted(checked, customer, at)
     try:
         async with writing(scope) as connection:
-            await add(connection, scope, [drafted], by=by, at=at)
+            (added,) = await add(connection, scope, [drafted], by=by, at=at)
             if not finalized:
-                return drafted.invoice
+                return added.invoice
             return await finalize(scope, drafted.invoice.id, by=by, at=at)
     except UniqueViolationError as error:
         raise AlreadyExists("invoice", "key", command.key) from error

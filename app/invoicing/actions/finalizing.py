@@ -15,6 +15,8 @@ from app.infra.crash import point
 from app.infra.postgres import writing
 from app.invoicing import parties
 from app.invoicing.actions import credit_balances, locks, numbers
+from app.invoicing.actions.headings import headings_of
+from app.invoicing.actions.reckoning import reckon_again
 from app.invoicing.errors import InvoiceNotDraft, NumberTaken
 from app.invoicing.events import InvoiceEvent, InvoiceFinalized, InvoicePaid, InvoiceSkipped
 from app.invoicing.invoice import Invoice, InvoiceStatus, Party, Presentation
@@ -68,6 +70,8 @@ async def finalize_many(
     async with writing(scope) as connection:
         found = await locks.invoices(connection, scope, invoice_ids)
         drafts = [invoice for invoice in found if invoice.status is InvoiceStatus.DRAFT]
+        # What is in force at this moment, not when they were drafted.
+        drafts = await reckon_again(connection, scope, drafts, by=by, at=at)
         skips = settings.invoice.zero_invoices == "skip"
         empty = [draft for draft in drafts if skips and draft.totals.is_nothing]
         asked = sorted(
@@ -79,7 +83,11 @@ async def finalize_many(
         buyers = await customers.by_ids(scope, {draft.customer_id for draft in asked})
         issued = await _numbered(connection, scope, asked, buyers, settings=settings.invoice, at=at)
         credited = await credit_balances.take(connection, scope, issued, at=at)
-        issued = [_dressed(i, seller, buyers[i.customer_id], settings) for i in credited.invoices]
+        headings = await headings_of(scope, credited.invoices, settings.documents.sections)
+        issued = [
+            _dressed(i, seller, buyers[i.customer_id], settings, headings=headings.get(i.id, {}))
+            for i in credited.invoices
+        ]
         await _issue(connection, scope, issued, by=by)
         await credit_balances.pay(connection, scope, credited.taken)
         await due.cancel(scope, FINALIZE, [invoice.id for invoice in found])
@@ -136,7 +144,12 @@ def _paid(issued: Invoice, settings: InvoiceSettings) -> datetime | None:
 
 
 def _dressed(
-    invoice: Invoice, seller: Party, buyer: Customer, settings: EnvironmentSettings
+    invoice: Invoice,
+    seller: Party,
+    buyer: Customer,
+    settings: EnvironmentSettings,
+    *,
+    headings: Mapping[str, str],
 ) -> Invoice:
     """With who it is from and to, what it looks like, and what remains, from now on."""
     return replace(
@@ -145,7 +158,7 @@ def _dressed(
         paid_at=_paid(invoice, settings.invoice),
         seller=seller,
         bill_to=parties.buyer(buyer),
-        presentation=parties.presentation(buyer, settings),
+        presentation=replace(parties.presentation(buyer, settings), headings=headings),
     )
 
 

@@ -6,10 +6,13 @@ from dataclasses import dataclass, replace
 from app.customers import reads as customers
 from app.customers.customer import Customer
 from app.infra.s3 import Storage
-from app.invoicing import parties, reads
+from app.invoicing import coupon_reads, parties, reads, tax_reads
 from app.invoicing.actions.headings import Headings, headings_of
+from app.invoicing.applied import InvoiceDiscount, InvoiceTax
 from app.invoicing.invoice import Invoice, InvoiceLine, Party
-from app.invoicing.pdf import Logo, Printing
+from app.invoicing.pdf import Logo, Printing, Taken
+from app.invoicing.taxation import TaxTreatment
+from app.kernel.quantity import plain
 from app.kernel.scope import Scope
 from app.tenants.reads import environments, tenants
 from app.tenants.settings import EnvironmentSettings, Layout
@@ -31,7 +34,10 @@ async def gather(
 
     `layout` takes the place of the invoice's own. Raises: NotFound (a logo is gone), Unavailable.
     """
-    lines = await reads.lines_of_invoices(scope, [invoice.id for invoice in invoices])
+    ids = [invoice.id for invoice in invoices]
+    lines = await reads.lines_of_invoices(scope, ids)
+    discounts = await coupon_reads.discounts_of_invoices(scope, ids)
+    taxes = await tax_reads.taxes_of_invoices(scope, ids)
     present = await _present(scope, invoices)
     found = []
     for invoice in invoices:
@@ -44,7 +50,14 @@ async def gather(
             Materials(
                 invoice,
                 lines.get(invoice.id, []),
-                replace(printing, presentation=look, logo=logo),
+                replace(
+                    printing,
+                    presentation=look,
+                    logo=logo,
+                    discounts=[_discount(each) for each in discounts.get(invoice.id, ())],
+                    taxes=[_tax(each) for each in taxes.get(invoice.id, ())],
+                    legends=invoice.tax_notes,
+                ),
             )
         )
     return found
@@ -80,6 +93,18 @@ def _printing(invoice: Invoice, present: _Present | None) -> Printing:
         look = parties.presentation(customer, present.settings)
         look = replace(look, headings=present.headings.get(invoice.id, {}))
     return Printing(seller, bill_to, look)
+
+
+def _discount(row: InvoiceDiscount) -> Taken:
+    percent = row.coupon.get("percent_off")
+    label = row.description if percent is None else f"{row.description} ({percent} %)"
+    return Taken(label, row.amount)
+
+
+def _tax(row: InvoiceTax) -> Taken:
+    rate = "" if row.percent is None else f" {plain(row.percent)} %"
+    spared = "" if row.treatment is TaxTreatment.STANDARD else ", not charged"
+    return Taken(f"{row.description}{rate} on {plain(row.taxable)}{spared}", row.amount)
 
 
 async def logo_of(key: str, storage: Storage) -> Logo:

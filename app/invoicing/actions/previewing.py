@@ -5,6 +5,7 @@ from dataclasses import replace
 from app.infra.clickhouse import ClickHouse
 from app.invoicing.bills import Drafted, Moment, draft, upcoming
 from app.invoicing.errors import NothingToBill
+from app.invoicing.in_force import reckoned
 from app.invoicing.invoice import InvoiceStatus
 from app.invoicing.usage import count
 from app.kernel.errors import NotFound
@@ -27,4 +28,6 @@ async def preview(
         raise NothingToBill(subscription_id)
     drafted = draft(bill, await count(scope, clickhouse, [bill]), moment)
     invoice = replace(drafted.invoice, status=InvoiceStatus.DRAFT, finalize_at=None)
-    return Drafted(invoice, drafted.lines)
+    unsaved = replace(drafted, invoice=invoice)
+    (reckoned_,) = await reckoned(scope, [unsaved], at=moment.at, lock=False)
+    return reckoned_

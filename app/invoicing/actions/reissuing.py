@@ -47,10 +47,10 @@ async def reissue(
         _check(old)
         if old.status is not InvoiceStatus.VOID:
             await void_locked(connection, scope, old, stated, by=by, at=at)
-        await add(connection, scope, [fresh], by=by, at=at)
+        (added,) = await add(connection, scope, [fresh], by=by, at=at)
         values = {"replaced_by_id": fresh.invoice.id, "updated_at": at}
         await update(connection, "invoices", [{"id": old.id, **values}])
-    return fresh.invoice
+    return added.invoice
 
 
 def _check(invoice: Invoice) -> None:

@@ -1,13 +1,17 @@
 """Writing drafts: the invoice, its lines, its due work and its events, in one transaction."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import asyncpg
 
 from app.infra import due, outbox
+from app.invoicing.applied_records import TABLES, rows_of
 from app.invoicing.bills import Drafted
 from app.invoicing.events import InvoiceDrafted, InvoiceEvent, InvoiceSkipped
+from app.invoicing.in_force import reckoned
 from app.invoicing.invoice import Invoice, InvoiceStatus
 from app.invoicing.records import (
     computed_values,
@@ -41,8 +45,7 @@ async def save(
     what was added.
     """
     fresh = await _unbilled(connection, scope, drafts)
-    await add(connection, scope, fresh, by=by, at=at)
-    return fresh
+    return await add(connection, scope, fresh, by=by, at=at)
 
 
 async def add(
@@ -52,14 +55,11 @@ async def add(
     *,
     by: Actor,
     at: datetime,
-) -> None:
-    """Add drafts that are known to be new. Call inside `writing(scope)`."""
+) -> list[Drafted]:
+    """Add drafts that are known to be new, reckoned; as added. Call inside `writing(scope)`."""
+    fresh = await reckoned(scope, fresh, at=at, lock=True)
     await insert(connection, "invoices", [_empty(scope, drafted.invoice) for drafted in fresh])
-    await insert(
-        connection,
-        "invoice_lines",
-        [line_values(scope, line, d.invoice.created_at) for d in fresh for line in d.lines],
-    )
+    await _insert_parts(connection, scope, fresh, at=at)
     # Lines can only be added to a draft, so what is skipped becomes so after them.
     skipped = [d.invoice.id for d in fresh if d.invoice.status is InvoiceStatus.SKIPPED]
     if skipped:
@@ -78,31 +78,53 @@ async def add(
     await due.schedule_many(scope, FINALIZE, waiting)
     await audit.record_many(scope, by, [_noted(drafted.invoice) for drafted in fresh], at=at)
     await outbox.put_many(scope, [_told(drafted.invoice) for drafted in fresh])
+    return fresh
 
 
 async def rewrite(
     connection: asyncpg.Connection, scope: Scope, drafts: Sequence[Drafted], *, at: datetime
+) -> list[Drafted]:
+    """Give drafts that are there, and locked, the lines they have in `drafts`, reckoned anew;
+    as written."""
+    fresh = await reckoned(scope, drafts, at=at, lock=True)
+    await replace_parts(connection, scope, fresh, at=at)
+    return fresh
+
+
+async def replace_parts(
+    connection: asyncpg.Connection, scope: Scope, drafts: Sequence[Drafted], *, at: datetime
 ) -> None:
-    """Give drafts that are there, and locked, the lines and amounts they have in `drafts`."""
+    """Write drafts that are there, and reckoned, with everything that belongs to them."""
     if not drafts:
         return
-    await connection.execute(
-        "DELETE FROM invoice_lines "
-        "WHERE tenant_id = $1 AND environment_id = $2 AND invoice_id = ANY($3)",
-        scope.tenant_id,
-        scope.environment_id,
-        [drafted.invoice.id for drafted in drafts],
-    )
-    await insert(
-        connection,
-        "invoice_lines",
-        [line_values(scope, line, at) for drafted in drafts for line in drafted.lines],
-    )
+    ids = [drafted.invoice.id for drafted in drafts]
+    for table in ("invoice_lines", *TABLES):
+        await connection.execute(
+            f"DELETE FROM {table} "  # noqa: S608 - a name of ours
+            "WHERE tenant_id = $1 AND environment_id = $2 AND invoice_id = ANY($3)",
+            scope.tenant_id,
+            scope.environment_id,
+            ids,
+        )
+    await _insert_parts(connection, scope, drafts, at=at)
     await update(
         connection,
         "invoices",
         [{"id": d.invoice.id, **computed_values(d.invoice), "updated_at": at} for d in drafts],
     )
+
+
+async def _insert_parts(
+    connection: asyncpg.Connection, scope: Scope, drafts: Sequence[Drafted], *, at: datetime
+) -> None:
+    """Add the lines of drafts, and what was applied to them."""
+    parts: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for drafted in drafts:
+        parts["invoice_lines"] += [line_values(scope, line, at) for line in drafted.lines]
+        for table, row in rows_of(scope, drafted, at):
+            parts[table].append(row)
+    for table, rows in parts.items():
+        await insert(connection, table, rows)
 
 
 async def _unbilled(

@@ -1,11 +1,11 @@
 """What happens to an invoice between its lines and the amount due. Pure.
 
-`settle` takes discounts, prepaid credits, taxes and credits in the order of the rules; see
+`reckon` takes discounts, prepaid credits, taxes and credits in the order of the rules; see
 pipeline.py. `steps` tells how each amount came about.
 """
 
 from app.invoicing.amounts.discounts import Discount, DiscountTaken
-from app.invoicing.amounts.pipeline import LineAmounts, Settled, Terms, settle
+from app.invoicing.amounts.pipeline import LineAmounts, Reckoned, Terms, reckon
 from app.invoicing.amounts.prepaid import Balance, Drawn
 from app.invoicing.amounts.rules import (
     CREDITS_AFTER_TAX,
@@ -29,13 +29,13 @@ __all__ = [
     "Line",
     "LineAmounts",
     "Rate",
+    "Reckoned",
     "Rules",
-    "Settled",
     "Spread",
     "Stage",
     "TaxRounding",
     "TaxTaken",
     "Terms",
     "Totals",
-    "settle",
+    "reckon",
 ]

@@ -1,6 +1,6 @@
 """From the lines of an invoice to what is due. Pure, and the only way there.
 
-Drafts, previews, recomputations and what is issued all come from `settle`. Every amount that
+Drafts, previews, recomputations and what is issued all come from `reckon`. Every amount that
 comes out is a whole number of minor units, and the parts sum to the whole.
 """
 
@@ -40,7 +40,7 @@ class LineAmounts:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class Reckoned:
     """`lines` in the order given; the records say how each total came about."""
 
     totals: Totals
@@ -60,9 +60,9 @@ class _Records:
     credits: list[Drawn] = field(default_factory=list)
 
 
-def settle(
+def reckon(
     lines: Sequence[Line], terms: Terms, *, currency: str, decimals: int, rules: Rules
-) -> Settled:
+) -> Reckoned:
     """Take the stages that the rules name, in their order.
 
     Raises ValueError where the rules want whole shares of something that is not whole.
@@ -78,7 +78,7 @@ def settle(
                 sheet, records.taxes = taxes.levy(sheet, terms.rates)
             case Stage.CREDITS:
                 sheet, records.credits = prepaid.credit(sheet, terms.credits)
-    return Settled(
+    return Reckoned(
         totals=_totals(sheet, records),
         lines=tuple(_line(sheet, index) for index in range(len(sheet.lines))),
         discounts=tuple(records.discounts),

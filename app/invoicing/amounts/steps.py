@@ -1,16 +1,16 @@
 """How the amounts of an invoice came about, as trees that evaluate to them. Pure.
 
 The form is that of a price's explanation. `due` explains the whole invoice; `line` goes on from
-a line's own explanation to what is asked for it in the end.
+a line's own explanation, by its shares, to what is asked for it in the end.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from fractions import Fraction
 
 from app.catalog.prices.explanation import Inputs, Rule, Step, number, step, text
 from app.invoicing.amounts.discounts import DiscountTaken
-from app.invoicing.amounts.pipeline import Settled
+from app.invoicing.amounts.pipeline import Reckoned
 from app.invoicing.amounts.prepaid import Drawn
 from app.invoicing.amounts.rules import TaxRounding
 from app.invoicing.amounts.sheet import Exact, Sheet
@@ -93,56 +93,56 @@ RULES: dict[str, Rule] = {
 }
 
 
-def due(settled: Settled) -> Step:
+def due(reckoned: Reckoned) -> Step:
     """The amount due, down to the lines, the discounts, the balances and the rates."""
-    sheet, totals = settled.sheet, settled.totals
+    sheet, totals = reckoned.sheet, reckoned.totals
     total = step(
         "total",
         {},
         totals.total,
         (
-            step("subtotal", {}, totals.subtotal, tuple(_line_amounts(settled))),
-            step("discounts", {}, totals.discount, tuple(_discounts(settled))),
-            step("prepaid", {}, totals.prepaid, tuple(_drawn(sheet, settled.prepaid))),
-            _taxes(settled, included=False),
-            _taxes(settled, included=True),
+            step("subtotal", {}, totals.subtotal, tuple(_line_amounts(reckoned))),
+            step("discounts", {}, totals.discount, tuple(_discounts(reckoned))),
+            step("prepaid", {}, totals.prepaid, tuple(_drawn(sheet, reckoned.prepaid))),
+            _taxes(reckoned, included=False),
+            _taxes(reckoned, included=True),
         ),
     )
-    credits_ = step("credits", {}, totals.credited, tuple(_drawn(sheet, settled.credits)))
+    credits_ = step("credits", {}, totals.credited, tuple(_drawn(sheet, reckoned.credits)))
     return step("amount_due", {}, totals.amount_due, (total, credits_))
 
 
-def line(settled: Settled, index: int, own: Step) -> Step:
-    """What is asked for a line; `own` is the tree of its amount."""
-    sheet, amounts = settled.sheet, settled.lines[index]
-    on_top = [each for each in settled.taxes if not each.rate.included]
-    taken = tuple(_share_of_discount(sheet, each, index) for each in settled.discounts)
-    paid = tuple(_share_of_drawn(sheet, each, index) for each in settled.prepaid)
+def shares(reckoned: Reckoned, index: int) -> tuple[Step, Step, Step]:
+    """A line's shares: of the discounts, of the prepaid credits and of the taxes on top."""
+    sheet, amounts = reckoned.sheet, reckoned.lines[index]
+    on_top = [each for each in reckoned.taxes if not each.rate.included]
+    taken = tuple(_share_of_discount(sheet, each, index) for each in reckoned.discounts)
+    paid = tuple(_share_of_drawn(sheet, each, index) for each in reckoned.prepaid)
     taxed = tuple(_share_of_tax(sheet, each, index) for each in on_top)
-    result = amounts.amount - amounts.discount - amounts.prepaid
-    return step(
-        "line_total",
-        {"line": amounts.id},
-        result + amounts.tax - amounts.tax_included,
-        (
-            own,
-            step("discounts", {}, amounts.discount, taken),
-            step("prepaid", {}, amounts.prepaid, paid),
-            step("taxes", {}, amounts.tax - amounts.tax_included, taxed),
-        ),
+    return (
+        step("discounts", {}, amounts.discount, taken),
+        step("prepaid", {}, amounts.prepaid, paid),
+        step("taxes", {}, amounts.tax - amounts.tax_included, taxed),
     )
 
 
-def _line_amounts(settled: Settled) -> Iterator[Step]:
-    for each in settled.lines:
+def line(own: Step, parts: Sequence[Step]) -> Step:
+    """What is asked for a line: `own` is the tree of its amount, `parts` are its shares."""
+    discount, prepaid, tax = (Fraction(part.result) for part in parts)
+    result = Fraction(own.result) - discount - prepaid + tax
+    return step("line_total", {}, result, (own, *parts))
+
+
+def _line_amounts(reckoned: Reckoned) -> Iterator[Step]:
+    for each in reckoned.lines:
         inputs: dict[str, Decimal | str | None] = {"line": each.id, "amount": each.amount}
         yield step("line_amount", inputs, each.amount)
 
 
-def _discounts(settled: Settled) -> Iterator[Step]:
-    sheet = settled.sheet
+def _discounts(reckoned: Reckoned) -> Iterator[Step]:
+    sheet = reckoned.sheet
     before, whole = Fraction(0), 0
-    for taken in settled.discounts:
+    for taken in reckoned.discounts:
         exact = sum(taken.exact, Fraction(0))
         found = _off(sheet, taken, exact)
         if exact != taken.amount:
@@ -191,9 +191,9 @@ def _drawn(sheet: Sheet, drawn: Iterable[Drawn]) -> Iterator[Step]:
         yield step("drawn", {"balance": each.balance.id, "amount": amount}, amount)
 
 
-def _taxes(settled: Settled, *, included: bool) -> Step:
-    sheet = settled.sheet
-    chosen = [each for each in settled.taxes if each.rate.included is included]
+def _taxes(reckoned: Reckoned, *, included: bool) -> Step:
+    sheet = reckoned.sheet
+    chosen = [each for each in reckoned.taxes if each.rate.included is included]
     together = sum((each.amount for each in chosen), 0)
     exact = tuple(_tax(sheet, each) for each in chosen)
     decimals = {"decimals": str(sheet.decimals)}

@@ -1,0 +1,82 @@
+"""From what was applied to an invoice to the rows of the tables."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from app.invoicing.applied import InvoiceDiscount, InvoicePrepaid, InvoiceTax, Shares
+from app.invoicing.bills import Drafted
+from app.kernel.quantity import plain
+from app.kernel.scope import Scope
+
+# The tables whose rows belong to a draft and are replaced with its lines.
+TABLES = ("invoice_discounts", "invoice_prepaid", "invoice_taxes")
+
+
+def rows_of(
+    scope: Scope, drafted: Drafted, at: datetime
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every row with the table it goes to."""
+    common = {
+        "tenant_id": scope.tenant_id,
+        "environment_id": scope.environment_id,
+        "created_at": at,
+        "updated_at": at,
+        "invoice_id": drafted.invoice.id,
+        "currency": drafted.invoice.currency,
+    }
+    customer = {"customer_id": drafted.invoice.customer_id}
+    for discount in drafted.applied.discounts:
+        subscription_id = drafted.invoice.subscription_id
+        whose = {**common, **customer, "subscription_id": subscription_id}
+        yield "invoice_discounts", {**whose, **_discount(discount)}
+    for paid in drafted.applied.prepaid:
+        yield "invoice_prepaid", {**common, **_prepaid(paid)}
+    for tax in drafted.applied.taxes:
+        yield "invoice_taxes", {**common, **customer, **_tax(tax)}
+
+
+def _discount(discount: InvoiceDiscount) -> dict[str, Any]:
+    return {
+        "id": discount.id,
+        "position": discount.position,
+        "coupon_id": discount.coupon_id,
+        "attachment_id": discount.attachment_id,
+        "description": discount.description,
+        "amount": discount.amount,
+        "base": discount.base,
+        "coupon": discount.coupon,
+        "shares": _shares(discount.shares),
+    }
+
+
+def _prepaid(paid: InvoicePrepaid) -> dict[str, Any]:
+    return {
+        "id": paid.id,
+        "position": paid.position,
+        "balance_id": paid.balance_id,
+        "amount": paid.amount,
+        "shares": _shares(paid.shares),
+    }
+
+
+def _tax(tax: InvoiceTax) -> dict[str, Any]:
+    return {
+        "id": tax.id,
+        "position": tax.position,
+        "tax_rate_id": tax.tax_rate_id,
+        "association_id": tax.association_id,
+        "exemption_id": tax.exemption_id,
+        "description": tax.description,
+        "percent": tax.percent,
+        "included": tax.included,
+        "treatment": tax.treatment,
+        "taxable": tax.taxable,
+        "amount": tax.amount,
+        "rate": tax.rate,
+        "shares": _shares(tax.shares),
+    }
+
+
+def _shares(shares: Shares) -> dict[str, str]:
+    return {line_id: plain(amount) for line_id, amount in shares.items()}

@@ -1,0 +1,229 @@
+"""Queries of whom taxes are asked of, who is spared, and of taxes as they were asked."""
+
+from collections import defaultdict
+from collections.abc import Collection
+
+import asyncpg
+
+from app.infra import listing
+from app.infra.listing import Column, Listing, Order, Page, PageRequest
+from app.infra.rows import ARCHIVABLE_STATUS, having, json_of, the
+from app.invoicing.applied import InvoiceTax
+from app.invoicing.coupon_reads import shares_of
+from app.invoicing.taxation import (
+    TaxAssociation,
+    TaxAssociationStatus,
+    TaxExemption,
+    TaxTreatment,
+)
+from app.kernel.scope import Scope
+
+_LEVEL = (
+    "(CASE WHEN invoice_id IS NOT NULL THEN 'invoice' WHEN subscription_id IS NOT NULL "
+    "THEN 'subscription' WHEN customer_id IS NOT NULL THEN 'customer' ELSE 'environment' END)"
+)
+ASSOCIATIONS = Listing(
+    table="tax_associations",
+    columns=(
+        Column("id", "id", sortable=True),
+        Column("tax_rate_id", "id"),
+        Column("customer_id", "id", nullable=True),
+        Column("subscription_id", "id", nullable=True),
+        Column("invoice_id", "id", nullable=True),
+        Column("level", "enum", sql=_LEVEL),
+        Column("priority", "integer", sortable=True),
+        Column("auto_apply", "boolean"),
+        Column("starts_at", "datetime", nullable=True),
+        Column("ends_at", "datetime", nullable=True),
+        Column("status", "enum", sql=ARCHIVABLE_STATUS),
+        Column("created_at", "datetime", sortable=True),
+        Column("updated_at", "datetime", sortable=True),
+    ),
+    default_order=(Order("created_at", descending=True),),
+)
+EXEMPTIONS = Listing(
+    table="tax_exemptions",
+    columns=(
+        Column("id", "id", sortable=True),
+        Column("customer_id", "id"),
+        Column("kind", "enum"),
+        Column("certificate", "string", nullable=True),
+        Column("starts_at", "datetime", nullable=True),
+        Column("ends_at", "datetime", nullable=True),
+        Column("status", "enum", sql=ARCHIVABLE_STATUS),
+        Column("created_at", "datetime", sortable=True),
+        Column("updated_at", "datetime", sortable=True),
+    ),
+    default_order=(Order("created_at", descending=True),),
+    searchable=("certificate",),
+)
+TAXES = Listing(
+    table="invoice_taxes",
+    columns=(
+        Column("id", "id", sortable=True),
+        Column("invoice_id", "id"),
+        Column("customer_id", "id"),
+        Column("tax_rate_id", "id"),
+        Column("treatment", "enum"),
+        Column("included", "boolean"),
+        Column("taxable", "decimal", sortable=True),
+        Column("amount", "decimal", sortable=True),
+        Column("currency", "string"),
+        Column("created_at", "datetime", sortable=True),
+    ),
+    default_order=(Order("created_at", descending=True),),
+)
+
+
+async def page_of_associations(scope: Scope, request: PageRequest) -> Page[TaxAssociation]:
+    return (await listing.page(scope, ASSOCIATIONS, request)).map(association_of)
+
+
+async def associations_by_ids(scope: Scope, ids: Collection[str]) -> dict[str, TaxAssociation]:
+    """The associations with these ids; absent ids are absent from the result."""
+    rows = await having(scope, "tax_associations", "id", ids)
+    return {row["id"]: association_of(row) for row in rows}
+
+
+async def association(scope: Scope, association_id: str) -> TaxAssociation:
+    """Raises: NotFound."""
+    found = await associations_by_ids(scope, [association_id])
+    return the(found, "tax association", association_id)
+
+
+async def associations_of(scope: Scope, owner_ids: Collection[str]) -> list[TaxAssociation]:
+    """Those that are not archived of these customers, subscriptions, invoices, environments."""
+    rows = await having(
+        scope,
+        "tax_associations",
+        "owner_id",
+        owner_ids,
+        also="AND archived_at IS NULL ORDER BY id",
+    )
+    return [association_of(row) for row in rows]
+
+
+async def associations_of_owners(
+    scope: Scope, owner_ids: Collection[str]
+) -> dict[str, list[TaxAssociation]]:
+    """`associations_of`, by the owner's id; an owner without is absent."""
+    found: defaultdict[str, list[TaxAssociation]] = defaultdict(list)
+    for each in await associations_of(scope, owner_ids):
+        found[each.owner_id or scope.environment_id].append(each)
+    return dict(found)
+
+
+async def page_of_exemptions(scope: Scope, request: PageRequest) -> Page[TaxExemption]:
+    return (await listing.page(scope, EXEMPTIONS, request)).map(exemption_of)
+
+
+async def exemptions_by_ids(scope: Scope, ids: Collection[str]) -> dict[str, TaxExemption]:
+    """The exemptions with these ids; absent ids are absent from the result."""
+    rows = await having(scope, "tax_exemptions", "id", ids)
+    return {row["id"]: exemption_of(row) for row in rows}
+
+
+async def exemption(scope: Scope, exemption_id: str) -> TaxExemption:
+    """Raises: NotFound."""
+    return the(await exemptions_by_ids(scope, [exemption_id]), "tax exemption", exemption_id)
+
+
+async def exemptions_of_customers(
+    scope: Scope, customer_ids: Collection[str]
+) -> dict[str, list[TaxExemption]]:
+    """Those that are not archived, by customer; a customer without is absent."""
+    rows = await having(
+        scope,
+        "tax_exemptions",
+        "customer_id",
+        customer_ids,
+        also="AND archived_at IS NULL ORDER BY id",
+    )
+    found: defaultdict[str, list[TaxExemption]] = defaultdict(list)
+    for row in rows:
+        found[row["customer_id"]].append(exemption_of(row))
+    return dict(found)
+
+
+async def page_of_taxes(scope: Scope, request: PageRequest) -> Page[InvoiceTax]:
+    return (await listing.page(scope, TAXES, request)).map(tax_of)
+
+
+async def taxes_by_ids(scope: Scope, ids: Collection[str]) -> dict[str, InvoiceTax]:
+    """The taxes of invoices with these ids; absent ids are absent from the result."""
+    rows = await having(scope, "invoice_taxes", "id", ids)
+    return {row["id"]: tax_of(row) for row in rows}
+
+
+async def taxes_of_invoices(
+    scope: Scope, invoice_ids: Collection[str]
+) -> dict[str, list[InvoiceTax]]:
+    """Each invoice's taxes in their order; an invoice without is absent."""
+    rows = await having(
+        scope, "invoice_taxes", "invoice_id", invoice_ids, also="ORDER BY invoice_id, position"
+    )
+    found: defaultdict[str, list[InvoiceTax]] = defaultdict(list)
+    for row in rows:
+        found[row["invoice_id"]].append(tax_of(row))
+    return dict(found)
+
+
+def _status(row: asyncpg.Record) -> TaxAssociationStatus:
+    archived = row["archived_at"] is not None
+    return TaxAssociationStatus.ARCHIVED if archived else TaxAssociationStatus.ACTIVE
+
+
+def association_of(row: asyncpg.Record) -> TaxAssociation:
+    return TaxAssociation(
+        id=row["id"],
+        tax_rate_id=row["tax_rate_id"],
+        customer_id=row["customer_id"],
+        subscription_id=row["subscription_id"],
+        invoice_id=row["invoice_id"],
+        priority=row["priority"],
+        auto_apply=row["auto_apply"],
+        starts_at=row["starts_at"],
+        ends_at=row["ends_at"],
+        status=_status(row),
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        archived_at=row["archived_at"],
+    )
+
+
+def exemption_of(row: asyncpg.Record) -> TaxExemption:
+    return TaxExemption(
+        id=row["id"],
+        customer_id=row["customer_id"],
+        kind=TaxTreatment(row["kind"]),
+        tax_rate_ids=tuple(json_of(row["tax_rate_ids"])),
+        reason=row["reason"],
+        certificate=row["certificate"],
+        legend=row["legend"],
+        starts_at=row["starts_at"],
+        ends_at=row["ends_at"],
+        status=_status(row),
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        archived_at=row["archived_at"],
+    )
+
+
+def tax_of(row: asyncpg.Record) -> InvoiceTax:
+    return InvoiceTax(
+        id=row["id"],
+        invoice_id=row["invoice_id"],
+        position=row["position"],
+        tax_rate_id=row["tax_rate_id"],
+        association_id=row["association_id"],
+        exemption_id=row["exemption_id"],
+        description=row["description"],
+        percent=row["percent"],
+        included=row["included"],
+        treatment=TaxTreatment(row["treatment"]),
+        taxable=row["taxable"],
+        amount=row["amount"],
+        currency=row["currency"],
+        rate=json_of(row["rate"]),
+        shares=shares_of(row["shares"]),
+    )

@@ -1,0 +1,125 @@
+"""What happened to who has a coupon, and to whom a tax is asked of."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Self
+
+from app.invoicing.attachment import CouponAttachment
+from app.invoicing.taxation import TaxAssociation, TaxExemption
+from app.kernel.events import Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CouponAttachmentEvent(Event):
+    """Every event of an attachment says of what, and to whom."""
+
+    coupon_id: str
+    customer_id: str
+    subscription_id: str | None
+
+    @classmethod
+    def of(cls, attachment: CouponAttachment, at: datetime) -> Self:
+        return cls(
+            entity_id=attachment.id,
+            occurred_at=at,
+            coupon_id=attachment.coupon_id,
+            customer_id=attachment.customer_id,
+            subscription_id=attachment.subscription_id,
+        )
+
+    def payload(self) -> dict[str, Any]:
+        return {
+            "coupon_id": self.coupon_id,
+            "customer_id": self.customer_id,
+            "subscription_id": self.subscription_id,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CouponAttached(CouponAttachmentEvent):
+    name: ClassVar[str] = "coupon.attached"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CouponDetached(CouponAttachmentEvent):
+    name: ClassVar[str] = "coupon.detached"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaxAssociationEvent(Event):
+    """Every event of an association says of which rate, and with what."""
+
+    tax_rate_id: str
+    level: str
+    owner_id: str | None
+
+    @classmethod
+    def of(cls, association: TaxAssociation, at: datetime) -> Self:
+        return cls(
+            entity_id=association.id,
+            occurred_at=at,
+            tax_rate_id=association.tax_rate_id,
+            level=association.level.value,
+            owner_id=association.owner_id,
+        )
+
+    def payload(self) -> dict[str, Any]:
+        return {
+            "tax_rate_id": self.tax_rate_id,
+            "level": self.level,
+            **({} if self.owner_id is None else {f"{self.level}_id": self.owner_id}),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaxAssociationCreated(TaxAssociationEvent):
+    name: ClassVar[str] = "tax_association.created"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaxAssociationUpdated(TaxAssociationEvent):
+    name: ClassVar[str] = "tax_association.updated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaxAssociationArchived(TaxAssociationEvent):
+    name: ClassVar[str] = "tax_association.archived"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaxAssociationRestored(TaxAssociationEvent):
+    name: ClassVar[str] = "tax_association.restored"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaxExemptionEvent(Event):
+    """Every event of an exemption says whose it is."""
+
+    customer_id: str
+
+    @classmethod
+    def of(cls, exemption: TaxExemption, at: datetime) -> Self:
+        return cls(entity_id=exemption.id, occurred_at=at, customer_id=exemption.customer_id)
+
+    def payload(self) -> dict[str, Any]:
+        return {"customer_id": self.customer_id}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaxExemptionCreated(TaxExemptionEvent):
+    name: ClassVar[str] = "tax_exemption.created"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaxExemptionUpdated(TaxExemptionEvent):
+    name: ClassVar[str] = "tax_exemption.updated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaxExemptionArchived(TaxExemptionEvent):
+    name: ClassVar[str] = "tax_exemption.archived"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaxExemptionRestored(TaxExemptionEvent):
+    name: ClassVar[str] = "tax_exemption.restored"
