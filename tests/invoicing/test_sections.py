@@ -54,7 +54,7 @@ async def test_lines_stand_under_the_group_of_their_price_or_else_of_their_kind(
     await set_up(world, documents={"sections": "group"})
     command = CreateGroup(name="Infrastructure", lookup_key="infra", kind=GroupKind.PRICE)
     group = await groups.create(world.scope, command, by=SYSTEM, at=JAN)
-    sold = (await price_reads.all_of_plans(world.scope, [world.plan_id]))[world.plan_id]
+    sold = (await price_reads.offered_of_plans(world.scope, [world.plan_id]))[world.plan_id]
     for each in sold:
         if each.display_name == "Traffic":
             patch = {"group_id": group.id}
@@ -93,14 +93,14 @@ async def test_headings_cost_the_same_statements_however_many_invoices(world, se
 async def test_an_invoice_takes_over_the_terms_of_its_subscription(world):
     terms = PaymentTerms(net_days=7, purchase_order="PO 4711")
     made = await cycle(world, terms=terms)
-    assert (made.due_days, made.purchase_order) == (7, "PO 4711")
+    assert (made.net_days, made.purchase_order) == (7, "PO 4711")
     issued = await finalize_one(world, made, at=FEB)
     assert issued.due_at == FEB + timedelta(days=7)
     assert "PO 4711" in words_of(await pdf_of(world, issued.id))
     again = await actions.reissue(
         world.scope, issued.id, world.services.clickhouse, reason="x", by=SYSTEM, at=FEB
     )
-    assert (again.due_days, again.purchase_order) == (7, "PO 4711")
+    assert (again.net_days, again.purchase_order) == (7, "PO 4711")
 
 
 async def test_what_somebody_says_on_a_draft_goes_before_the_terms(world):
