@@ -58,7 +58,8 @@ class Context:
         """The loaders of this request, made at the first use."""
         if not self._loaders:
             # Callers without an environment still reach what belongs to the whole tenant.
-            self._loaders.append(Loaders(self.caller.scope or self.tenant_scope))
+            scope = self.caller.scope or self.tenant_scope
+            self._loaders.append(Loaders(scope, self.runtime.clickhouse))
         return self._loaders[0]
 
     def forget(self) -> None:

@@ -13,6 +13,7 @@ from strawberry import UNSET
 from app.graphql.context import Info
 from app.graphql.filters import (
     DateTimeFilter,
+    EnumFilter,
     StringFilter,
     and_filters,
     not_filter,
@@ -21,18 +22,29 @@ from app.graphql.filters import (
 from app.graphql.paging import After, Before, Connection, Direction, First, Last, page_request
 from app.graphql.permissions import requires
 from app.graphql.scalars import JSON
+from app.graphql.tenants.audit_log import ActorKind
 from app.kernel.errors import NotFound
 from app.kernel.listing import Condition, Where
 from app.metering import history
-from app.metering.history import StoredEvent
+from app.metering.event_versions import StoredEvent
 
 _DIGITS = 308
 
 
-@strawberry.type(description="An event as it was accepted; it never changes.")
+@strawberry.enum(description="How a version of an event came about.")
+class EventKind(Enum):
+    ORIGINAL = strawberry.enum_value("original", description="As it was sent.")
+    AMENDED = strawberry.enum_value("amended", description="A correction changed it.")
+    VOIDED = strawberry.enum_value("voided", description="A correction made it count no more.")
+
+
+@strawberry.type(
+    description="A version of an accepted event. Versions never change; the newest counts, and "
+    "what counted at any instant can be asked for."
+)
 class Event:
     event_id: str = strawberry.field(
-        description="Its identity in the environment: the first accepted with it won."
+        description="Its identity in the environment: of several sent with it the first won."
     )
     event_name: str = strawberry.field(description="What happened; meters choose by it.")
     external_customer_id: str = strawberry.field(description="Whose, in your own name for it.")
@@ -41,7 +53,31 @@ class Event:
     properties_text: str = strawberry.field(
         description="The JSON object of its properties as it was sent, to the byte."
     )
-    ingested_at: datetime = strawberry.field(description="When it was accepted.")
+    ingested_at: datetime = strawberry.field(
+        description="When this version was accepted; it counts from then on."
+    )
+    version: int = strawberry.field(description="1 as it was sent; each correction adds one.")
+    kind: EventKind = strawberry.field(description="How this version came about.")
+    superseded_at: datetime | None = strawberry.field(
+        description="When the next version took its place; null: it is the newest."
+    )
+    correction_id: str | None = strawberry.field(
+        description="The correction it comes from; null for the event as sent."
+    )
+    reason: str | None = strawberry.field(
+        description="Why it was corrected; null for the event as sent."
+    )
+    actor_kind: ActorKind | None = strawberry.field(
+        description="What kind of actor corrected it; null for the event as sent."
+    )
+    actor_id: str | None = strawberry.field(
+        description="Who corrected it; null for the event as sent."
+    )
+
+    @strawberry.field(description="All its versions, from the first on.")
+    async def versions(self, info: Info) -> list["Event"]:
+        rows = await info.context.load.event_versions.load(self.event_id)
+        return [Event.of(row) for row in rows]
 
     @strawberry.field(
         description="Its properties. Numbers go through what JSON libraries make of them; "
@@ -60,6 +96,13 @@ class Event:
             source=row.source,
             properties_text=row.properties,
             ingested_at=row.ingested_at,
+            version=row.version,
+            kind=EventKind(row.kind),
+            superseded_at=row.superseded_at,
+            correction_id=row.correction_id or None,
+            reason=row.reason or None,
+            actor_kind=ActorKind(row.actor_kind) if row.actor_kind else None,
+            actor_id=row.actor_id or None,
         )
 
 
@@ -88,6 +131,9 @@ class EventFilter:
     ingested_at: DateTimeFilter | None = strawberry.field(
         description="By when they were accepted.", default=UNSET
     )
+    kind: EnumFilter[EventKind] | None = strawberry.field(
+        description="By how the newest version came about.", default=UNSET
+    )
     properties: PropertyFilter | None = strawberry.field(description="By property.", default=UNSET)
     and_: list["EventFilter"] | None = and_filters()
     or_: list["EventFilter"] | None = or_filters()
@@ -111,7 +157,8 @@ class EventOrder:
 @strawberry.type
 class EventQuery:
     @strawberry.field(
-        description="An accepted event by its id; null when the environment has none with it.",
+        description="An accepted event by its id, in its newest version; null when the "
+        "environment has none with it.",
         extensions=[requires("event:read")],
     )
     async def event(
@@ -127,7 +174,8 @@ class EventQuery:
         return Event.of(row)
 
     @strawberry.field(
-        description="Accepted events, each once. The latest first unless ordered.",
+        description="Accepted events, each once, in its newest version; voided ones too. The "
+        "latest first unless ordered.",
         extensions=[requires("event:read")],
     )
     async def events(

@@ -35,6 +35,7 @@ from app.catalog.reads import (
 from app.catalog.tax_rate import TaxRate
 from app.customers import reads as customers
 from app.customers.customer import Customer
+from app.infra.clickhouse import ClickHouse
 from app.invoicing import credit_reads as credit_notes
 from app.invoicing import reads as invoices
 from app.invoicing.credit_note import Application, CreditNote, CreditNoteLine
@@ -42,7 +43,9 @@ from app.invoicing.invoice import Invoice, InvoiceLine, Settlement
 from app.kernel.errors import NotFound, TariffError
 from app.kernel.listing import Page, PageRequest
 from app.kernel.scope import Scope
+from app.metering import event_versions
 from app.metering import reads as meters
+from app.metering.event_versions import StoredEvent
 from app.metering.meter import Meter
 from app.subscriptions import reads as subscriptions
 from app.subscriptions.entitlements import Entitled
@@ -123,8 +126,8 @@ def paged(read: PageRead[V], scope: Scope) -> DataLoader[PageKey, Page[V]]:
 class Loaders:
     """One per request; each loader is made when a resolver first asks for it."""
 
-    def __init__(self, scope: Scope) -> None:
-        self.scope = scope
+    def __init__(self, scope: Scope, clickhouse: ClickHouse) -> None:
+        self.scope, self.clickhouse = scope, clickhouse
 
     @cached_property
     def customer(self) -> DataLoader[str, Customer | None]:
@@ -137,6 +140,13 @@ class Loaders:
     @cached_property
     def meter(self) -> DataLoader[str, Meter | None]:
         return one(meters.by_ids, self.scope)
+
+    @cached_property
+    def event_versions(self) -> DataLoader[str, list[StoredEvent]]:
+        async def read(scope: Scope, ids: Collection[str]) -> Mapping[str, list[StoredEvent]]:
+            return await event_versions.by_event(scope, self.clickhouse, ids)
+
+        return many(read, self.scope)
 
     @cached_property
     def feature(self) -> DataLoader[str, Feature | None]:

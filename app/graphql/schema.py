@@ -13,6 +13,7 @@ from app.graphql import (
     catalog,
     credit_notes,
     customers,
+    event_corrections,
     events,
     invoicing,
     metering,
@@ -20,6 +21,7 @@ from app.graphql import (
     subscriptions,
     tenants,
     usage,
+    usage_events,
     usage_updates,
 )
 from app.graphql.errors import HANDLERS
@@ -42,6 +44,7 @@ QUERIES = (
     customers.CustomerQuery,
     metering.MeterQuery,
     usage.UsageQuery,
+    usage_events.UsageEventsQuery,
     events.EventQuery,
     *catalog.QUERIES,
     quotes.QuoteQuery,
@@ -54,6 +57,7 @@ MUTATIONS = (
     *tenants.MUTATIONS,
     customers.CustomerMutation,
     metering.MeterMutation,
+    event_corrections.EventMutation,
     *catalog.MUTATIONS,
     subscriptions.SubscriptionMutation,
     invoicing.InvoiceMutation,

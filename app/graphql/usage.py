@@ -96,6 +96,15 @@ class PeriodInput:
     end: datetime = strawberry.field(description="Not included.")
 
 
+AsOf = Annotated[
+    datetime | None,
+    strawberry.argument(
+        description="Only what had been accepted before this instant, in the versions that held "
+        "then: the answer stays the same whatever arrives later. Null: all, as it stands now."
+    ),
+]
+
+
 @strawberry.type
 class UsageQuery:
     @strawberry.field(
@@ -132,11 +141,14 @@ class UsageQuery:
         timezone: Annotated[
             str, strawberry.argument(description="IANA zone whose clock cuts the windows.")
         ] = "UTC",
+        as_of: AsOf = None,
     ) -> list[UsageFigure]:
         context = info.context
         spans = _spans(external_customer_ids, periods)
         meters = await _meters(context, meter_ids)
-        question = _Question(spans, tuple(group_by or ()), window, timezone)
+        question = _Question(
+            spans, tuple(group_by or ()), window=window, zone=timezone, as_of=as_of
+        )
         answers = await asyncio.gather(*(question.ask(context, meter) for meter in meters))
         return list(_bounded(figure for answer in answers for figure in answer))
 
@@ -145,10 +157,17 @@ class _Question:
     """What is asked of every meter."""
 
     def __init__(
-        self, spans: Sequence[Span], group_by: tuple[str, ...], window: Window | None, zone: str
+        self,
+        spans: Sequence[Span],
+        group_by: tuple[str, ...],
+        *,
+        window: Window | None,
+        zone: str,
+        as_of: datetime | None,
     ) -> None:
         self.spans, self.group_by, self.window = spans, group_by, window
         self.zone = checks.zone(checks.timezone(zone))
+        self.as_of = as_of
 
     async def ask(self, context: Context, meter: Meter) -> list[UsageFigure]:
         found = await self._found(context, meter)
@@ -166,6 +185,7 @@ class _Question:
                 zone=self.zone,
                 group_by=self.group_by,
                 at_most=MAX_FIGURES,
+                as_of=self.as_of,
             )
         if self.group_by:
             return await usage.grouped(
@@ -175,8 +195,9 @@ class _Question:
                 self.spans,
                 group_by=self.group_by,
                 at_most=MAX_FIGURES,
+                as_of=self.as_of,
             )
-        totals = await usage.totals(scope, clickhouse, meter, self.spans)
+        totals = await usage.totals(scope, clickhouse, meter, self.spans, as_of=self.as_of)
         return {span: [figure] for span, figure in totals.items()}
 
     def _figure(self, meter: Meter, span: Span, figure: Usage) -> UsageFigure:

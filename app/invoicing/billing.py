@@ -36,6 +36,10 @@ _POLL = timedelta(milliseconds=250)
 class Visibility(Protocol):
     """How far accepted events have come on their way to being counted."""
 
+    async def take(self) -> datetime:
+        """An instant that cuts the log of events in two, for good. Raises: Unavailable."""
+        ...
+
     async def caught_up(self, watermark: datetime) -> bool:
         """Whether every event accepted before the instant is counted. Raises: Unavailable."""
         ...

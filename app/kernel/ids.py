@@ -55,6 +55,7 @@ PREFIXES = {
     "due": "due item",
     "obx": "outbox entry",
     "evt": "event",
+    "cor": "event correction",
     "run": "billing run",
     "req": "request",
     "idem": "idempotency record",

@@ -9,7 +9,7 @@ the log of the broker, which decides which copy of an event is the first, does n
 import asyncio
 import hashlib
 import zlib
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import structlog
 from prometheus_client import Counter, Histogram
@@ -20,10 +20,11 @@ from app.infra.clickhouse import ClickHouse, ClickHouseError
 from app.infra.kafka import Batch, Consumer, Plan, Poison, Producer
 from app.kernel.clock import Clock
 from app.kernel.errors import Unavailable
-from app.kernel.scope import Scope
-from app.metering import reads, storage, usage_updates
-from app.metering.derivation import derive_batch
+from app.metering import storage, usage_updates, watermarks
+from app.metering.corrections.storing import CorrectionStore, Refused
+from app.metering.corrections.wire import Correction, holds_corrections, read_corrections
 from app.metering.storage import Row
+from app.metering.stored import ROWS_AT_FAULT, meter_batch, settled
 
 log = structlog.get_logger(__name__)
 
@@ -35,11 +36,6 @@ VISIBLE = Histogram(
     ["topic"],
     buckets=(0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600),
 )
-
-# What the server says of rows it cannot take, as against statements or its own condition:
-# unreadable text, numbers, instants and JSON (6, 26, 27, 33, 38, 41, 72, 117), values out of
-# range or of another type (53, 69, 131, 349, 407), a violated constraint (469).
-_ROWS_AT_FAULT = frozenset({6, 26, 27, 33, 38, 41, 53, 69, 72, 117, 131, 349, 407, 469})
 
 
 class Recent:
@@ -65,27 +61,45 @@ class EventStore:
     def __init__(self, clickhouse: ClickHouse, producer: Producer, *, clock: Clock) -> None:
         self._clickhouse, self._producer, self._clock = clickhouse, producer, clock
         self._recent = Recent()
+        self._corrections = CorrectionStore(clickhouse)
 
     async def handle(self, batch: Batch) -> Sequence[Poison]:
         """Store what is new in the batch. Raises: Unavailable; then nothing is settled."""
-        rows, poison = _read(batch)
+        rows, corrections, poison = _read(batch)
         crash.point("consumer.after_read")
+        rows, corrections = await self._stamped(batch, rows, corrections)
         fresh = await self._not_accepted_before(rows)
         crash.point("consumer.after_lookup")
         DUPLICATES.labels(batch.topic).inc(len(rows) - len(fresh))
         refused = await self._store(fresh, _name(batch))
         poison += [_refused(batch, row, error) for row, error in refused]
-        # Also for copies: after a crash before this line they are all that is left to tell.
-        found = usage_updates.hints(
+        # Also of copies: after a crash before this line they are all that is left to tell.
+        places = [
             (line.tenant_id, line.environment_id, line.external_customer_id, line.event_name)
             for line in (row.line for row in rows)
-        )
-        await usage_updates.announce(self._producer, found)
+        ]
+        if corrections:
+            # After the events, which they may be about.
+            changed, impossible = await self._corrections.store(corrections, _name(batch))
+            places += changed
+            poison += [_impossible(batch, one) for one in impossible]
+        await usage_updates.announce(self._producer, usage_updates.hints(places))
         crash.point("consumer.after_hints")
         STORED.labels(batch.topic).inc(len(fresh) - len(refused))
         oldest = min(message.timestamp_ms for message in batch.messages) / 1000
         VISIBLE.labels(batch.topic).observe(max(0.0, self._clock.now().timestamp() - oldest))
         return poison
+
+    async def _stamped(
+        self, batch: Batch, rows: Sequence[Row], corrections: Sequence[Correction]
+    ) -> tuple[list[Row], list[Correction]]:
+        """The same, each accepted on the side of every watermark that it lies on in the log."""
+        known = await watermarks.in_force(self._producer.full_name(batch.topic))
+        bounds = [known.bounds(message.partition, message.offset) for message in batch.messages]
+        return (
+            [storage.stamped(row, bounds[row.message].fit(row.line.ingested_at)) for row in rows],
+            [one.stamped(bounds[one.message].fit(one.line.ingested_at)) for one in corrections],
+        )
 
     async def _not_accepted_before(self, rows: Sequence[Row]) -> list[Row]:
         """The first copy of every event that is new, in the order of the broker's log."""
@@ -105,7 +119,7 @@ class EventStore:
             refused += await self._insert(part, f"{name}.{index}", stored)
         crash.point("consumer.after_derive")
         if stored:
-            await _settled(storage.insert_identities(self._clickhouse, stored, name))
+            await settled(storage.insert_identities(self._clickhouse, stored, name))
         crash.point("consumer.after_ids")
         self._recent.add(row.line.identity for row in stored)
         return refused
@@ -117,7 +131,7 @@ class EventStore:
         try:
             await storage.insert_events(self._clickhouse, rows, name)
         except ClickHouseError as error:
-            if error.number not in _ROWS_AT_FAULT:
+            if error.number not in ROWS_AT_FAULT:
                 raise Unavailable("ClickHouse", str(error)) from error
             if len(rows) == 1:
                 return [(rows[0], str(error))]
@@ -127,32 +141,11 @@ class EventStore:
                 *await self._insert(rows[half:], f"{name}b", stored),
             ]
         crash.point("consumer.after_raw_insert")
-        await _settled(self._meter(rows, name))
+        lines = (row.line for row in rows)
+        touched = ((line.tenant_id, line.environment_id, line.event_name) for line in lines)
+        await settled(meter_batch(self._clickhouse, touched, name))
         stored += rows
         return []
-
-    async def _meter(self, rows: Sequence[Row], name: str) -> None:
-        names: dict[Scope, set[str]] = {}
-        lines = (row.line for row in rows)
-        for tenant_id, environment_id, event_name in {
-            (line.tenant_id, line.environment_id, line.event_name) for line in lines
-        }:
-            names.setdefault(Scope(tenant_id, environment_id), set()).add(event_name)
-        # Read after the insert: a meter that is created meanwhile either is found here, or
-        # finds these rows when it counts what was stored before it.
-        meters = await reads.by_event_names(names)
-        await derive_batch(self._clickhouse, meters, batch_ids=[name])
-
-
-async def _settled(step: Awaitable[None]) -> None:
-    """A step that does not depend on single rows: its failure is never a message's fault."""
-    try:
-        await step
-    except Unavailable:
-        raise
-    except Exception as error:
-        log.exception("events_not_metered")
-        raise Unavailable("metering", f"{type(error).__name__}: {error}") from error
 
 
 async def consume_events(
@@ -186,18 +179,28 @@ def count_rows(envelope: bytes) -> int:
     return envelope.count(b"\n") + (not envelope.endswith(b"\n"))
 
 
-def _read(batch: Batch) -> tuple[list[Row], list[Poison]]:
+def _read(batch: Batch) -> tuple[list[Row], list[Correction], list[Poison]]:
     rows: list[Row] = []
+    corrections: list[Correction] = []
     poison: list[Poison] = []
     for index, message in enumerate(batch.messages):
-        found, faulty = storage.read_envelope(message.value, index)
-        rows += found
+        if holds_corrections(message.value):
+            asked, faulty = read_corrections(message.value, index)
+            corrections += asked
+        else:
+            found, faulty = storage.read_envelope(message.value, index)
+            rows += found
         poison += [Poison(message, text, "NOT_AN_EVENT", error) for text, error in faulty]
-    return rows, poison
+    return rows, corrections, poison
 
 
 def _refused(batch: Batch, row: Row, error: str) -> Poison:
     return Poison(batch.messages[row.message], row.text, "REFUSED_BY_STORE", error)
+
+
+def _impossible(batch: Batch, one: Refused) -> Poison:
+    correction = one.correction
+    return Poison(batch.messages[correction.message], correction.text, one.code, one.error)
 
 
 def _name(batch: Batch) -> str:

@@ -21,6 +21,7 @@ from app.infra.kafka import Batch, Consumer, Message, Plan, Poison, Producer
 from app.infra.postgres import writing
 from app.kernel.errors import Conflict, Invalid, NotFound, Unavailable
 from app.kernel.scope import Actor, Scope
+from app.metering.corrections.wire import CorrectionLine, holds_corrections, read_line
 from app.metering.event import SubmittedEvent
 from app.metering.ingest import headers_of, ingest, milliseconds, partition_of
 from app.metering.storage import Line
@@ -143,8 +144,8 @@ class Replays:
         """Send the letter to where it came from, or the event that it should have been.
 
         Repeating it after a failure is harmless: the event keeps its id, or has the letter's.
-        Raises: NotFound, Conflict (ALREADY_REPLAYED), Invalid (MENDED_EVENT_REQUIRED),
-        Unavailable.
+        Raises: NotFound, Conflict (ALREADY_REPLAYED), Invalid (MENDED_EVENT_REQUIRED,
+        MENDED_EVENT_REFUSED), Unavailable.
         """
         letter = await get(scope, self._clickhouse, letter_id)
         if letter.status == "replayed":
@@ -160,6 +161,13 @@ class Replays:
                 field="event",
                 code="MENDED_EVENT_REQUIRED",
             )
+        if mended is not None and isinstance(line, CorrectionLine):
+            raise Invalid(
+                f"dead letter {letter_id} is the correction of an event, and no event can take its "
+                "place; send it again as it is, or correct the event anew",
+                field="event",
+                code="MENDED_EVENT_REFUSED",
+            )
         async with writing(scope):
             await audit.record(
                 scope, by, "dead_letter.replay", letter_id, at=at, after={"mended": bool(mended)}
@@ -174,7 +182,9 @@ class Replays:
         await self._clickhouse.insert("dead_letters", _encoder.encode(_row(scope, done)))
         return done
 
-    async def _send_again(self, scope: Scope, letter: DeadLetter, line: Line) -> None:
+    async def _send_again(
+        self, scope: Scope, letter: DeadLetter, line: Line | CorrectionLine
+    ) -> None:
         partitions = await self._producer.partitions(letter.source_topic)
         await self._producer.send_envelopes(
             letter.source_topic,
@@ -255,11 +265,12 @@ def _row(scope: Scope, letter: DeadLetter) -> _Row:
     )
 
 
-def _readable(letter: DeadLetter) -> Line | None:
-    """The line as a row of the store, where it is one."""
+def _readable(letter: DeadLetter) -> Line | CorrectionLine | None:
+    """The line as the consumers read it, where they can."""
+    text = letter.bytes
     try:
-        return _line.decode(letter.bytes)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return read_line(text) if holds_corrections(text) else _line.decode(text)
+    except (msgspec.DecodeError, ValueError, RecursionError):
         return None
 
 

@@ -1,7 +1,9 @@
 """From events to metered rows, in SQL: one form for the stream, the backfill and the count.
 
-A metered row says that one event counts for one meter, with which quantity. It is a function
-of the event and the meter alone, so deriving it twice gives equal rows, which collapse.
+A metered row says that one version of an event counts for one meter, with which quantity, and
+from when until when. It is a function of the version and the meter alone, so deriving it twice
+gives equal rows, which collapse; derived anew of a version that has been superseded meanwhile, it
+takes the place of the row that was open. Voided versions have none.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +23,7 @@ BACKFILL_SECONDS = 3600.0
 
 _COLUMNS = (
     "tenant_id, environment_id, meter_id, external_customer_id, timestamp, event_id, quantity, "
-    "unique_value, dimensions, ingested_at"
+    "unique_value, dimensions, ingested_at, version, superseded_at"
 )
 _INSERT = f"INSERT INTO processed_events ({_COLUMNS})\n"
 
@@ -41,7 +43,7 @@ class _Month(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
 def metered_rows(
     scope: Scope, meter: Meter, where: str = "1", *, final: bool = False, prefix: str = "m_"
 ) -> Query:
-    """SELECT of the metered rows of the meter's events that meet `where`.
+    """SELECT of the metered rows of the versions of the meter's events that meet `where`.
 
     `where` is SQL of ours over the columns of `events`; its parameters are the caller's.
     `final` collapses the copies of an event first.
@@ -57,15 +59,17 @@ def metered_rows(
         f"tenant_id = {places.add(scope.tenant_id, 'String')}",
         f"environment_id = {places.add(scope.environment_id, 'String')}",
         f"event_name = {places.add(meter.event_name, 'String')}",
+        "kind != 'voided'",
         f"({where})",
         *_filters(meter, places),
     ]
     sql = (
         "SELECT tenant_id, environment_id, "
         f"{places.add(meter.id, 'String')} AS meter_id, external_customer_id, timestamp, event_id, "
-        "assumeNotNull(counted) AS quantity, unique_value, dimensions, ingested_at\n"
+        "assumeNotNull(counted) AS quantity, unique_value, dimensions, ingested_at, version, "
+        "superseded_at\n"
         "FROM (SELECT tenant_id, environment_id, external_customer_id, timestamp, event_id, "
-        f"ingested_at, {meter.aggregation.quantity_sql(value)} AS counted, "
+        f"ingested_at, version, superseded_at, {meter.aggregation.quantity_sql(value)} AS counted, "
         f"{meter.aggregation.unique_sql(value)} AS unique_value, {dimensions} AS dimensions\n"
         f"FROM events{' FINAL' if final else ''} WHERE {' AND '.join(predicates)})\n"
         "WHERE isNotNull(counted)"
@@ -94,7 +98,7 @@ async def derive_batch(
             (scope, meter) for scope, group in meters.items() for meter in group
         )
     )
-    for statement in _unions(selects, room=MAX_BYTES - size(batches)):
+    for statement in unions(selects, room=MAX_BYTES - size(batches)):
         await clickhouse.execute(_INSERT + statement.sql, {**statement.parameters, **batches})
 
 
@@ -146,7 +150,7 @@ def _match(match: Match, places: Places) -> str:
     return f"ifNull({_field(match.property, places)} IN {values}, 0)"
 
 
-def _unions(selects: Iterator[Query], *, room: int) -> Iterator[Query]:
+def unions(selects: Iterator[Query], *, room: int) -> Iterator[Query]:
     """As few statements as their parameters' size and the number of meters allow."""
     parts: list[str] = []
     parameters: dict[str, Parameter] = {}

@@ -50,11 +50,13 @@ class MeterIsActive(Conflict):
 class UnknownDimension(Invalid):
     code = "UNKNOWN_DIMENSION"
 
-    def __init__(self, name: str, meter_id: str, known: Sequence[str]) -> None:
+    def __init__(
+        self, name: str, meter_id: str, known: Sequence[str], *, field: str = "groupBy"
+    ) -> None:
         super().__init__(
-            f"groupBy: meter {meter_id} keeps no dimension {name!r}; it keeps "
+            f"{field}: meter {meter_id} keeps no dimension {name!r}; it keeps "
             f"{', '.join(known) or 'none'}",
-            field="groupBy",
+            field=field,
         )
         self.name, self.meter_id = name, meter_id
 

@@ -98,14 +98,23 @@ def _wrong_text(raw: Raw | None, name: str, rule: _Rule) -> Iterator[tuple[str, 
     except (msgspec.DecodeError, UnicodeError):
         yield rule.code, f"{name} must be text, not {_shown(raw)}"
         return
-    if not text and not rule.may_be_empty:
-        yield rule.code, f"{name} is empty; give it 1 to {MAX_LENGTH} characters"
-    elif len(text) > MAX_LENGTH:
-        yield rule.code, f"{name} has {len(text)} characters; at most {MAX_LENGTH} are accepted"
-    elif CONTROL.search(text):
-        yield rule.code, f"{name} holds a control character: {text!r}"
-    elif text.strip() != text and not rule.may_be_empty:
-        yield rule.code, f"{name} begins or ends with a space: {text!r}"
+    if text or not rule.may_be_empty:
+        wrong = wrong_text(text, name, trimmed=not rule.may_be_empty)
+        if wrong is not None:
+            yield rule.code, wrong
+
+
+def wrong_text(text: str, name: str, *, most: int = MAX_LENGTH, trimmed: bool = True) -> str | None:
+    """What is wrong with a text of 1 to `most` characters, as a sentence; None: nothing."""
+    if not text:
+        return f"{name} is empty; give it 1 to {most} characters"
+    if len(text) > most:
+        return f"{name} has {len(text)} characters; at most {most} are accepted"
+    if CONTROL.search(text):
+        return f"{name} holds a control character: {text!r}"
+    if trimmed and text.strip() != text:
+        return f"{name} begins or ends with a space: {text!r}"
+    return None
 
 
 def _wrong_instant(raw: Raw, latest: datetime, oldest: datetime) -> Iterator[tuple[str, str]]:
@@ -118,10 +127,18 @@ def _wrong_instant(raw: Raw, latest: datetime, oldest: datetime) -> Iterator[tup
         return
     if at.tzinfo is None:
         yield "INVALID_TIMESTAMP", f"{_shown(raw)} has no zone; {_RIGHT_INSTANT}"
-    elif at > latest:
-        yield "TIMESTAMP_IN_FUTURE", f"{_shown(raw)} is after {latest.isoformat()}, the latest now"
+    else:
+        yield from outside(at, latest, oldest, shown=_shown(raw))
+
+
+def outside(
+    at: datetime, latest: datetime, oldest: datetime, *, shown: str
+) -> Iterator[tuple[str, str]]:
+    """The code and the sentence for an instant that lies outside of what is accepted."""
+    if at > latest:
+        yield "TIMESTAMP_IN_FUTURE", f"{shown} is after {latest.isoformat()}, the latest now"
     elif at < oldest:
-        yield "TIMESTAMP_TOO_OLD", f"{_shown(raw)} is before {oldest.isoformat()}, the oldest"
+        yield "TIMESTAMP_TOO_OLD", f"{shown} is before {oldest.isoformat()}, the oldest"
 
 
 def _shown(raw: Raw) -> str:

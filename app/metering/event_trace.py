@@ -10,7 +10,7 @@ from msgspec import Struct
 from app.infra.clickhouse import ClickHouse
 from app.kernel.scope import Scope
 from app.metering import history
-from app.metering.history import StoredEvent
+from app.metering.event_versions import StoredEvent
 
 Status = Literal["processed", "processing"]
 
@@ -20,6 +20,7 @@ _METERED = (
     "WHERE tenant_id = {tenant:String} AND environment_id = {environment:String} "
     "AND external_customer_id = {customer:String} "
     "AND timestamp = fromUnixTimestamp64Milli({at:Int64}, 'UTC') AND event_id = {id:String} "
+    "AND version = {version:UInt32} AND superseded_at = toDateTime64(0, 3, 'UTC') "
     "ORDER BY meter_id"
 )
 _ACCEPTED = (
@@ -42,7 +43,10 @@ class _Count(Struct, array_like=True, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """`processing` while the batch that brought the event is not settled yet."""
+    """`processing` while the batch that brought the event is not settled yet.
+
+    `metered` is what its newest version counts for.
+    """
 
     event: StoredEvent
     status: Status
@@ -59,6 +63,7 @@ async def trace(scope: Scope, clickhouse: ClickHouse, event_id: str) -> Trace:
         {
             **key,
             "customer": event.external_customer_id,
+            "version": event.version,
             "at": (event.timestamp - _EPOCH) // timedelta(milliseconds=1),
         },
         row=Metered,

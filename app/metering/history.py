@@ -1,18 +1,22 @@
-"""The events that were accepted, as they were sent: pages of them, how many, one by its id."""
+"""The events that were accepted, as they stand now: pages of them, how many, one by its id.
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+An event stands as its newest version says; all versions are in `event_versions.py`.
+"""
+
+from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
 from app.infra.clickhouse import ClickHouse
 from app.infra.clickhouse_parameters import Places
 from app.infra.listing import Column, Listing, Order, Page, PageRequest
-from app.infra.listing.cursors import Cursors, Key, decode, order_keys, signature
 from app.kernel.errors import NotFound
 from app.kernel.scope import Scope
+from app.metering import event_versions
+from app.metering.counted_rows import OPEN
+from app.metering.event_versions import SELECT, StoredEvent
 from app.metering.history_filters import where_sql
+from app.metering.keyset import Slice, sliced
 
 LISTING = Listing(
     table="events",
@@ -22,39 +26,17 @@ LISTING = Listing(
         Column("event_name", "string", sortable=True),
         Column("external_customer_id", "string"),
         Column("source", "string"),
+        Column("kind", "enum", sql="toString(kind)"),
         Column("timestamp", "datetime", sortable=True),
         Column("ingested_at", "datetime", sortable=True),
         Column("properties", "json", sql="fields"),
     ),
     default_order=(Order("timestamp", descending=True),),
 )
-_TYPES = {"id": "String", "string": "String", "datetime": "DateTime64(6, 'UTC')"}
-
-
-class StoredEvent(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
-    """An accepted event. `properties` is the JSON object as it was sent, to the byte."""
-
-    event_id: str
-    event_name: str
-    external_customer_id: str
-    timestamp: datetime
-    source: str
-    properties: str
-    ingested_at: datetime
-
-    @property
-    def id(self) -> str:
-        return self.event_id
 
 
 class _Count(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
     value: int
-
-
-_SELECT = (
-    "SELECT event_id, event_name, external_customer_id, timestamp, source, properties, "
-    "ingested_at FROM events"
-)
 
 
 async def page(scope: Scope, clickhouse: ClickHouse, request: PageRequest) -> Page[StoredEvent]:
@@ -64,72 +46,68 @@ async def page(scope: Scope, clickhouse: ClickHouse, request: PageRequest) -> Pa
     Raises: Invalid (INVALID_PAGE, INVALID_CURSOR, INVALID_FILTER, FILTER_TOO_LARGE,
     INVALID_ORDER), Unavailable.
     """
-    size, backwards = request.span()
-    keys = order_keys(LISTING, request.order)
     places = Places()
-    predicates = _predicates(scope, request, places)
-    directed = [(column, down != backwards) for column, down in keys]
-    cursor, field = (request.before, "before") if backwards else (request.after, "after")
-    if cursor is not None:
-        at = decode(LISTING, keys, cursor, field)
-        predicates.append(_beyond(directed, at, places))
+    part = sliced(LISTING, request, places)
+    predicates = [*_newest(scope, places), *_predicates(scope, request, places), *part.predicates]
     found: list[StoredEvent] = []
-    if size:
-        found = await _distinct(clickhouse, predicates, directed, places, limit=size + 1)
-    rows = found[:size][::-1] if backwards else found[:size]
+    if part.size:
+        found = await _distinct(clickhouse, part, predicates, places)
     total = await count(scope, clickhouse, request) if request.with_total else None
-    more = len(found) > size
-    return Page(
-        rows=rows,
-        has_next=request.before is not None if backwards else more,
-        has_previous=more if backwards else request.after is not None,
-        total=total,
-        cursors=Cursors(
-            signature(LISTING, keys), [[getattr(row, c.field) for c, _ in keys] for row in rows]
-        ),
-    )
+    return part.page(found, total)
 
 
 async def count(scope: Scope, clickhouse: ClickHouse, request: PageRequest) -> int:
     """How many events the request's filter finds. Raises: Invalid, Unavailable."""
     places = Places()
-    where = " AND ".join(_predicates(scope, request, places))
+    where = " AND ".join([OPEN, *_predicates(scope, request, places)])
     sql = f"SELECT count() FROM events FINAL WHERE {where}"  # noqa: S608 - values are parameters
     return (await clickhouse.select(sql, places.values, row=_Count))[0].value
 
 
 async def get(scope: Scope, clickhouse: ClickHouse, event_id: str) -> StoredEvent:
     """Raises: NotFound, Unavailable."""
-    places = Places()
-    predicates = [*_scoped(scope, places), f"event_id = {places.add(event_id, 'String')}"]
-    sql = f"{_SELECT} WHERE {' AND '.join(predicates)} ORDER BY ingested_at LIMIT 1"
-    rows = await clickhouse.select(sql, places.values, row=StoredEvent)
-    if not rows:
+    versions = (await event_versions.by_event(scope, clickhouse, [event_id])).get(event_id)
+    if not versions:
         raise NotFound("event", event_id, field="id")
-    return rows[0]
+    return versions[-1]
 
 
 async def _distinct(
-    clickhouse: ClickHouse,
-    predicates: Sequence[str],
-    keys: Sequence[Key],
-    places: Places,
-    *,
-    limit: int,
+    clickhouse: ClickHouse, part: Slice, predicates: Sequence[str], places: Places
 ) -> list[StoredEvent]:
-    """The first `limit` events in the order of the keys, copies of one event counted once."""
-    where = " AND ".join(predicates)
-    order = ", ".join(f"{column.expression} {'DESC' if down else 'ASC'}" for column, down in keys)
+    """The events of the page and one more, copies of one event counted once."""
+    where, limit = " AND ".join(predicates), part.size + 1
     rows: list[StoredEvent] = []
     # Copies are rare, and collapsing them on the server costs five times the page. Only a page
     # with more copies than events is asked for again in that way.
     for source, most in (("", 2 * limit), (" FINAL", limit)):
-        sql = f"{_SELECT}{source} WHERE {where} ORDER BY {order} LIMIT {most}"
+        sql = f"{SELECT}{source} WHERE {where} ORDER BY {part.order} LIMIT {most}"
         found = await clickhouse.select(sql, places.values, row=StoredEvent)
-        rows = list({row.event_id: row for row in found}.values())
+        rows = list(_each_once(found))
         if len(rows) >= limit or len(found) < most:
             break
     return rows[:limit]
+
+
+def _each_once(rows: Sequence[StoredEvent]) -> Iterator[StoredEvent]:
+    """The rows without copies; a version that another takes the place of just now counts as one."""
+    newest: dict[str, int] = {}
+    for row in rows:
+        newest[row.event_id] = max(row.version, newest.get(row.event_id, 0))
+    for row in rows:
+        if newest.get(row.event_id) == row.version:
+            del newest[row.event_id]
+            yield row
+
+
+def _newest(scope: Scope, places: Places) -> list[str]:
+    """Which rows are newest versions, told without collapsing the copies of all others."""
+    where = " AND ".join(_scoped(scope, places))
+    return [
+        OPEN,
+        "(event_id, version) NOT IN (SELECT event_id, toUInt32(version - 1) "  # noqa: S608 - ours
+        f"FROM event_corrections WHERE {where})",
+    ]
 
 
 def _predicates(scope: Scope, request: PageRequest, places: Places) -> list[str]:
@@ -144,13 +122,3 @@ def _scoped(scope: Scope, places: Places) -> list[str]:
         f"tenant_id = {places.add(scope.tenant_id, 'String')}",
         f"environment_id = {places.add(scope.environment_id, 'String')}",
     ]
-
-
-def _beyond(keys: Sequence[Key], at: Sequence[Any], places: Places) -> str:
-    """The rows after the one at which the keys have the values `at`."""
-    predicate = "0"
-    for (column, down), value in reversed(list(zip(keys, at, strict=True))):
-        place = places.add(value, _TYPES[column.kind])
-        after = f"{column.expression} {'<' if down else '>'} {place}"
-        predicate = f"({after} OR ({column.expression} = {place} AND {predicate}))"
-    return predicate

@@ -12,6 +12,7 @@ _EQUALITY: frozenset[Operation] = frozenset({"eq", "ne", "in", "not_in"})
 _RANGE: frozenset[Operation] = _EQUALITY | {"lt", "lte", "gt", "gte"}
 _ALLOWED: dict[str, frozenset[Operation]] = {
     "string": _RANGE | {"contains", "starts_with", "is_null"},
+    "enum": _EQUALITY | {"is_null"},
     "datetime": _RANGE | {"is_null"},
     "json": frozenset({"contains"}),
 }
@@ -34,7 +35,7 @@ def _condition(listing: Listing, condition: Condition, places: Places) -> str:
     if condition.op not in _ALLOWED[column.kind]:
         raise refused(condition, f"a {column.kind} of an event has no {condition.op}")
     name, value = column.expression, condition.value
-    type_ = "String" if column.kind == "string" else "DateTime64(6, 'UTC')"
+    type_ = "DateTime64(6, 'UTC')" if column.kind == "datetime" else "String"
     match condition.op:
         case "is_null":  # no column of an event is
             if not isinstance(value, bool):
@@ -73,7 +74,7 @@ def _properties(condition: Condition, places: Places) -> str:
 
 
 def _checked(column: Column, condition: Condition, value: object) -> Any:
-    right = str if column.kind == "string" else datetime
+    right = datetime if column.kind == "datetime" else str
     if not isinstance(value, right) or (isinstance(value, datetime) and value.tzinfo is None):
         raise refused(condition, f"the value is not a {column.kind}")
     return value

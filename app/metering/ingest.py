@@ -28,7 +28,8 @@ ACCEPTED = Counter("tariff_ingest_events_total", "Events acknowledged by Kafka."
 class EventRow(Struct, gc=False):
     """One row of an envelope: the columns of the table of events, as JSON spells them.
 
-    `timestamp` and `ingested_at` are UTC, `YYYY-MM-DD HH:MM:SS.mmm`. `properties` is the
+    `timestamp` and `ingested_at` are UTC, `YYYY-MM-DD HH:MM:SS.mmm`; the latter is of the
+    clock of a machine, also where an environment lives on a clock of its own. `properties` is the
     object as it was sent; the server keeps its text.
     """
 
@@ -60,17 +61,19 @@ async def ingest(
     events: Sequence[SubmittedEvent],
     *,
     at: datetime,
+    accepted_at: datetime | None = None,
 ) -> Accepted:
     """Hand `events` to Kafka and return once it has acknowledged every one of them.
 
-    Events without an id get one; those without a timestamp happened at `at`. Where an id
+    Events without an id get one; those without a timestamp happened at `at`, which is the
+    present of the environment. `accepted_at` is the machine's, where that is another. Where an id
     occurs twice, the first wins here as everywhere. Raises: Unavailable; then some of the
     events may have been taken, and sending all of them again is right: ids make it harmless,
     for those events that were sent with one.
     """
     topic = lane(settings, scope)
     partitions = await producer.partitions(topic)
-    ids, shares = envelopes(scope, events, partitions=partitions, at=at)
+    ids, shares = envelopes(scope, events, partitions=partitions, at=at, accepted_at=accepted_at)
     crash.point("ingest.before_produce")
     await producer.send_envelopes(topic, shares, headers=headers_of(scope))
     crash.point("ingest.after_produce")
@@ -99,10 +102,16 @@ def lane(settings: Settings, scope: Scope) -> str:
 
 
 def envelopes(
-    scope: Scope, events: Sequence[SubmittedEvent], *, partitions: int, at: datetime
+    scope: Scope,
+    events: Sequence[SubmittedEvent],
+    *,
+    partitions: int,
+    at: datetime,
+    accepted_at: datetime | None = None,
 ) -> tuple[list[str], Mapping[int, bytes]]:
     """The id of every event, and the rows of each partition as newline-delimited JSON."""
-    ingested_at = milliseconds(at)
+    present = milliseconds(at)
+    ingested_at = present if accepted_at is None else milliseconds(accepted_at)
     salt = _salt(scope)  # `partition_of`, with the scope's part of it done once
     ids: list[str] = []
     shares: dict[int, list[EventRow]] = {}
@@ -119,7 +128,7 @@ def envelopes(
             event_id,
             event.event_name,
             event.external_customer_id,
-            ingested_at if event.timestamp is None else milliseconds(event.timestamp),
+            present if event.timestamp is None else milliseconds(event.timestamp),
             event.source or "",
             on_one_line(event.properties),
             ingested_at,

@@ -20,10 +20,10 @@ from app.infra.clickhouse_parameters import MAX_BYTES, size
 from app.kernel.period import Period
 from app.kernel.scope import Scope
 from app.metering import usage
+from app.metering.counted_rows import OPEN, unix_milliseconds
 from app.metering.derivation import Query
 from app.metering.figure import NOTHING, Span, Usage
 from app.metering.meter import Meter
-from app.metering.questions import milliseconds
 
 # What is asked: a meter's id, and a span of its usage.
 Asked = tuple[str, Span]
@@ -33,7 +33,8 @@ _WHERE = (
     "AND meter_id IN {meters:Array(String)} "
     "AND external_customer_id IN {customers:Array(String)} "
     "AND timestamp >= fromUnixTimestamp64Milli({earliest:Int64}, 'UTC') "
-    "AND timestamp < fromUnixTimestamp64Milli({latest:Int64}, 'UTC')"
+    "AND timestamp < fromUnixTimestamp64Milli({latest:Int64}, 'UTC') "
+    f"AND {OPEN}"
 )
 # The bounds of the part of each meter, where it has one.
 _WITHIN = (
@@ -143,8 +144,8 @@ def _parameters(asked: Sequence[Asked]) -> dict[str, Any]:
     meter_at = {meter_id: index for index, meter_id in enumerate(meters, start=1)}
     customer_at = {customer: index for index, customer in enumerate(customers, start=1)}
     parts = [(place, key, part) for place, key in enumerate(asked) for part in _parts(key[1])]
-    starts = [milliseconds(part.start) for _, _, part in parts]
-    ends = [milliseconds(part.end) for _, _, part in parts]
+    starts = [unix_milliseconds(part.start) for _, _, part in parts]
+    ends = [unix_milliseconds(part.end) for _, _, part in parts]
     return {
         "meters": meters,
         "customers": customers,

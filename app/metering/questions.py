@@ -16,7 +16,8 @@ from msgspec import Struct
 from app.infra.clickhouse import ClickHouse
 from app.infra.clickhouse_parameters import MAX_BYTES, Parameter, Places, size
 from app.kernel.scope import Scope
-from app.metering.derivation import Query, metered_rows
+from app.metering.counted_rows import counted_rows, unix_milliseconds
+from app.metering.derivation import Query
 from app.metering.errors import TooManyFigures, UnknownDimension
 from app.metering.figure import Span, Usage
 from app.metering.filters import Match
@@ -31,11 +32,6 @@ _WHERE = (
     "AND timestamp >= fromUnixTimestamp64Milli({earliest:Int64}, 'UTC') "
     "AND timestamp < fromUnixTimestamp64Milli({latest:Int64}, 'UTC')"
 )
-_METERED = (  # noqa: S608 - values are parameters
-    "SELECT external_customer_id, timestamp, event_id, quantity, unique_value, dimensions, "
-    "ingested_at FROM processed_events FINAL WHERE tenant_id = {tenant:String} "
-    "AND environment_id = {environment:String} AND meter_id = {meter:String} AND "
-) + _WHERE
 # One row per part of a span: the span's place in the question, its customer and the part's bounds.
 _SPANS = (
     "SELECT asked.1 AS span, {customers:Array(String)}[asked.2] AS customer, "
@@ -44,10 +40,6 @@ _SPANS = (
     "{places:Array(UInt32)}, {owners:Array(UInt32)}, {starts:Array(Int64)}, "
     "{ends:Array(Int64)})) AS asked)"
 )
-# Which rows a question with a watermark sees.
-_ACCEPTED = " AND ingested_at < {as_of:DateTime64(6, 'UTC')}"
-
-
 # Events in order within a figure, each with its place and the total it brings about.
 _WALKED = (
     ", row_number() OVER figure AS place, sum(quantity) OVER figure AS running",
@@ -115,7 +107,8 @@ async def ask(
 
 def _query(scope: Scope, meter: Meter, question: Question) -> Query:
     places = Places("q")
-    source = _source(scope, meter, question)
+    # The rows that the question is about, and more of the same customers.
+    source = counted_rows(scope, meter, _WHERE, as_of=question.as_of)
     figures, totals = _split(source.sql, question, places), meter.aggregation.total_sql
     tally = ""
     if question.walk is not None:
@@ -131,19 +124,6 @@ def _query(scope: Scope, meter: Meter, question: Question) -> Query:
     return Query(sql, {**source.parameters, **places.values})
 
 
-def _source(scope: Scope, meter: Meter, question: Question) -> Query:
-    """The metered rows that the question is about, and more of the same customers."""
-    accepted = "" if question.as_of is None else _ACCEPTED
-    if meter.backfilled_at is None:
-        rows = metered_rows(scope, meter, _WHERE + accepted, final=True)
-    else:
-        key = {"tenant": scope.tenant_id, "environment": scope.environment_id, "meter": meter.id}
-        rows = Query(_METERED + accepted, key)
-    if question.as_of is None:
-        return rows
-    return Query(rows.sql, {**rows.parameters, "as_of": question.as_of})
-
-
 def _split(rows: str, question: Question, places: Places) -> str:
     """SELECT of the rows with the figure that each belongs to: span, values, row and start."""
     groups = [f"dimensions[{places.add(name, 'String')}]" for name in question.group_by]
@@ -153,7 +133,7 @@ def _split(rows: str, question: Question, places: Places) -> str:
     row = f"multiIf({', '.join(belongs)}, 0)" if belongs else "0"
     window = "0"
     if question.windows is not None:
-        edges = [milliseconds(edge) for edge in question.windows.edges]
+        edges = [unix_milliseconds(edge) for edge in question.windows.edges]
         steps = [later - edge for edge, later in pairwise(edges)]
         window = (
             "roundDown(toUnixTimestamp64Milli(timestamp), CAST(arrayCumSum("
@@ -182,8 +162,8 @@ def _span_parameters(spans: Sequence[Span]) -> dict[str, Parameter]:
     customers = list(dict.fromkeys(span.external_customer_id for span in spans))
     place = {customer: index + 1 for index, customer in enumerate(customers)}
     parts = [(i, s, part) for i, s in enumerate(spans) for part in s.period.without(s.gaps)]
-    starts = [milliseconds(part.start) for _, _, part in parts]
-    ends = [milliseconds(part.end) for _, _, part in parts]
+    starts = [unix_milliseconds(part.start) for _, _, part in parts]
+    ends = [unix_milliseconds(part.end) for _, _, part in parts]
     return {
         "customers": customers,
         "places": [index for index, _, _ in parts],
@@ -224,8 +204,3 @@ def _figure(row: _Row, span: Span, question: Question) -> Usage:
         row=row.row - 1 if row.row else None,
         tally=tally,
     )
-
-
-def milliseconds(at: datetime) -> int:
-    """The first full millisecond at or after `at`: events have no finer time."""
-    return -((_EPOCH - at) // _MILLISECOND)

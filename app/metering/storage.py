@@ -16,8 +16,8 @@ from msgspec import Meta, Raw, Struct
 from app.infra.clickhouse import ClickHouse
 from app.infra.clickhouse_parameters import encode
 
-_Name = Annotated[str, Meta(min_length=1, max_length=255)]
-_Instant = Annotated[str, Meta(min_length=23, max_length=23)]
+Name = Annotated[str, Meta(min_length=1, max_length=255)]
+Instant = Annotated[str, Meta(min_length=23, max_length=23)]
 
 # The server reads at most 262,144 bytes of a statement unless told otherwise.
 _MAX_SQL_BYTES = 200_000
@@ -31,15 +31,15 @@ MAX_MONTHS = 90
 class Line(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """A line of an envelope, as far as it is looked at. See `EventRow` for its shape."""
 
-    tenant_id: _Name
-    environment_id: _Name
-    event_id: _Name
-    event_name: _Name
-    external_customer_id: _Name
-    timestamp: _Instant
+    tenant_id: Name
+    environment_id: Name
+    event_id: Name
+    event_name: Name
+    external_customer_id: Name
+    timestamp: Instant
     source: Raw
     properties: Raw
-    ingested_at: _Instant
+    ingested_at: Instant
 
     @property
     def identity(self) -> tuple[str, str, str]:
@@ -68,6 +68,7 @@ class _IdRow(Struct, gc=False):
 
 
 _lines = msgspec.json.Decoder(Line)
+_values = msgspec.json.Decoder(dict[str, Raw])
 _encoder = msgspec.json.Encoder()
 
 
@@ -88,6 +89,16 @@ def read_envelope(value: bytes, message: int) -> tuple[list[Row], list[tuple[byt
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             faulty.append((text, str(error)))
     return rows, faulty
+
+
+def stamped(row: Row, at: str) -> Row:
+    """The row as one that was accepted at this instant; nearly always it says so already."""
+    if row.line.ingested_at == at:
+        return row
+    values = _values.decode(row.text)
+    values["ingested_at"] = Raw(_encoder.encode(at))
+    line = msgspec.structs.replace(row.line, ingested_at=at)
+    return Row(line, _encoder.encode(values), row.message)
 
 
 async def stored_identities(

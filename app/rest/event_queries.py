@@ -15,7 +15,7 @@ from app.kernel.quantity import plain
 from app.kernel.scope import Scope
 from app.metering import history
 from app.metering.event_trace import trace
-from app.metering.history import StoredEvent
+from app.metering.event_versions import StoredEvent
 from app.rest.event_bodies import MAX_QUERY_BYTES, answer, converted, decoded, read_body
 from app.runtime import Runtime
 from app.tenants.authentication import Caller
@@ -30,7 +30,7 @@ _Offset = Annotated[int, Meta(ge=0, le=MAX_OFFSET)]
 
 
 class EventQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which events; the last seven days where no start is given.
+    """Which events, of those that are not voided; the last seven days where no start is given.
 
     `iter_last_key` goes on after the page it came with, `iter_first_key` back before it.
     `property_filters` names properties, and for each the texts of which it must be one.
@@ -152,7 +152,10 @@ class EventQueries:
 
 def _where(wanted: EventQuery, *, now: datetime) -> Where:
     start = wanted.start_time or within(wanted.end_time or now) - _WEEK
-    parts: list[Where] = [Condition("timestamp", "gte", start)]
+    parts: list[Where] = [
+        Condition("timestamp", "gte", start),
+        Condition("kind", "ne", "voided"),
+    ]
     if wanted.end_time is not None:
         parts.append(Condition("timestamp", "lt", wanted.end_time))
     for name in ("external_customer_id", "event_name", "event_id", "source"):
@@ -203,6 +206,8 @@ def _shown(scope: Scope, event: StoredEvent) -> dict[str, Any]:
         # As sent, to the digit: reading and writing it again would round its numbers.
         "properties": orjson.Fragment(event.properties),
         "ingested_at": _instant(event.ingested_at),
+        "version": event.version,
+        "kind": event.kind,
     }
 
 

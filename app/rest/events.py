@@ -6,30 +6,27 @@ others. Counts in the answers are text, as clients that read a map of texts expe
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any, Final
 
-from prometheus_client import Counter
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from app.infra.telemetry import request_id
-from app.kernel.errors import Invalid
 from app.kernel.scope import Scope
 from app.metering.event import Decoded, Limits, decode_bulk, decode_one
-from app.metering.event_faults import Fault
 from app.metering.ingest import Accepted, ingest
 from app.metering.ingest_rate import IngestRate
 from app.rest.dead_letters import DeadLetterDoor
 from app.rest.event_bodies import answer, read_body
+from app.rest.event_corrections import CorrectionDoor
 from app.rest.event_queries import EventQueries
+from app.rest.event_refusals import count_faults, is_partial, limits_of, problem_body, refused
 from app.rest.usage_queries import UsageQueries
 from app.runtime import Runtime
 from app.tenants.authentication import Authenticator, Caller, authenticate, credentials_of
-
-REFUSED = Counter("tariff_ingest_refused_events_total", "Events refused.", ["code"])
 
 Handler = Callable[[Request, Caller], Awaitable[Response]]
 
@@ -42,9 +39,13 @@ POLICIES: Final[dict[tuple[str, str], str]] = {
     ("POST", "/v1/events/usage"): "usage:read",
     ("POST", "/v1/events/usage/meter"): "usage:read",
     ("GET", "/v1/events/lookup"): "event:read",
+    ("POST", "/v1/events/void/bulk"): "event:write",
+    ("POST", "/v1/events/amend/bulk"): "event:write",
     ("GET", "/v1/events/dead_letters"): "event:read",
     ("GET", "/v1/events/dead_letters/{id}"): "event:read",
     ("POST", "/v1/events/dead_letters/{id}/replay"): "event:write",
+    ("POST", "/v1/events/{id:path}/void"): "event:write",
+    ("POST", "/v1/events/{id:path}/amend"): "event:write",
     ("GET", "/v1/events/{id:path}"): "event:read",
 }
 
@@ -60,6 +61,7 @@ class EventDoor:
         """In the order in which they are tried."""
         queries, usage = EventQueries(self._runtime), UsageQueries(self._runtime)
         letters = DeadLetterDoor(self._runtime)
+        corrections = CorrectionDoor(self._runtime, self._too_fast)
         handlers: dict[tuple[str, str], Handler] = {
             ("POST", "/v1/events"): self.submit_one,
             ("POST", "/v1/events/bulk"): self.submit_many,
@@ -68,9 +70,13 @@ class EventDoor:
             ("POST", "/v1/events/usage"): usage.by_event_name,
             ("POST", "/v1/events/usage/meter"): usage.by_meter,
             ("GET", "/v1/events/lookup"): queries.look_up,
+            ("POST", "/v1/events/void/bulk"): corrections.void_many,
+            ("POST", "/v1/events/amend/bulk"): corrections.amend_many,
             ("GET", "/v1/events/dead_letters"): letters.page,
             ("GET", "/v1/events/dead_letters/{id}"): letters.get,
             ("POST", "/v1/events/dead_letters/{id}/replay"): letters.replay,
+            ("POST", "/v1/events/{id:path}/void"): corrections.void_one,
+            ("POST", "/v1/events/{id:path}/amend"): corrections.amend_one,
             ("GET", "/v1/events/{id:path}"): queries.get,
         }
         return [
@@ -95,7 +101,7 @@ class EventDoor:
         scope = caller.environment_scope
         found = decode_one(await self._body(request), self._limits(caller))
         if found.faults:
-            return _refused(found.faults)
+            return refused(found.faults)
         if (wait := self._too_fast(scope, 1)) is not None:
             return wait
         accepted = await self._ingest(scope, found)
@@ -105,10 +111,10 @@ class EventDoor:
 
     async def submit_many(self, request: Request, caller: Caller) -> Response:
         """202 with how many were accepted; with `partial=true` also which were not, and why."""
-        scope, partial = caller.environment_scope, _is_partial(request)
+        scope, partial = caller.environment_scope, is_partial(request)
         found = decode_bulk(await self._body(request), self._limits(caller))
         if found.faults and not (partial and found.events):
-            return _refused(found.faults)
+            return refused(found.faults)
         if (wait := self._too_fast(scope, len(found.events))) is not None:
             return wait
         accepted = await self._ingest(scope, found)
@@ -119,21 +125,25 @@ class EventDoor:
         }
         if partial:
             said["rejected"] = [asdict(fault) for fault in found.faults]
-            _count(found.faults)
+            count_faults(found.faults)
         return answer(said, 202)
 
     async def _body(self, request: Request) -> bytes:
         return await read_body(request, self._runtime.settings.server.max_body_bytes)
 
     def _limits(self, caller: Caller) -> Limits:
-        own = caller.environment.settings.events if caller.environment else None
-        at = self._runtime.clock.now(caller.environment_scope)
-        return Limits.of(self._runtime.settings.ingest, own, at=at)
+        return limits_of(self._runtime, caller)
 
     async def _ingest(self, scope: Scope, found: Decoded) -> Accepted:
         runtime = self._runtime
-        at = runtime.clock.now(scope)
-        return await ingest(runtime.settings, runtime.producer, scope, found.events, at=at)
+        return await ingest(
+            runtime.settings,
+            runtime.producer,
+            scope,
+            found.events,
+            at=runtime.clock.now(scope),
+            accepted_at=runtime.clock.now(),
+        )
 
     def _too_fast(self, scope: Scope, count: int) -> Response | None:
         wait = self._rate.take(scope, count, asyncio.get_running_loop().time())
@@ -141,37 +151,5 @@ class EventDoor:
             return None
         per_second = self._runtime.settings.rate_limits.ingest_events_per_second
         message = f"more than {per_second} events a second; send these again in {wait:.1f} s"
-        body = _problem("RATE_LIMITED", message, None)
+        body = problem_body("RATE_LIMITED", message, None)
         return answer(body, 429, {"retry-after": str(math.ceil(wait))})
-
-
-def _is_partial(request: Request) -> bool:
-    value = request.query_params.get("partial", "false")
-    if value not in ("true", "false"):
-        raise Invalid(
-            f"partial is true or false, not {value!r}", field="partial", code="INVALID_PARTIAL"
-        )
-    return value == "true"
-
-
-def _refused(faults: Sequence[Fault]) -> Response:
-    """400: nothing was accepted. Speaks of the first fault, and lists them all."""
-    _count(faults)
-    first = faults[0]
-    indexes = len({fault.index for fault in faults})
-    message = first.message
-    if indexes > 1 or first.index:
-        message = f"event {first.index}: {message}"
-    if indexes > 1:
-        message += f" ({indexes} events are at fault; see errors)"
-    body = _problem(first.code, message, first.field)
-    return answer({**body, "errors": [asdict(fault) for fault in faults]}, 400)
-
-
-def _problem(code: str, message: str, field: str | None) -> dict[str, Any]:
-    return {"code": code, "message": message, "field": field, "request_id": request_id()}
-
-
-def _count(faults: Sequence[Fault]) -> None:
-    for fault in faults:
-        REFUSED.labels(fault.code).inc()

@@ -59,13 +59,12 @@ class RunActivities:
 
     @activity.defn(name="runs.begin")
     async def begin(self, command: EnvironmentIds) -> Begun:
-        clock = self._services.clock
         scope = Scope(command.tenant_id, command.environment_id)
-        return Begun(
-            at=clock.now(scope).isoformat(),
-            watermark=clock.now().isoformat(),
-            kinds=list(self._kinds),
-        )
+        # First the time, so that what was accepted until then lies before the watermark.
+        at = self._services.clock.now(scope)
+        async with _step():
+            watermark = await self._services.visibility.take()
+        return Begun(at=at.isoformat(), watermark=watermark.isoformat(), kinds=list(self._kinds))
 
     @activity.defn(name="runs.await_usage")
     async def await_usage(self, command: AwaitUsage) -> None:

@@ -179,7 +179,7 @@ class AuditEntryTable(Model):
     actor_id = fields.CharField(max_length=64)
     request_id = fields.CharField(max_length=64, null=True)
     action = fields.CharField(max_length=64)
-    entity_id = fields.CharField(max_length=64)
+    entity_id = fields.CharField(max_length=255)  # an event's id is its sender's choice
     before = fields.JSONField[dict[str, object]](null=True)
     after = fields.JSONField[dict[str, object]](null=True)
 

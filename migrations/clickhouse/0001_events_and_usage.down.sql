@@ -1,5 +1,7 @@
 DROP TABLE IF EXISTS processed_events SYNC;
 
+DROP TABLE IF EXISTS event_corrections SYNC;
+
 DROP TABLE IF EXISTS event_ids SYNC;
 
 DROP TABLE IF EXISTS events SYNC;

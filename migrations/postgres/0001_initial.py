@@ -65,7 +65,7 @@ class Migration(migrations.Migration):
                 ('actor_id', fields.CharField(max_length=64)),
                 ('request_id', fields.CharField(null=True, max_length=64)),
                 ('action', fields.CharField(max_length=64)),
-                ('entity_id', fields.CharField(max_length=64)),
+                ('entity_id', fields.CharField(max_length=255)),
                 ('before', fields.JSONField(null=True, encoder=JSON_DUMPS, decoder=loads)),
                 ('after', fields.JSONField(null=True, encoder=JSON_DUMPS, decoder=loads)),
             ],
@@ -1169,6 +1169,19 @@ class Migration(migrations.Migration):
                 ('updated_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
             ],
             options={'table': 'tenants', 'app': 'tariff', 'indexes': [Index(fields=['name']), Index(fields=['created_at', 'id'])], 'pk_attr': 'id', 'table_description': 'The tenants themselves: a tenant sees its own row alone.'},
+            bases=['Model'],
+        ),
+        ops.CreateModel(
+            name='UsageWatermarkTable',
+            fields=[
+                ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ('topic', fields.CharField(max_length=255)),
+                ('started_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ('at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ('ends', fields.JSONField(null=True, encoder=JSON_DUMPS, decoder=loads)),
+                ('passed', fields.BooleanField(default=False)),
+            ],
+            options={'table': 'usage_watermarks', 'app': 'tariff', 'unique_together': (('topic', 'at'),), 'pk_attr': 'id', 'table_description': 'An instant, and where the log of a topic stood when it was taken. It is of no tenant.'},
             bases=['Model'],
         ),
         ops.CreateModel(

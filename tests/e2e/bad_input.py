@@ -95,6 +95,10 @@ BODIES: Final = [
     _raw("events in no list", b'{"events": {}}', "INVALID_EVENTS", "events", path=_BULK),
     _raw("more beside events", b'{"events": [], "x": 1}', "UNKNOWN_FIELD", "x", path=_BULK),
     _raw("too many events", _text(_MANY), "TOO_MANY_EVENTS", "events", path=_BULK),
+    _raw("no reason to void", b"{}", "MISSING_FIELD", "reason", path="/v1/events/e/void"),
+    _raw("nothing to amend", b'{"reason":"x"}', "NOTHING_TO_AMEND", path="/v1/events/e/amend"),
+    _raw("no voids", b'{"events":[]}', "NO_EVENTS", "events", path="/v1/events/void/bulk"),
+    _raw("no amendments", b'{"events":[]}', "NO_EVENTS", "events", path="/v1/events/amend/bulk"),
     _raw("a large body", b" " * (MAX_BODY_BYTES + 1), "TOO_LARGE", path=_BULK, status=413),
     _raw(
         "usage of no meter",
@@ -221,6 +225,10 @@ def _subscription(code: str, field: str, **given: Any) -> Any:
     return "subscriptionCreate", {**basics, **given}, code, field
 
 
+def _amendment(code: str, field: str | None, **given: Any) -> Any:
+    return "eventAmend", {"eventId": "e", "reason": "none", **given}, code, field
+
+
 def _key(code: str, field: str, **given: Any) -> Any:
     return "apiKeyCreate", {"name": "New", "permissions": ["event:write"], **given}, code, field
 
@@ -271,6 +279,18 @@ INPUTS: Final = [
     _feature("NOT_FOUND", "meterId", meterId="<foreign meter>"),
     _feature("METER_NOT_ALLOWED", "meterId", type="STATIC"),
     _feature("INVALID_LOOKUP_KEY", "lookupKey", lookupKey="a b"),
+    ("eventVoid", {"eventId": "no such event", "reason": "none"}, "NOT_FOUND", "eventId"),
+    ("eventVoid", {"eventId": "e", "reason": ""}, "INVALID_REASON", "reason"),
+    ("eventVoid", {"eventId": " e", "reason": "none"}, "INVALID_EVENT_ID", "eventId"),
+    ("eventsVoid", {"corrections": []}, "NO_CORRECTIONS", "corrections"),
+    ("eventsAmend", {"corrections": []}, "NO_CORRECTIONS", "corrections"),
+    _amendment("NOTHING_TO_AMEND", None),
+    _amendment("INVALID_EVENT_NAME", "eventName", eventName=""),
+    _amendment("INVALID_PROPERTIES", "propertiesText", propertiesText="{"),
+    _amendment("NOT_AN_OBJECT", "propertiesText", propertiesText="[1]"),
+    _amendment("DUPLICATE_KEY", "propertiesText", propertiesText='{"a":1,"a":2}'),
+    _amendment("TIMESTAMP_IN_FUTURE", "timestamp", timestamp="2999-01-01T00:00:00Z"),
+    _amendment(_NO_INPUT, ".timestamp", timestamp="2024-01-01"),
     ("planCreate", {"name": "New", "lookupKey": "basic"}, "ALREADY_EXISTS", "lookupKey"),
     _price("NOT_FOUND", "planId", planId="<foreign plan>"),
     _price("NOT_FOUND", "planId", planId=new_id("plan")),

@@ -44,6 +44,7 @@ def _listing(path: str, **given: str) -> Case:
 
 
 _METER: Final = "/v1/events/usage/meter"
+_CORRECTION: Final = {"reason": "a test"}
 _REPLAY: Final = {"event": {"event_name": "mended", "external_customer_id": "anybody"}}
 
 # By method and path, as the routes' own tables of permissions name them.
@@ -106,6 +107,33 @@ CASES: Final[Mapping[tuple[str, str], tuple[Case, ...]]] = {
         )
         for kind in ("pdf", "json")
     },
+    ("POST", "/v1/events/{id:path}/void"): (
+        Case(
+            lambda world: f"/v1/events/{world['eventId']}/void", lambda world: {"json": _CORRECTION}
+        ),
+    ),
+    ("POST", "/v1/events/{id:path}/amend"): (
+        Case(
+            lambda world: f"/v1/events/{world['eventId']}/amend",
+            lambda world: {"json": {**_CORRECTION, "properties": {}}},
+        ),
+    ),
+    ("POST", "/v1/events/void/bulk"): (
+        Case(
+            lambda world: "/v1/events/void/bulk",
+            lambda world: {"json": {"events": [{**_CORRECTION, "event_id": world["eventId"]}]}},
+        ),
+    ),
+    ("POST", "/v1/events/amend/bulk"): (
+        Case(
+            lambda world: "/v1/events/amend/bulk",
+            lambda world: {
+                "json": {
+                    "events": [{**_CORRECTION, "event_id": world["eventId"], "properties": {}}]
+                }
+            },
+        ),
+    ),
     # Last, because they take the victim's event id for events of one's own.
     ("POST", "/v1/events"): (
         Case(lambda world: "/v1/events", lambda world: {"json": _event(world)}, finds=False),

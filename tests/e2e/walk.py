@@ -78,7 +78,7 @@ TEXT_NAMES: Final[Mapping[str, str]] = {
     "key": "key",
 }
 # Texts of a mutation that something is found by; the others only claim a name for themselves.
-LOOKED_UP: Final = {"role", "roles"}
+LOOKED_UP: Final = {"role", "roles", "eventId"}
 # Optional arguments of a root field that have to be there, beside the one in question.
 BESIDE: Final[Mapping[str, tuple[str, ...]]] = {
     "access(features.0)": ("externalCustomerId",),

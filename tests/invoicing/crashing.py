@@ -27,7 +27,8 @@ async def main(tenant_id: str, environment_id: str, instant: str) -> None:
         open_clickhouse(settings.clickhouse) as clickhouse,
         open_storage(settings.s3) as storage,
     ):
-        services = Billing(clickhouse, storage, FixedClock(at), CaughtUp(), settings.billing)
+        clock = FixedClock(at)
+        services = Billing(clickhouse, storage, clock, CaughtUp(clock), settings.billing)
         page = Page(Scope(tenant_id, environment_id), at, at, settings.billing.chunk_size)
         for step in (bill_page, finalize_page, print_page):
             await step(services, page)

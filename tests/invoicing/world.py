@@ -38,8 +38,14 @@ JAN = datetime(2025, 1, 1, tzinfo=UTC)
 TIERS = (Tier(Decimal(100), Decimal("0.5")), Tier(None, Decimal("0.1"), Decimal(3)))
 
 
+@dataclass(frozen=True)
 class CaughtUp:
     """Every event is counted as soon as it is accepted."""
+
+    clock: FixedClock
+
+    async def take(self) -> datetime:
+        return self.clock.now()
 
     async def caught_up(self, watermark: datetime) -> bool:
         return True
@@ -120,7 +126,7 @@ async def build(
     made = await tenants.create(CreateTenant(name="Skyport"), by=SYSTEM, at=JAN)
     scope = Scope(made.tenant.id, made.production.id)
     settings = config.Billing(chunk_size=chunk_size, finalization_delay_seconds=delay_seconds)
-    services = Billing(clickhouse, storage, clock, CaughtUp(), settings)
+    services = Billing(clickhouse, storage, clock, CaughtUp(clock), settings)
     meter_id, plan_id = await _catalog(scope)
     return World(scope, services, clock, plan_id, meter_id)
 

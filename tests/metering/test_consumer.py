@@ -18,12 +18,13 @@ from app.kernel.errors import Unavailable
 from app.kernel.ids import new_id
 from app.kernel.period import Period
 from app.kernel.scope import SYSTEM, Scope
-from app.metering import actions, ingest, storage, usage
+from app.metering import actions, event_versions, ingest, storage, usage
 from app.metering.aggregations import Sum
 from app.metering.consumer import EventStore, consume_events
 from app.metering.meter import CreateMeter
 from app.metering.usage import Span
 from app.metering.usage_updates import UsageHint, usage_hints
+from tests.metering.correcting import Op, line
 from tests.metering.streams import AT, event, own_topics, read_all, submitted, until
 
 JUNE = Period(datetime(2024, 6, 1, tzinfo=UTC), datetime(2024, 7, 1, tzinfo=UTC))
@@ -338,6 +339,47 @@ async def killed_at(point, settings, clickhouse, clock, config):
     found = await total(clickhouse, scope, meter)
     assert (found.quantity, found.event_count) == (Decimal(sum(range(31))), 31), point
     assert await ids(clickhouse, scope) == [f"e{number}" for number in range(31)], point
+
+
+CORRECTION_POINTS = [
+    "corrections.after_insert",
+    "corrections.after_derive",
+    "corrections.after_note",
+]
+
+
+async def test_killed_while_it_stores_corrections_none_is_lost_or_made_twice(
+    database, settings, clickhouse, clock, tmp_path
+):
+    async def one(point):
+        await killed_correcting(point, settings, clickhouse, clock, tmp_path / f"{point}.json")
+
+    await asyncio.gather(*map(one, CORRECTION_POINTS))
+
+
+async def killed_correcting(point, settings, clickhouse, clock, config):
+    scope = Scope(new_id("ten"), new_id("env"))
+    command = CreateMeter(name="Tokens", event_name="request", aggregation=Sum("tokens"))
+    meter = await actions.create(scope, command, by=SYSTEM, at=clock.now())
+    meter = await actions.backfill(scope, clickhouse, meter.id, at=clock.now())
+    own = await own_topics(settings, partitions=1)
+    config.write_bytes(msgspec.json.encode(own))
+    ops = [
+        Op("voided", "e1", AT, {}, 1),
+        Op("amended", "e2", AT, {"properties": '{"tokens":20}'}, 2),
+        Op("amended", "e3", AT, {"timestamp": JUNE.end}, 3),
+        Op("amended", "e2", AT, {"external_customer_id": "globex"}, 4),
+    ]
+    async with open_producer(own.kafka) as producer:
+        await ingest.ingest(own, producer, scope, submitted([event(n) for n in range(5)]), at=AT)
+        lines = b"".join(line(scope, op) for op in ops)
+        await producer.send_envelopes("events", {0: lines}, headers=ingest.headers_of(scope))
+        assert await consumer_process(config, point) == 137, point
+        assert await consumer_process(config, "") == 0, point
+    assert (await total(clickhouse, scope, meter)).quantity == Decimal(4), point
+    assert (await total(clickhouse, scope, meter, "globex")).quantity == Decimal(20), point
+    versions = await event_versions.by_event(scope, clickhouse, ["e1", "e2", "e3"])
+    assert {id_: len(each) for id_, each in versions.items()} == {"e1": 2, "e2": 3, "e3": 2}, point
 
 
 async def consumer_process(config, point):

@@ -19,7 +19,7 @@ T0 = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def lanes(topics: Settings) -> Settings:
+def lanes(database: Settings, topics: Settings) -> Settings:
     """The session's settings, with groups of this test's own."""
     replace = msgspec.structs.replace
     return replace(

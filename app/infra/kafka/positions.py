@@ -1,7 +1,7 @@
 """How far a topic reaches, and how far a group of consumers has come in it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -14,19 +14,25 @@ from app.kernel.errors import Unavailable
 
 
 async def ends(settings: Kafka, topic: str) -> dict[int, int]:
-    """The offset after the last message of each partition that holds any. Raises: Unavailable."""
+    """The offset after the last message of each partition; 0 where there never was one.
+
+    Raises: Unavailable.
+    """
     async with _reader(settings, topic, None) as (client, parts):
         stored = await seek_ends(client, parts)
-    return {part.partition: end for part, (start, end) in stored.items() if end > start}
+    return {part.partition: end for part, (_, end) in stored.items()}
 
 
-async def committed(settings: Kafka, topic: str, group: str) -> dict[int, int]:
-    """The offset that `group` reads next in each partition; 0 where it never committed.
+async def reached(settings: Kafka, topic: str, group: str, goal: Mapping[int, int]) -> bool:
+    """Whether `group` has committed all that is still stored before the offsets of `goal`.
 
     Raises: Unavailable.
     """
     async with _reader(settings, topic, group) as (client, parts):
-        return {part.partition: await client.committed(part) or 0 for part in parts}
+        wanted = {part: goal.get(part.partition, 0) for part in parts}
+        behind = [part for part, end in wanted.items() if (await client.committed(part) or 0) < end]
+        starts = await client.beginning_offsets(behind) if behind else {}
+    return all(starts[part] >= wanted[part] for part in behind)
 
 
 @asynccontextmanager

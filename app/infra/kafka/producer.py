@@ -70,6 +70,10 @@ class Producer:
         except (KafkaError, OSError, TimeoutError) as error:
             raise Unavailable("Kafka", f"topic {topic}: {_said(error)}") from error
 
+    def full_name(self, topic: str) -> str:
+        """The topic's name on the brokers."""
+        return full_name(self._settings, topic)
+
     @property
     def bytes_in_flight(self) -> int:
         return self._in_flight

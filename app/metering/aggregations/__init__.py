@@ -7,7 +7,9 @@ Each owns both of its meanings, which a property test compares: the SQL, and a f
   the text of the property (an expression for it in SQL); None and NULL: the event does not
   count, and leaves no metered row;
 - `total(rows)` and `total_sql`: the aggregate of metered rows; in SQL over the columns
-  `quantity`, `unique_value`, `timestamp`, `event_id`, `period_start` and `period_end`.
+  `quantity`, `unique_value`, `timestamp`, `event_id`, `period_start` and `period_end`;
+- `contributions(rows)` and `contribution_sql`: what each of the rows, in order of (timestamp,
+  event_id), adds to the total; in SQL over the same columns but the last two.
 """
 
 from collections.abc import Callable

@@ -1,9 +1,9 @@
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import ClassVar, Literal
 
-from app.metering.aggregations.counted import Counted, total_of
+from app.metering.aggregations.counted import PLAIN_CONTRIBUTION, Counted, total_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +13,7 @@ class Count:
     kind: Literal["count"] = field(default="count", init=False)
     property: ClassVar[str | None] = None
     total_sql: ClassVar[str] = total_of("count()")
+    contribution_sql: ClassVar[str] = PLAIN_CONTRIBUTION
 
     def counted(self, value: str | None) -> Counted | None:
         return Counted(Decimal(1))
@@ -25,3 +26,6 @@ class Count:
 
     def total(self, rows: Iterable[Counted]) -> Decimal:
         return Decimal(sum(1 for _ in rows))
+
+    def contributions(self, rows: Sequence[Counted]) -> list[Decimal]:
+        return [row.quantity for row in rows]

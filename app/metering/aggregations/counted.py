@@ -17,6 +17,10 @@ _STEP = Decimal(1).scaleb(-QUANTITY_DECIMALS)
 _CUTTING = Context(prec=200, rounding=ROUND_DOWN)
 
 
+# What each metered row adds to the total, in the order of the rows; see `contributions`.
+PLAIN_CONTRIBUTION = "quantity"
+
+
 @dataclass(frozen=True, slots=True)
 class Counted:
     """What an event that counts adds: a quantity, and the value that must be distinct."""

@@ -1,10 +1,10 @@
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import ClassVar, Literal
 
 from app.kernel.quantity import EXACT
-from app.metering.aggregations.counted import Counted, number, number_sql
+from app.metering.aggregations.counted import PLAIN_CONTRIBUTION, Counted, number, number_sql
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,7 @@ class Sum:
     kind: Literal["sum"] = field(default="sum", init=False)
     # 10^38 of the largest quantities fit before 76 digits overflow.
     total_sql: ClassVar[str] = "sum(quantity)"
+    contribution_sql: ClassVar[str] = PLAIN_CONTRIBUTION
 
     def counted(self, value: str | None) -> Counted | None:
         quantity = number(value)
@@ -31,3 +32,6 @@ class Sum:
         for row in rows:
             total = EXACT.add(total, row.quantity)
         return total
+
+    def contributions(self, rows: Sequence[Counted]) -> list[Decimal]:
+        return [row.quantity for row in rows]
