@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, get_args
 import structlog
 from temporalio.client import Client
 
+from app.clocks.present import EnvironmentClocks
 from app.config import Settings
 from app.infra import temporal as temporal_server
 from app.infra.clickhouse import ClickHouse, ClickHouseError, open_clickhouse
@@ -43,7 +44,7 @@ class Runtime:
     """What a process has open. PostgreSQL is reached through `app.infra.postgres` instead."""
 
     settings: Settings
-    clock: Clock
+    clock: EnvironmentClocks
     clickhouse: ClickHouse
     producer: Producer
     storage: Storage
@@ -61,11 +62,14 @@ async def open_runtime(
 
     Raises: Unavailable, naming every server that did not answer; what had opened is closed.
     """
+    clocks = EnvironmentClocks(clock or SystemClock())
     async with AsyncExitStack() as stack:
         opened = await _open_all(stack, settings, needs)
+        if "postgres" in needs:
+            await stack.enter_async_context(_following(clocks))
         yield Runtime(
             settings=settings,
-            clock=clock or SystemClock(),
+            clock=clocks,
             clickhouse=opened.get("clickhouse", _NotOpened("clickhouse")),
             producer=opened.get("kafka", _NotOpened("kafka")),
             storage=opened.get("s3", _NotOpened("s3")),
@@ -123,6 +127,17 @@ def _doors(settings: Settings) -> dict[Need, AbstractAsyncContextManager[Any]]:
         "s3": open_storage(settings.s3),
         "temporal": _temporal(settings),
     }
+
+
+@asynccontextmanager
+async def _following(clocks: EnvironmentClocks) -> AsyncIterator[None]:
+    """Know the clocks that environments live on, as they change, while the block lasts."""
+    async with asyncio.TaskGroup() as tasks:
+        following = tasks.create_task(clocks.follow(), name="clocks")
+        try:
+            yield
+        finally:
+            following.cancel()
 
 
 @asynccontextmanager

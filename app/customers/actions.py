@@ -8,6 +8,7 @@ from typing import Any
 
 from tortoise.exceptions import IntegrityError
 
+from app.clocks import reads as clocks
 from app.customers import reads
 from app.customers.customer import (
     Address,
@@ -16,7 +17,7 @@ from app.customers.customer import (
     CustomerStatus,
     ElectronicAddress,
 )
-from app.customers.errors import CustomerIsActive, CustomerIsArchived
+from app.customers.errors import CustomerHasWork, CustomerIsActive, CustomerIsArchived
 from app.customers.events import (
     CustomerArchived,
     CustomerCreated,
@@ -24,7 +25,7 @@ from app.customers.events import (
     CustomerUpdated,
 )
 from app.customers.models import CustomerTable
-from app.infra import outbox
+from app.infra import due, outbox
 from app.infra.postgres import writing
 from app.kernel import checks
 from app.kernel.checks import Checks, checked, required
@@ -37,11 +38,18 @@ from app.tenants.settings import NUMBER_PREFIX
 
 
 async def create(scope: Scope, command: CreateCustomer, *, by: Actor, at: datetime) -> Customer:
-    """Raises: Invalid, AlreadyExists (another customer has the external id)."""
-    values = checked(fields_of(command), _CHECKS)
-    customer_id = new_id("cus")
+    """Raises: Invalid, AlreadyExists (another customer has the external id).
+
+    With a test clock also: NotFound, Archived, GovernsEnvironment; `at` is the clock's present.
+    """
+    fields = fields_of(command)
+    clock_id = fields.pop("test_clock_id")
+    values, customer_id = checked(fields, _CHECKS), new_id("cus")
     try:
         async with writing(scope):
+            if clock_id is not None:
+                await clocks.open_to_customers(scope, clock_id, field="testClockId")
+                await due.settle(scope, customer_id, clock_id)
             await CustomerTable.create(
                 id=customer_id,
                 tenant_id=scope.tenant_id,
@@ -51,7 +59,8 @@ async def create(scope: Scope, command: CreateCustomer, *, by: Actor, at: dateti
                 **values,
             )
             customer = await reads.get(scope, customer_id)
-            await audit.record(scope, by, "customer.create", customer_id, at=at, after=customer)
+            facts = asdict(customer) | {"test_clock_id": clock_id}
+            await audit.record(scope, by, "customer.create", customer_id, at=at, after=facts)
             await outbox.put(scope, CustomerCreated(entity_id=customer_id, occurred_at=at))
     except IntegrityError as error:
         raise AlreadyExists("customer", "externalId", command.external_id) from error
@@ -69,7 +78,7 @@ async def update(
     values = checked(patch, _CHECKS)
     try:
         async with writing(scope):
-            before = await _locked(scope, customer_id)
+            before = await locked(scope, customer_id)
             if before.status is CustomerStatus.ARCHIVED:
                 raise CustomerIsArchived(customer_id)
             await CustomerTable.filter(id=customer_id).update(**values, updated_at=at)
@@ -86,7 +95,7 @@ async def update(
 async def archive(scope: Scope, customer_id: str, *, by: Actor, at: datetime) -> Customer:
     """Take the customer out of use; its external id becomes free. Raises: NotFound, Conflict."""
     async with writing(scope):
-        before = await _locked(scope, customer_id)
+        before = await locked(scope, customer_id)
         if before.status is CustomerStatus.ARCHIVED:
             raise CustomerIsArchived(customer_id)
         await CustomerTable.filter(id=customer_id).update(archived_at=at, updated_at=at)
@@ -102,7 +111,7 @@ async def restore(scope: Scope, customer_id: str, *, by: Actor, at: datetime) ->
     """Put an archived customer back. Raises: NotFound, CustomerIsActive, AlreadyExists."""
     try:
         async with writing(scope):
-            before = await _locked(scope, customer_id)
+            before = await locked(scope, customer_id)
             if before.status is CustomerStatus.ACTIVE:
                 raise CustomerIsActive(customer_id)
             await CustomerTable.filter(id=customer_id).update(archived_at=None, updated_at=at)
@@ -116,8 +125,38 @@ async def restore(scope: Scope, customer_id: str, *, by: Actor, at: datetime) ->
     return after
 
 
-async def _locked(scope: Scope, customer_id: str) -> Customer:
-    """The customer, its row locked until the transaction ends."""
+async def move(
+    scope: Scope, customer_id: str, clock_id: str | None, *, by: Actor, at: datetime
+) -> Customer:
+    """Let the customer live on a test clock, on another one, or by the environment's present.
+
+    Call in the transaction that holds the customer and has seen that the clock can take it and
+    that it has nothing whose past would change with its present, such as a subscription.
+    Raises: NotFound, CustomerIsArchived, CustomerHasWork.
+    """
+    async with writing(scope):
+        customer = await locked(scope, customer_id)
+        if customer.status is CustomerStatus.ARCHIVED:
+            raise CustomerIsArchived(customer_id)
+        if await due.has_work(scope, customer_id):
+            raise CustomerHasWork(customer_id)
+        before = (await due.clocks_of(scope, [customer_id])).get(customer_id)
+        await due.settle(scope, customer_id, clock_id)
+        await audit.record(
+            scope,
+            by,
+            "customer.move",
+            customer_id,
+            at=at,
+            before={"test_clock_id": before},
+            after={"test_clock_id": clock_id},
+        )
+        await outbox.put(scope, CustomerUpdated(entity_id=customer_id, occurred_at=at))
+    return customer
+
+
+async def locked(scope: Scope, customer_id: str) -> Customer:
+    """The customer, its row locked until the transaction ends. Raises: NotFound."""
     await (
         CustomerTable.filter(
             tenant_id=scope.tenant_id, environment_id=scope.environment_id, id=customer_id
@@ -126,6 +165,15 @@ async def _locked(scope: Scope, customer_id: str) -> Customer:
         .only("id")
     )
     return await reads.get(scope, customer_id)
+
+
+async def lock_shared(scope: Scope, customer_id: str) -> None:
+    """Keep the customer as it is, present included, until the transaction ends."""
+    sql = (
+        "SELECT 1 FROM customers WHERE tenant_id = $1 AND environment_id = $2 AND id = $3 FOR SHARE"
+    )
+    async with writing(scope) as connection:
+        await connection.execute(sql, scope.tenant_id, scope.environment_id, customer_id)
 
 
 def _address(value: Address | None) -> dict[str, str]:

@@ -66,6 +66,8 @@ class Customer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateCustomer:
+    """`test_clock_id`: the clock it lives on, or None for the environment's present."""
+
     external_id: str
     name: str
     email: str | None = None
@@ -79,3 +81,4 @@ class CreateCustomer:
     invoice_prefix: str | None = None
     consolidate_invoices: bool | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    test_clock_id: str | None = None

@@ -8,7 +8,8 @@ DomainError
 ├── NotFound           NOT_FOUND
 └── Conflict
     ├── AlreadyExists  ALREADY_EXISTS (external_id)
-    └── CustomerArchived, CustomerNotArchived
+    ├── CustomerIsArchived, CustomerIsActive   CUSTOMER_ARCHIVED, CUSTOMER_NOT_ARCHIVED
+    └── CustomerHasWork                        CUSTOMER_IN_USE
 """
 
 from app.kernel.errors import Conflict
@@ -26,3 +27,16 @@ class CustomerIsActive(Conflict):
 
     def __init__(self, customer_id: str) -> None:
         super().__init__(f"customer {customer_id} is not archived", field="id")
+
+
+class CustomerHasWork(Conflict):
+    """Something of the customer's is scheduled, or was billed, by the present it has now."""
+
+    code = "CUSTOMER_IN_USE"
+
+    def __init__(self, customer_id: str, what: str = "work scheduled") -> None:
+        super().__init__(
+            f"customer {customer_id} has {what} by the present it lives in; a customer changes its "
+            "test clock before it has anything",
+            field="id",
+        )

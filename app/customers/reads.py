@@ -10,6 +10,7 @@ from app.infra.listing import Column, Listing, Order, Page, PageRequest
 from app.infra.rows import ARCHIVABLE_STATUS, having, json_of, the
 from app.kernel.scope import Scope
 
+_CLOCK = "(SELECT m.clock_id FROM clock_members AS m WHERE m.owner_id = customers.id)"
 LISTING = Listing(
     table="customers",
     columns=(
@@ -25,6 +26,7 @@ LISTING = Listing(
             "enum",
             sql=ARCHIVABLE_STATUS,
         ),
+        Column("test_clock_id", "id", sql=_CLOCK, nullable=True),
         Column("metadata", "json"),
         Column("created_at", "datetime", sortable=True),
         Column("updated_at", "datetime", sortable=True),
@@ -50,6 +52,27 @@ async def by_external_ids(scope: Scope, external_ids: Collection[str]) -> dict[s
         scope, "customers", "external_id", external_ids, also="AND archived_at IS NULL"
     )
     return {row["external_id"]: row_of(row) for row in rows}
+
+
+async def pages_of_clocks(
+    scope: Scope, clock_ids: Collection[str], request: PageRequest
+) -> dict[str, Page[Customer]]:
+    """The page of the customers on each test clock; every clock is a key."""
+    found = await listing.pages_of(scope, LISTING, request, column=_CLOCK, parents=clock_ids)
+    return {clock_id: rows.map(row_of) for clock_id, rows in found.items()}
+
+
+async def ids_of(scope: Scope, external_ids: Collection[str]) -> dict[str, str]:
+    """The ids of the customers that are not archived, by the tenant's own names for them."""
+    rows = await having(
+        scope,
+        "customers",
+        "external_id",
+        external_ids,
+        also="AND archived_at IS NULL",
+        columns="id, external_id",
+    )
+    return {row["external_id"]: row["id"] for row in rows}
 
 
 async def get(scope: Scope, customer_id: str) -> Customer:

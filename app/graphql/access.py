@@ -11,7 +11,7 @@ from app.catalog.entitlement_terms import Resets
 from app.catalog.feature import FeatureType
 from app.graphql.catalog.entitlements import Entitlement
 from app.graphql.catalog.features import Feature
-from app.graphql.context import Info
+from app.graphql.context import Context, Info
 from app.graphql.permissions import requires
 from app.graphql.scalars import JSON
 from app.kernel.errors import Invalid
@@ -188,16 +188,19 @@ class AccessQuery:
         at: Annotated[datetime | None, strawberry.argument(description="When; null: now.")] = None,
     ) -> Access:
         ctx = info.context
-        instant = at or ctx.now()
+        whose = _whose(customer_id, external_customer_id)
+        instant = at or await _present(ctx, whose)
         found = await checking.access(
-            ctx.scope,
-            ctx.runtime.clickhouse,
-            _whose(customer_id, external_customer_id),
-            features,
-            at=instant,
+            ctx.scope, ctx.runtime.clickhouse, whose, features, at=instant
         )
         answers = [FeatureAccess.of(each) for each in found.answers]
         return Access(at=instant, watermark=found.watermark, features=answers)
+
+
+async def _present(context: Context, whose: Whose) -> datetime:
+    if whose.column == "id":
+        return await context.present.customer(whose.value)
+    return await context.present.external_customer(whose.value)
 
 
 def _whose(customer_id: str | None, external_id: str | None) -> Whose:

@@ -8,6 +8,7 @@ import strawberry
 
 from app.graphql.hub import Hub
 from app.graphql.loaders import Loaders
+from app.graphql.presents import Presents
 from app.kernel.errors import Unauthenticated
 from app.kernel.scope import Actor, Scope
 from app.runtime import Runtime
@@ -27,6 +28,7 @@ class Context:
     request_id: str
     hub: Hub = field(default_factory=Hub)
     _loaders: list[Loaders] = field(default_factory=list, repr=False)
+    _presents: list[Presents] = field(default_factory=list, repr=False)
 
     @property
     def caller(self) -> Caller:
@@ -65,10 +67,21 @@ class Context:
     def forget(self) -> None:
         """Let the loaders read anew: the next event of a subscription begins."""
         self._loaders.clear()
+        self._presents.clear()
+
+    @property
+    def present(self) -> Presents:
+        """What time it is for a customer, a subscription, an invoice: each may have its own."""
+        if not self._presents:
+            self._presents.append(Presents(self.anybody, self.runtime.clock))
+        return self._presents[0]
 
     def now(self) -> datetime:
-        """The present instant in the caller's environment."""
-        return self.runtime.clock.now(self.anybody.scope if self.anybody else None)
+        """The present instant in the caller's environment, for what belongs to no customer.
+
+        Raises: ClockAdvancing, in a mutation while the environment's clock is under way.
+        """
+        return self.present.environment()
 
 
 Info: TypeAlias = strawberry.Info[Context, None]

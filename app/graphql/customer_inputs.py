@@ -41,6 +41,9 @@ class CustomerFilter:
     status: EnumFilter[CustomerStatus] | None = strawberry.field(
         description="By whether they are in use.", default=UNSET
     )
+    test_clock_id: IdFilter | None = strawberry.field(
+        description="By the test clock that they live on.", default=UNSET
+    )
     metadata: MetadataFilter | None = strawberry.field(
         description="By an entry of their metadata.", default=UNSET
     )
@@ -136,6 +139,11 @@ class CustomerCreateInput:
         "the environment says.",
         default=None,
     )
+    test_clock_id: strawberry.ID | None = strawberry.field(
+        description="The test clock that it lives on, one that governs customers; null: it lives "
+        "in the present of the environment.",
+        default=None,
+    )
     metadata: Metadata | None = strawberry.field(description="Your own notes.", default=None)
 
     def command(self) -> CreateCustomer:
@@ -153,6 +161,7 @@ class CustomerCreateInput:
             invoice_prefix=self.invoice_prefix,
             consolidate_invoices=self.consolidate_invoices,
             metadata=self.metadata or {},
+            test_clock_id=self.test_clock_id,
         )
 
 
@@ -211,3 +220,14 @@ class CustomerArchiveInput:
 @strawberry.input(description="The archived customer to put back into use.")
 class CustomerRestoreInput:
     id: strawberry.ID = strawberry.field(description="Which customer.")
+
+
+@strawberry.input(description="The test clock that a customer is to live on.")
+class CustomerTestClockSetInput:
+    id: strawberry.ID = strawberry.field(
+        description="Which customer: one without subscriptions and without work scheduled."
+    )
+    test_clock_id: strawberry.ID | None = strawberry.field(
+        description="One that governs customers; null: the present of the environment.",
+        default=None,
+    )

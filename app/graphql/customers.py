@@ -10,7 +10,7 @@ from app.customers import actions, reads
 from app.customers.customer import Address as AddressRow
 from app.customers.customer import Customer as Row
 from app.customers.customer import ElectronicAddress as ElectronicAddressRow
-from app.graphql import credit_note_types, invoice_types, subscription_types
+from app.graphql import credit_note_types, invoice_types, subscription_types, test_clocks
 from app.graphql.context import Context, Info
 from app.graphql.customer_inputs import (
     CustomerArchiveInput,
@@ -19,6 +19,7 @@ from app.graphql.customer_inputs import (
     CustomerOrder,
     CustomerRestoreInput,
     CustomerStatus,
+    CustomerTestClockSetInput,
     CustomerUpdateInput,
 )
 from app.graphql.errors import AlreadyExists, Rejected
@@ -27,11 +28,13 @@ from app.graphql.node import Kind, Node
 from app.graphql.paging import After, Before, Connection, First, Last, page_request
 from app.graphql.permissions import requires
 from app.graphql.scalars import Metadata
+from app.subscriptions.actions import move_customer
 
 if TYPE_CHECKING:
     from app.graphql.credit_note_types import CreditNote
     from app.graphql.invoice_types import Invoice
     from app.graphql.subscription_types import Subscription
+    from app.graphql.test_clocks import TestClock
 
 
 @strawberry.type(description="Where invoices are addressed to.")
@@ -103,6 +106,16 @@ class Customer(Node):
     archived_at: datetime | None = strawberry.field(
         description="When it was taken out of use; null while it is in use."
     )
+
+    @strawberry.field(
+        description="The test clock whose present it lives in; null: that of the environment.",
+        extensions=[requires("test_clock:read")],
+    )
+    async def test_clock(
+        self, info: Info
+    ) -> Annotated["TestClock", strawberry.lazy("app.graphql.test_clocks")] | None:
+        row = await info.context.load.test_clock_of_customer.load(self.id)
+        return None if row is None else test_clocks.TestClock.of(row)
 
     @strawberry.field(
         description="Its subscriptions, those that are over included, the newest first.",
@@ -232,7 +245,8 @@ class CustomerMutation:
         input: Annotated[CustomerCreateInput, strawberry.argument(description="The customer.")],
     ) -> CustomerResult:
         ctx = info.context
-        row = await actions.create(ctx.scope, input.command(), by=ctx.actor, at=ctx.now())
+        at = await ctx.present.clock(input.test_clock_id)
+        row = await actions.create(ctx.scope, input.command(), by=ctx.actor, at=at)
         return Customer.of(row)
 
     @strawberry.mutation(
@@ -245,7 +259,8 @@ class CustomerMutation:
         input: Annotated[CustomerUpdateInput, strawberry.argument(description="The changes.")],
     ) -> CustomerResult:
         ctx = info.context
-        row = await actions.update(ctx.scope, input.id, input.patch(), by=ctx.actor, at=ctx.now())
+        at = await ctx.present.customer(input.id)
+        row = await actions.update(ctx.scope, input.id, input.patch(), by=ctx.actor, at=at)
         return Customer.of(row)
 
     @strawberry.mutation(
@@ -258,7 +273,8 @@ class CustomerMutation:
         input: Annotated[CustomerArchiveInput, strawberry.argument(description="Which one.")],
     ) -> CustomerResult:
         ctx = info.context
-        return Customer.of(await actions.archive(ctx.scope, input.id, by=ctx.actor, at=ctx.now()))
+        at = await ctx.present.customer(input.id)
+        return Customer.of(await actions.archive(ctx.scope, input.id, by=ctx.actor, at=at))
 
     @strawberry.mutation(
         description="Put an archived customer back into use.",
@@ -270,7 +286,23 @@ class CustomerMutation:
         input: Annotated[CustomerRestoreInput, strawberry.argument(description="Which one.")],
     ) -> CustomerResult:
         ctx = info.context
-        return Customer.of(await actions.restore(ctx.scope, input.id, by=ctx.actor, at=ctx.now()))
+        at = await ctx.present.customer(input.id)
+        return Customer.of(await actions.restore(ctx.scope, input.id, by=ctx.actor, at=at))
+
+    @strawberry.mutation(
+        description="Put a customer on a test clock, on another one, or back into the present of "
+        "the environment: while it has no subscription and nothing scheduled.",
+        extensions=[requires("customer:write")],
+    )
+    async def customer_test_clock_set(
+        self,
+        info: Info,
+        input: Annotated[CustomerTestClockSetInput, strawberry.argument(description="Which one.")],
+    ) -> CustomerResult:
+        ctx = info.context
+        at = await ctx.present.customer(input.id)
+        row = await move_customer(ctx.scope, input.id, input.test_clock_id, by=ctx.actor, at=at)
+        return Customer.of(row)
 
 
 async def _load(context: Context, customer_id: str) -> Customer | None:

@@ -21,10 +21,17 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from app.graphql.context import Context
 from app.graphql.documents import Documents, Operation
-from app.graphql.errors import RequestRefused, public_errors, refusal, request_errors
+from app.graphql.errors import (
+    RequestRefused,
+    public_errors,
+    refusal,
+    refused_by_domain,
+    request_errors,
+)
 from app.graphql.limits import Limits, check_variables, total
 from app.graphql.schema import Schema
 from app.graphql.texts import check_texts
+from app.kernel.errors import TariffError
 
 MAX_CONSTANTS: Final = 20  # answers about the schema that are kept
 Body = dict[str, Any]  # a response: `data` unless the request was refused, `errors` where some
@@ -82,6 +89,10 @@ class Graph:
         known = self._constants.get((operation.digest, operation.name))
         if known is not None:
             return known
+        try:
+            await context.present.open(mutating=operation.kind is OperationType.MUTATION)
+        except TariffError as error:
+            raise refused_by_domain(error) from error
         body = await self._executed(self._executor(prepared, context), context)
         if operation.constant and len(self._constants) < MAX_CONSTANTS:
             self._constants[operation.digest, operation.name] = body

@@ -338,7 +338,8 @@ async def _link(info: Info, row: Row, kind: FileKind, layout: DocumentLayout | N
     ctx = info.context
     chosen = cast("Layout | None", None if layout is None else layout.value)
     storage = ctx.runtime.storage
-    return await actions.link(ctx.scope, row, kind, storage, at=ctx.now(), layout=chosen)
+    at = await ctx.present.customer(row.customer_id)
+    return await actions.link(ctx.scope, row, kind, storage, at=at, layout=chosen)
 
 
 async def _other(info: Info, invoice_id: str | None) -> Invoice | None:

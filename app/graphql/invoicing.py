@@ -95,7 +95,8 @@ class InvoiceQuery:
         ],
     ) -> InvoicePreviewResult:
         ctx = info.context
-        clickhouse, moment = ctx.runtime.clickhouse, Moment(ctx.now(), None)
+        at = await ctx.present.subscription(subscription_id)
+        clickhouse, moment = ctx.runtime.clickhouse, Moment(at, None)
         drafted = await actions.preview(ctx.scope, subscription_id, clickhouse, moment=moment)
         return InvoicePreview.of(drafted)
 
@@ -113,7 +114,8 @@ class InvoiceMutation:
         input: Annotated[InvoiceFinalizeInput, strawberry.argument(description="Which one.")],
     ) -> InvoiceResult:
         ctx = info.context
-        row = await actions.finalize(ctx.scope, input.id, by=ctx.actor, at=ctx.now())
+        at = await ctx.present.invoice(input.id)
+        row = await actions.finalize(ctx.scope, input.id, by=ctx.actor, at=at)
         return Invoice.of(row)
 
     @strawberry.mutation(
@@ -126,12 +128,13 @@ class InvoiceMutation:
         input: Annotated[InvoiceComputeInput, strawberry.argument(description="Which one.")],
     ) -> InvoiceResult:
         ctx = info.context
+        moment = Moment(await ctx.present.invoice(input.id), None)
         row = await actions.compute(
             ctx.scope,
             input.id,
             ctx.runtime.clickhouse,
             by=ctx.actor,
-            moment=Moment(ctx.now(), None),
+            moment=moment,
             keep_edits=input.keep_edits,
         )
         return Invoice.of(row)
@@ -147,9 +150,8 @@ class InvoiceMutation:
         input: Annotated[InvoiceVoidInput, strawberry.argument(description="Which one, and why.")],
     ) -> InvoiceResult:
         ctx = info.context
-        row = await actions.void(
-            ctx.scope, input.id, reason=input.reason, by=ctx.actor, at=ctx.now()
-        )
+        at = await ctx.present.invoice(input.id)
+        row = await actions.void(ctx.scope, input.id, reason=input.reason, by=ctx.actor, at=at)
         return Invoice.of(row)
 
     @strawberry.mutation(
@@ -162,8 +164,9 @@ class InvoiceMutation:
         input: Annotated[InvoiceCreateInput, strawberry.argument(description="The invoice.")],
     ) -> InvoiceCreateResult:
         ctx = info.context
+        at = await ctx.present.customer(input.customer_id)
         row = await actions.create(
-            ctx.scope, input.command(), finalized=input.finalize, by=ctx.actor, at=ctx.now()
+            ctx.scope, input.command(), finalized=input.finalize, by=ctx.actor, at=at
         )
         return Invoice.of(row)
 
@@ -177,7 +180,8 @@ class InvoiceMutation:
         input: Annotated[InvoiceUpdateInput, strawberry.argument(description="The changes.")],
     ) -> InvoiceResult:
         ctx = info.context
-        row = await actions.edit(ctx.scope, input.id, input.edits(), by=ctx.actor, at=ctx.now())
+        at = await ctx.present.invoice(input.id)
+        row = await actions.edit(ctx.scope, input.id, input.edits(), by=ctx.actor, at=at)
         return Invoice.of(row)
 
     @strawberry.mutation(
@@ -194,13 +198,10 @@ class InvoiceMutation:
         ],
     ) -> InvoiceResult:
         ctx = info.context
+        at = await ctx.present.invoice(input.id)
+        clickhouse = ctx.runtime.clickhouse
         row = await actions.reissue(
-            ctx.scope,
-            input.id,
-            ctx.runtime.clickhouse,
-            reason=input.reason,
-            by=ctx.actor,
-            at=ctx.now(),
+            ctx.scope, input.id, clickhouse, reason=input.reason, by=ctx.actor, at=at
         )
         return Invoice.of(row)
 
@@ -216,9 +217,8 @@ class InvoiceMutation:
         ],
     ) -> InvoiceResult:
         ctx = info.context
-        row = await actions.write_off(
-            ctx.scope, input.id, reason=input.reason, by=ctx.actor, at=ctx.now()
-        )
+        at = await ctx.present.invoice(input.id)
+        row = await actions.write_off(ctx.scope, input.id, reason=input.reason, by=ctx.actor, at=at)
         return Invoice.of(row)
 
     @strawberry.mutation(
@@ -233,8 +233,9 @@ class InvoiceMutation:
         ],
     ) -> InvoiceResult:
         ctx = info.context
+        at = await ctx.present.invoice(input.id)
         row = await actions.reverse_write_off(
-            ctx.scope, input.id, reason=input.reason, by=ctx.actor, at=ctx.now()
+            ctx.scope, input.id, reason=input.reason, by=ctx.actor, at=at
         )
         return Invoice.of(row)
 

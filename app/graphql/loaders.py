@@ -33,6 +33,8 @@ from app.catalog.reads import (
     tax_rates,
 )
 from app.catalog.tax_rate import TaxRate
+from app.clocks import reads as clocks
+from app.clocks.test_clock import TestClock
 from app.customers import reads as customers
 from app.customers.customer import Customer
 from app.infra.clickhouse import ClickHouse
@@ -136,6 +138,18 @@ class Loaders:
     @cached_property
     def customer_by_external_id(self) -> DataLoader[str, Customer | None]:
         return one(customers.by_external_ids, self.scope)
+
+    @cached_property
+    def customers_of_test_clock(self) -> DataLoader[PageKey, Page[Customer]]:
+        return paged(customers.pages_of_clocks, self.scope)
+
+    @cached_property
+    def test_clock(self) -> DataLoader[str, TestClock | None]:
+        return one(clocks.by_ids, self.scope)
+
+    @cached_property
+    def test_clock_of_customer(self) -> DataLoader[str, TestClock | None]:
+        return one(clocks.of_customers, self.scope)
 
     @cached_property
     def meter(self) -> DataLoader[str, Meter | None]:

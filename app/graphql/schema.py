@@ -20,6 +20,7 @@ from app.graphql import (
     quotes,
     subscriptions,
     tenants,
+    test_clocks,
     usage,
     usage_events,
     usage_updates,
@@ -31,6 +32,7 @@ from app.graphql.scalars import SCALARS
 
 KINDS = (
     *tenants.KINDS,
+    *test_clocks.KINDS,
     *customers.KINDS,
     *metering.KINDS,
     *catalog.KINDS,
@@ -41,6 +43,7 @@ KINDS = (
 QUERIES = (
     node_query(KINDS),
     *tenants.QUERIES,
+    test_clocks.TestClockQuery,
     customers.CustomerQuery,
     metering.MeterQuery,
     usage.UsageQuery,
@@ -55,6 +58,7 @@ QUERIES = (
 )
 MUTATIONS = (
     *tenants.MUTATIONS,
+    test_clocks.TestClockMutation,
     customers.CustomerMutation,
     metering.MeterMutation,
     event_corrections.EventMutation,
@@ -68,6 +72,7 @@ SUBSCRIPTIONS = (usage_updates.UsageSubscription,)
 # Types that implement an interface and are reached through nothing else.
 TYPES: tuple[type, ...] = (
     *tenants.TYPES,
+    test_clocks.TestClock,
     customers.Customer,
     metering.Meter,
     *catalog.TYPES,

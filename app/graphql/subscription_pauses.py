@@ -44,8 +44,8 @@ class SubscriptionPause(Node):
     row: strawberry.Private[Row]
 
     @strawberry.field(description="Where it is in its life, now.")
-    def status(self, info: Info) -> PauseStatus:
-        return self.row.status(info.context.now())
+    async def status(self, info: Info) -> PauseStatus:
+        return self.row.status(await info.context.present.subscription(self.subscription_id))
 
     @classmethod
     def of(cls, row: Row) -> Self:

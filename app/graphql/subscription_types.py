@@ -227,7 +227,8 @@ class Subscription(Node):
         ] = None,
     ) -> list[Annotated["GivenEntitlement", strawberry.lazy("app.graphql.access")]]:
         entitled = await info.context.load.entitled.load(self.id)
-        given = [] if entitled is None else entitled.in_force(at or info.context.now())
+        instant = at or await info.context.present.customer(self.customer_id)
+        given = [] if entitled is None else entitled.in_force(instant)
         return [access.GivenEntitlement.of(each) for each in given]
 
     @strawberry.field(
@@ -242,7 +243,7 @@ class Subscription(Node):
             datetime | None, strawberry.argument(description="In force then; null: now.")
         ] = None,
     ) -> list[Annotated["Entitlement", strawberry.lazy("app.graphql.catalog.entitlements")]]:
-        instant = at or info.context.now()
+        instant = at or await info.context.present.customer(self.customer_id)
         rows = await info.context.load.entitlements_of_subscription.load(self.id)
         return [entitlements.Entitlement.of(row) for row in rows if row.in_force(instant)]
 
@@ -250,8 +251,9 @@ class Subscription(Node):
         description="What is to come for it, the next first: its start, the end of its trial, "
         "pauses, resumptions, and its end.",
     )
-    def scheduled_changes(self, info: Info) -> list[ScheduledChange]:
-        return [ScheduledChange.of(c) for c in pending(self.row, info.context.now())]
+    async def scheduled_changes(self, info: Info) -> list[ScheduledChange]:
+        at = await info.context.present.customer(self.customer_id)
+        return [ScheduledChange.of(change) for change in pending(self.row, at)]
 
     @strawberry.field(
         description="Its pauses, those that were taken back included, the latest first."

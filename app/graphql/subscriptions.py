@@ -120,7 +120,8 @@ class SubscriptionMutation:
         ],
     ) -> SubscriptionResult:
         ctx = info.context
-        row = await actions.create(ctx.scope, input.command(), by=ctx.actor, at=ctx.now())
+        at = await ctx.present.customer(input.customer_id)
+        row = await actions.create(ctx.scope, input.command(), by=ctx.actor, at=at)
         return Subscription.of(row)
 
     @strawberry.mutation(
@@ -136,9 +137,8 @@ class SubscriptionMutation:
         ],
     ) -> SubscriptionResult:
         ctx = info.context
-        row = await actions.activate(
-            ctx.scope, input.id, input.starts_at, by=ctx.actor, at=ctx.now()
-        )
+        at = await ctx.present.subscription(input.id)
+        row = await actions.activate(ctx.scope, input.id, input.starts_at, by=ctx.actor, at=at)
         return Subscription.of(row)
 
     @strawberry.mutation(
@@ -152,7 +152,8 @@ class SubscriptionMutation:
         input: Annotated[SubscriptionUpdateInput, strawberry.argument(description="The changes.")],
     ) -> SubscriptionResult:
         ctx = info.context
-        row = await actions.update(ctx.scope, input.id, input.patch(), by=ctx.actor, at=ctx.now())
+        at = await ctx.present.subscription(input.id)
+        row = await actions.update(ctx.scope, input.id, input.patch(), by=ctx.actor, at=at)
         return Subscription.of(row)
 
     @strawberry.mutation(
@@ -169,7 +170,8 @@ class SubscriptionMutation:
         ],
     ) -> SubscriptionResult:
         ctx = info.context
-        row = await actions.cancel(ctx.scope, input.id, input.command(), by=ctx.actor, at=ctx.now())
+        at = await ctx.present.subscription(input.id)
+        row = await actions.cancel(ctx.scope, input.id, input.command(), by=ctx.actor, at=at)
         return Subscription.of(row)
 
     @strawberry.mutation(
@@ -183,7 +185,8 @@ class SubscriptionMutation:
         input: Annotated[SubscriptionUncancelInput, strawberry.argument(description="Which one.")],
     ) -> SubscriptionResult:
         ctx = info.context
-        row = await actions.uncancel(ctx.scope, input.id, by=ctx.actor, at=ctx.now())
+        at = await ctx.present.subscription(input.id)
+        row = await actions.uncancel(ctx.scope, input.id, by=ctx.actor, at=at)
         return Subscription.of(row)
 
     @strawberry.mutation(
@@ -199,7 +202,8 @@ class SubscriptionMutation:
         ],
     ) -> SubscriptionResult:
         ctx = info.context
-        row = await actions.pause(ctx.scope, input.id, input.command(), by=ctx.actor, at=ctx.now())
+        at = await ctx.present.subscription(input.id)
+        row = await actions.pause(ctx.scope, input.id, input.command(), by=ctx.actor, at=at)
         return Subscription.of(row)
 
     @strawberry.mutation(
@@ -214,7 +218,8 @@ class SubscriptionMutation:
         ],
     ) -> SubscriptionResult:
         ctx = info.context
-        row = await actions.resume(ctx.scope, input.id, input.command(), by=ctx.actor, at=ctx.now())
+        at = await ctx.present.subscription(input.id)
+        row = await actions.resume(ctx.scope, input.id, input.command(), by=ctx.actor, at=at)
         return Subscription.of(row)
 
     @strawberry.mutation(
@@ -229,9 +234,8 @@ class SubscriptionMutation:
         ],
     ) -> SubscriptionResult:
         ctx = info.context
-        row = await actions.set_trial_end(
-            ctx.scope, input.id, input.ends_at, by=ctx.actor, at=ctx.now()
-        )
+        at = await ctx.present.subscription(input.id)
+        row = await actions.set_trial_end(ctx.scope, input.id, input.ends_at, by=ctx.actor, at=at)
         return Subscription.of(row)
 
     @strawberry.mutation(
@@ -248,9 +252,8 @@ class SubscriptionMutation:
         ],
     ) -> SubscriptionResult:
         ctx = info.context
-        row = await actions.cancel_change(
-            ctx.scope, input.id, input.kind, by=ctx.actor, at=ctx.now()
-        )
+        at = await ctx.present.subscription(input.id)
+        row = await actions.cancel_change(ctx.scope, input.id, input.kind, by=ctx.actor, at=at)
         return Subscription.of(row)
 
 

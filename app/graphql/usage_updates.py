@@ -65,7 +65,7 @@ class _Question:
         self.customer, self.meter, self.start, self.end = customer, meter, start, end
 
     async def answer(self, context: Context) -> UsageUpdate:
-        now = context.now()
+        now = await context.present.external_customer(self.customer)
         start = self.start or now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
         period = Period(start, self.end or max(start, now + _AHEAD))
         span = usage.Span(self.customer, period)

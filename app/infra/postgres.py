@@ -27,6 +27,7 @@ MODELS = [
     "app.infra.due.models",
     "app.infra.idempotency.models",
     "app.tenants.models",
+    "app.clocks.models",
     "app.customers.models",
     "app.metering.models",
     "app.catalog.models",

@@ -17,15 +17,21 @@ ARCHIVABLE_STATUS = "(CASE WHEN archived_at IS NULL THEN 'active' ELSE 'archived
 
 
 async def having(
-    scope: Scope, table: str, column: str, values: Collection[str], *, also: str = ""
+    scope: Scope,
+    table: str,
+    column: str,
+    values: Collection[str],
+    *,
+    also: str = "",
+    columns: str = "*",
 ) -> list[asyncpg.Record]:
     """The rows of the scope whose `column` has one of the values, in one statement.
 
-    `table`, `column` and `also` are SQL of ours; the last goes on behind the predicate, such as
-    `AND archived_at IS NULL` or `ORDER BY id`.
+    `table`, `column`, `columns` and `also` are SQL of ours; the last goes on behind the predicate,
+    such as `AND archived_at IS NULL` or `ORDER BY id`.
     """
     sql = (
-        f"SELECT * FROM {table} WHERE tenant_id = $1 AND environment_id = $2 "  # noqa: S608
+        f"SELECT {columns} FROM {table} WHERE tenant_id = $1 AND environment_id = $2 "  # noqa: S608
         f"AND {column} = ANY($3) {also}"
     )
     return await fetch(scope, sql, scope.tenant_id, scope.environment_id, list(values))

@@ -61,6 +61,12 @@ async def by_ids(scope: Scope, ids: Collection[str]) -> dict[str, Invoice]:
     return {row["id"]: invoice_of(row) for row in rows}
 
 
+async def customers_of(scope: Scope, ids: Collection[str]) -> dict[str, str]:
+    """The ids of the customers that invoices belong to, by theirs; absent ids are absent."""
+    rows = await having(scope, "invoices", "id", ids, columns="id, customer_id")
+    return {row["id"]: row["customer_id"] for row in rows}
+
+
 async def get(scope: Scope, invoice_id: str) -> Invoice:
     """Raises: NotFound."""
     return the(await by_ids(scope, [invoice_id]), "invoice", invoice_id)

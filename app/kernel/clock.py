@@ -16,10 +16,18 @@ class Clock(Protocol):
         """The present instant (aware UTC, microseconds) in `scope`, or of the machine."""
         ...
 
+    def presents(self, scope: Scope) -> tuple[datetime, datetime]:
+        """The earliest and the latest present in `scope`: its own, and those of its customers."""
+        ...
+
 
 class SystemClock:
     def now(self, scope: Scope | None = None) -> datetime:
         return datetime.now(UTC)
+
+    def presents(self, scope: Scope) -> tuple[datetime, datetime]:
+        now = self.now(scope)
+        return now, now
 
 
 @dataclass
@@ -30,3 +38,6 @@ class FixedClock:
 
     def now(self, scope: Scope | None = None) -> datetime:
         return self.at
+
+    def presents(self, scope: Scope) -> tuple[datetime, datetime]:
+        return self.at, self.at

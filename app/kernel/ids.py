@@ -53,6 +53,7 @@ PREFIXES = {
     "invt": "invoice tax",
     "invp": "invoice prepaid credit",
     "due": "due item",
+    "clk": "test clock",
     "obx": "outbox entry",
     "evt": "event",
     "cor": "event correction",

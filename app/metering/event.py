@@ -57,9 +57,18 @@ class Limits:
 
     @classmethod
     def of(
-        cls, settings: Ingest, environment: EventSettings | None = None, *, at: datetime
+        cls,
+        settings: Ingest,
+        environment: EventSettings | None = None,
+        *,
+        at: datetime,
+        latest_present: datetime | None = None,
     ) -> "Limits":
-        """The installation's, with the window of the environment where it has one of its own."""
+        """The installation's, with the window of the environment where it has one of its own.
+
+        `at` is the earliest present there is in the environment. `latest_present` is the latest,
+        where there are several: then no event is refused that is right by any of them.
+        """
         own = environment or EventSettings()
         ahead = own.max_future_seconds
         oldest = datetime.fromisoformat(settings.oldest_timestamp).astimezone(UTC)
@@ -68,7 +77,8 @@ class Limits:
         return cls(
             max_events=settings.max_events,
             max_properties_bytes=settings.max_event_bytes,
-            latest=at + timedelta(seconds=settings.max_future_seconds if ahead is None else ahead),
+            latest=(latest_present or at)
+            + timedelta(seconds=settings.max_future_seconds if ahead is None else ahead),
             oldest=oldest,
         )
 

@@ -61,19 +61,19 @@ async def ingest(
     events: Sequence[SubmittedEvent],
     *,
     at: datetime,
-    accepted_at: datetime | None = None,
+    present: datetime | None = None,
 ) -> Accepted:
     """Hand `events` to Kafka and return once it has acknowledged every one of them.
 
-    Events without an id get one; those without a timestamp happened at `at`, which is the
-    present of the environment. `accepted_at` is the machine's, where that is another. Where an id
-    occurs twice, the first wins here as everywhere. Raises: Unavailable; then some of the
-    events may have been taken, and sending all of them again is right: ids make it harmless,
-    for those events that were sent with one.
+    `at` is the machine's instant, by which watermarks tell what has been counted; `present` is
+    that of the environment, where it is another. Events without an id get one; those without a
+    timestamp happened in the present. Where an id occurs twice, the first wins here as
+    everywhere. Raises: Unavailable; then some of the events may have been taken, and sending all
+    of them again is right: ids make it harmless, for those events that were sent with one.
     """
     topic = lane(settings, scope)
     partitions = await producer.partitions(topic)
-    ids, shares = envelopes(scope, events, partitions=partitions, at=at, accepted_at=accepted_at)
+    ids, shares = envelopes(scope, events, partitions=partitions, at=at, present=present)
     crash.point("ingest.before_produce")
     await producer.send_envelopes(topic, shares, headers=headers_of(scope))
     crash.point("ingest.after_produce")
@@ -107,11 +107,10 @@ def envelopes(
     *,
     partitions: int,
     at: datetime,
-    accepted_at: datetime | None = None,
+    present: datetime | None = None,
 ) -> tuple[list[str], Mapping[int, bytes]]:
     """The id of every event, and the rows of each partition as newline-delimited JSON."""
-    present = milliseconds(at)
-    ingested_at = present if accepted_at is None else milliseconds(accepted_at)
+    ingested_at, now = milliseconds(at), milliseconds(present or at)
     salt = _salt(scope)  # `partition_of`, with the scope's part of it done once
     ids: list[str] = []
     shares: dict[int, list[EventRow]] = {}
@@ -128,7 +127,7 @@ def envelopes(
             event_id,
             event.event_name,
             event.external_customer_id,
-            present if event.timestamp is None else milliseconds(event.timestamp),
+            now if event.timestamp is None else milliseconds(event.timestamp),
             event.source or "",
             on_one_line(event.properties),
             ingested_at,

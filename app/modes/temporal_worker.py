@@ -18,6 +18,7 @@ from app.metering.visibility import EventVisibility
 from app.modes.probes import probes
 from app.modes.serving import Service, http, run_services, signalled
 from app.runs.activities import RunActivities
+from app.runs.advances import Advances
 from app.runs.schedules import ensure_schedules
 from app.runs.workflows import WORKFLOWS
 from app.runtime import EVERYTHING, Runtime, open_runtime
@@ -60,7 +61,9 @@ def services(runtime: Runtime, engine: EngineMetrics) -> list[Service]:
     async def drain(stop: asyncio.Event) -> None:
         await engine.drain(stop)
 
-    return [work, drain]
+    queue = runtime.settings.temporal.task_queue
+    advances = Advances(runtime.temporal, task_queue=queue)
+    return [work, drain, advances.run]
 
 
 def worker(runtime: Runtime) -> Worker:

@@ -66,12 +66,15 @@ class DeadLetterDoor:
             request.path_params["id"],
             None if bytes(wanted.event) == b"null" else self._event(scope, wanted.event),
             by=caller.actor,
-            at=runtime.clock.now(scope),
+            # The machine's instant: a letter failed by the broker's.
+            at=runtime.clock.now(),
         )
         return answer(_shown(letter), 202)
 
     def _event(self, scope: Scope, raw: Raw) -> SubmittedEvent:
-        limits = Limits.of(self._runtime.settings.ingest, at=self._runtime.clock.now(scope))
+        earliest, latest = self._runtime.clock.presents(scope)
+        settings = self._runtime.settings.ingest
+        limits = Limits.of(settings, at=earliest, latest_present=latest)
         found = decode_one(bytes(raw), limits)
         if found.faults:
             fault = found.faults[0]

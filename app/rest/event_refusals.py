@@ -22,8 +22,8 @@ REFUSED = Counter("tariff_ingest_refused_events_total", "Events refused.", ["cod
 def limits_of(runtime: Runtime, caller: Caller) -> Limits:
     """What the caller's environment takes at present."""
     own = caller.environment.settings.events if caller.environment else None
-    at = runtime.clock.now(caller.environment_scope)
-    return Limits.of(runtime.settings.ingest, own, at=at)
+    earliest, latest = runtime.clock.presents(caller.environment_scope)
+    return Limits.of(runtime.settings.ingest, own, at=earliest, latest_present=latest)
 
 
 def is_partial(request: Request) -> bool:

@@ -136,13 +136,9 @@ class EventDoor:
 
     async def _ingest(self, scope: Scope, found: Decoded) -> Accepted:
         runtime = self._runtime
+        at, present = runtime.clock.now(), runtime.clock.now(scope)
         return await ingest(
-            runtime.settings,
-            runtime.producer,
-            scope,
-            found.events,
-            at=runtime.clock.now(scope),
-            accepted_at=runtime.clock.now(),
+            runtime.settings, runtime.producer, scope, found.events, at=at, present=present
         )
 
     def _too_fast(self, scope: Scope, count: int) -> Response | None:

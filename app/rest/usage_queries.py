@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.clocks import reads as clocks
 from app.customers import reads as customers
 from app.infra.clickhouse_parameters import within
 from app.kernel import checks
@@ -26,6 +27,7 @@ from app.metering.windows import Window
 from app.rest.event_bodies import MAX_QUERY_BYTES, answer, decoded, read_body
 from app.runtime import Runtime
 from app.tenants.authentication import Caller
+from app.tenants.tenant import EnvironmentType
 
 _WEEK: Final = timedelta(days=7)
 _Instant = Annotated[datetime, Meta(tz=True)]
@@ -73,7 +75,7 @@ class UsageQueries:
             wanted.property_name,
             at=self._runtime.clock.now(scope),
         )
-        return await self._answered(scope, meter, wanted)
+        return await self._answered(caller, meter, wanted)
 
     async def by_meter(self, request: Request, caller: Caller) -> Response:
         """200: usage of one customer, as a meter counts it."""
@@ -82,12 +84,13 @@ class UsageQueries:
         meter = (await reads.by_ids(scope, [wanted.meter_id])).get(wanted.meter_id)
         if meter is None:
             raise NotFound("meter", wanted.meter_id, field="meter_id")
-        return await self._answered(scope, meter, wanted)
+        return await self._answered(caller, meter, wanted)
 
-    async def _answered(self, scope: Scope, meter: Meter, wanted: _Question) -> Response:
-        meter = filtered(meter, wanted.filters or {})
-        now = self._runtime.clock.now(scope)
-        span = Span(await _customer(scope, wanted), _period(wanted, now=now))
+    async def _answered(self, caller: Caller, meter: Meter, wanted: _Question) -> Response:
+        scope, meter = caller.environment_scope, filtered(meter, wanted.filters or {})
+        customer = await _customer(scope, wanted)
+        now = await self._present(caller, customer)
+        span = Span(customer, _period(wanted, now=now))
         total, parts = await self._figures(scope, meter, span, wanted)
         return answer(
             {
@@ -97,6 +100,15 @@ class UsageQueries:
                 "results": parts,
             }
         )
+
+    async def _present(self, caller: Caller, external_id: str) -> datetime:
+        """What time it is for the customer, who may live on a test clock."""
+        scope, environment = caller.environment_scope, caller.environment
+        if environment is not None and environment.type is EnvironmentType.DEVELOPMENT:
+            ids = await customers.ids_of(scope, [external_id])
+            for clock in (await clocks.of_customers(scope, list(ids.values()))).values():
+                return clock.frozen_at
+        return self._runtime.clock.now(scope)
 
     async def _figures(
         self, scope: Scope, meter: Meter, span: Span, wanted: _Question

@@ -12,7 +12,11 @@ from typing import Any
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from app.infra.due import Kind, Page, scopes_with_work
+from app.clocks import actions as clock_actions
+from app.clocks import reads as clocks
+from app.clocks.test_clock import ClockStatus
+from app.infra import due
+from app.infra.due import Kind, Page
 from app.invoicing import billing
 from app.invoicing.billing import Billing
 from app.kernel.errors import DomainError
@@ -20,17 +24,23 @@ from app.kernel.scope import Scope
 from app.runs.commands import (
     AwaitUsage,
     Begun,
-    EnvironmentIds,
-    EnvironmentsDue,
+    BreakOff,
+    Drain,
+    Drained,
+    Place,
+    PlacesDue,
     SweepBilling,
     WorkDone,
     WorkPage,
 )
+from app.runs.draining import Advance, Draining
 from app.runs.registry import kinds
 
 # Runs started by one sweep before it continues as new.
-_ENVIRONMENTS = 100
+_PLACES = 100
 _BEAT_SECONDS = 3
+# How long one spell of an advance lasts, so that the workflow's history shows it going on.
+_SPELL_SECONDS = 20.0
 
 
 class RunActivities:
@@ -43,28 +53,71 @@ class RunActivities:
     @property
     def all(self) -> list[Callable[..., Any]]:
         """What a worker registers."""
-        return [self.environments_due, self.begin, self.await_usage, self.work]
+        return [
+            self.places_due,
+            self.begin,
+            self.watermark,
+            self.await_usage,
+            self.work,
+            self.drain,
+            self.break_off,
+        ]
 
-    @activity.defn(name="runs.environments_due")
-    async def environments_due(self, command: SweepBilling) -> EnvironmentsDue:
-        at = self._services.clock.now()
-        found = await scopes_with_work(list(self._kinds), at=at)
-        keyed = sorted((scope.environment_id, scope.tenant_id) for scope in found)
-        following = [pair for pair in keyed if pair[0] > command.after]
-        chosen = following[:_ENVIRONMENTS]
-        return EnvironmentsDue(
-            [EnvironmentIds(tenant_id, environment_id) for environment_id, tenant_id in chosen],
-            chosen[-1][0] if len(following) > len(chosen) else None,
-        )
+    @activity.defn(name="runs.places_due")
+    async def places_due(self, command: SweepBilling) -> PlacesDue:
+        found = sorted([*await self._environments(), *await self._standing()], key=_key)
+        following = [place for place in found if _key(place) > command.after]
+        chosen = following[:_PLACES]
+        more = len(following) > len(chosen)
+        return PlacesDue(chosen, _key(chosen[-1]) if more else None)
+
+    async def _environments(self) -> list[Place]:
+        """Those with work due at the machine's present, but for those on a clock of their own."""
+        scopes = await due.scopes_with_work(list(self._kinds), at=self._services.clock.now())
+        on_clocks = set(await clocks.environments_on_clocks())
+        return [
+            Place(scope.tenant_id, scope.environment_id)
+            for scope in scopes
+            if scope.environment_id not in on_clocks
+        ]
+
+    async def _standing(self) -> list[Place]:
+        """The clocks that stand where something is due, such as a subscription made since."""
+        placed = await clocks.in_state(ClockStatus.READY, ClockStatus.FAILED)
+        presents = [
+            due.Standing(each.scope, each.clock.due_clock_id, each.clock.frozen_at)
+            for each in placed
+        ]
+        return [
+            Place(each.scope.tenant_id, each.scope.environment_id, each.clock_id)
+            for each in await due.with_work(list(self._kinds), presents)
+        ]
 
     @activity.defn(name="runs.begin")
-    async def begin(self, command: EnvironmentIds) -> Begun:
-        scope = Scope(command.tenant_id, command.environment_id)
+    async def begin(self, place: Place) -> Begun:
         # First the time, so that what was accepted until then lies before the watermark.
-        at = self._services.clock.now(scope)
+        at = await self._present(place)
+        watermark = await self.watermark()
+        if at is None:
+            return Begun(watermark, watermark, kinds=[])
+        return Begun(at.isoformat(), watermark, kinds=list(self._kinds))
+
+    async def _present(self, place: Place) -> datetime | None:
+        """None where a clock is under way, or put away: then a run has nothing to do there."""
+        scope = Scope(place.tenant_id, place.environment_id)
+        if place.clock_id is None:
+            clock = await clocks.of_environment(scope)
+        else:
+            clock = await clocks.get(scope, place.clock_id)
+        if clock is None:
+            return self._services.clock.now()
+        stands = clock.status in (ClockStatus.READY, ClockStatus.FAILED)
+        return clock.frozen_at if stands else None
+
+    @activity.defn(name="runs.watermark")
+    async def watermark(self) -> str:
         async with _step():
-            watermark = await self._services.visibility.take()
-        return Begun(at=at.isoformat(), watermark=watermark.isoformat(), kinds=list(self._kinds))
+            return (await self._services.visibility.take()).isoformat()
 
     @activity.defn(name="runs.await_usage")
     async def await_usage(self, command: AwaitUsage) -> None:
@@ -78,14 +131,45 @@ class RunActivities:
             done = await self._kinds[command.kind].do(self._page(command))
         return WorkDone(dict(done.tally), done.after)
 
+    @activity.defn(name="runs.drain")
+    async def drain(self, command: Drain) -> Drained:
+        draining = Draining(
+            Advance(
+                scope=Scope(command.tenant_id, command.environment_id),
+                clock_id=command.clock_id,
+                watermark=datetime.fromisoformat(command.watermark),
+                limit=self._services.settings.chunk_size,
+                kinds=tuple(self._kinds.values()),
+                machine=self._services.clock,
+            )
+        )
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _SPELL_SECONDS
+        async with _step():
+            while more := await draining.step():
+                if loop.time() >= until:
+                    break
+        return Drained(dict(draining.tally), over=not more)
+
+    @activity.defn(name="runs.break_off")
+    async def break_off(self, command: BreakOff) -> None:
+        scope, at = Scope(command.tenant_id, command.environment_id), self._services.clock.now()
+        await clock_actions.fail(scope, command.clock_id, command.reason, at=at)
+
     def _page(self, command: WorkPage) -> Page:
+        place = command.place
         return Page(
-            scope=Scope(command.tenant_id, command.environment_id),
+            scope=Scope(place.tenant_id, place.environment_id),
             at=datetime.fromisoformat(command.at),
             watermark=datetime.fromisoformat(command.watermark),
             limit=self._services.settings.chunk_size,
             after=command.after,
+            clock_id=place.clock_id,
         )
+
+
+def _key(place: Place) -> str:
+    return f"{place.environment_id} {place.clock_id or ''} {place.tenant_id}"
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ def total(one: Mapping[str, int], two: Mapping[str, int]) -> Counts:
 
 @dataclass(frozen=True)
 class Begun:
-    """`at`: the present in the environment. `watermark`: the machine's, for accepted events.
+    """`at`: the present of the place. `watermark`: the machine's, for accepted events.
 
     `kinds` are the kinds of due work, in the order in which they are done.
     """
@@ -28,11 +28,19 @@ class Begun:
 
 
 @dataclass(frozen=True)
-class RunBilling:
-    """One run of one environment; what follows the ids is where a continued run goes on."""
+class Place:
+    """An environment, or what lives on one of the test clocks of its customers."""
 
     tenant_id: str
     environment_id: str
+    clock_id: str | None = None
+
+
+@dataclass(frozen=True)
+class RunBilling:
+    """One run in one place; what follows it is where a continued run goes on."""
+
+    place: Place
     begun: Begun | None = None
     position: int = 0
     after: str = ""
@@ -50,8 +58,7 @@ class AwaitUsage:
 class WorkPage:
     """The subjects of one kind of due work that follow `after`, as many as fit a page."""
 
-    tenant_id: str
-    environment_id: str
+    place: Place
     kind: str
     at: str
     watermark: str
@@ -68,20 +75,56 @@ class WorkDone:
 
 @dataclass(frozen=True)
 class SweepBilling:
-    """Start a run wherever something is due, from the environment that follows `after`."""
+    """Start a run wherever something is due, from the place that follows `after`."""
 
     after: str = ""
 
 
 @dataclass(frozen=True)
-class EnvironmentIds:
-    tenant_id: str
-    environment_id: str
+class PlacesDue:
+    """`after` is where the next page begins; None when there is none."""
+
+    places: list[Place]
+    after: str | None
 
 
 @dataclass(frozen=True)
-class EnvironmentsDue:
-    """`after` is where the next page begins; None when there is none."""
+class AdvanceClock:
+    """Bring a test clock to where it has been asked to go.
 
-    environments: list[EnvironmentIds]
-    after: str | None
+    `watermark`: the machine's instant by which accepted events are counted; None at the start.
+    """
+
+    tenant_id: str
+    environment_id: str
+    clock_id: str
+    watermark: str | None = None
+    tally: Counts = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Drain:
+    """Do for a while what falls due on an advancing clock."""
+
+    tenant_id: str
+    environment_id: str
+    clock_id: str
+    watermark: str
+
+
+@dataclass(frozen=True)
+class Drained:
+    """`over`: the clock has arrived, or is not advancing any more."""
+
+    tally: Counts
+    over: bool
+
+
+@dataclass(frozen=True)
+class BreakOff:
+    """Let a clock stand where it is, and say why."""
+
+    tenant_id: str
+    environment_id: str
+    clock_id: str
+    reason: str

@@ -21,7 +21,7 @@ from temporalio.service import RPCError
 from app.config import Settings
 from app.kernel.errors import Unavailable
 from app.kernel.scope import Scope
-from app.runs.commands import Counts, RunBilling, SweepBilling
+from app.runs.commands import Counts, Place, RunBilling, SweepBilling
 from app.runs.workflows import BillingRun, BillingSweep, run_id
 
 _DEADLINE = timedelta(seconds=10)
@@ -50,13 +50,15 @@ async def start_billing_run(
 ) -> WorkflowHandle[BillingRun, Counts]:
     """Start a run of the environment now, or join the one that is under way.
 
+    On a test clock it does what is due at the instant where the clock stands.
     The handle's `result()` waits for its counts. Raises: Unavailable.
     """
+    place = Place(scope.tenant_id, scope.environment_id)
     try:
         return await client.start_workflow(
             BillingRun.run,
-            RunBilling(scope.tenant_id, scope.environment_id),
-            id=run_id(scope.tenant_id, scope.environment_id),
+            RunBilling(place),
+            id=run_id(place),
             task_queue=task_queue,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             rpc_timeout=_DEADLINE,

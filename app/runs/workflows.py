@@ -1,23 +1,28 @@
-"""Who bills when: a sweep on a schedule, and one run per environment that has work due.
+"""Who does due work when: a sweep on a schedule, a run per place that has some, and the advance
+of a test clock.
 
-Workflows decide and activities do. A run is safe to repeat, to kill and to run twice: what it
-pages through is due work, which disappears in the transaction that does it.
+Workflows decide and activities do. Everything here is safe to repeat, to kill and to run twice:
+what is paged through is due work, which disappears in the transaction that does it.
 """
 
 from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
 from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from app.runs.activities import RunActivities
     from app.runs.commands import (
+        AdvanceClock,
         AwaitUsage,
         Begun,
+        BreakOff,
         Counts,
-        EnvironmentIds,
+        Drain,
+        Drained,
+        Place,
         RunBilling,
         SweepBilling,
         WorkDone,
@@ -32,59 +37,46 @@ _RETRY = RetryPolicy(
     maximum_attempts=8,
 )
 _STEP = timedelta(minutes=15)
+_MOMENT = timedelta(seconds=30)
 # A worker that died is noticed after this long; its step then goes to another.
 _SILENCE = timedelta(seconds=15)
 
 
-def run_id(tenant_id: str, environment_id: str) -> str:
-    """The id of an environment's run: Temporal lets one of a kind be open."""
-    return f"billing-run:{tenant_id}:{environment_id}"
+def run_id(place: Place) -> str:
+    """The id of a place's run: Temporal lets one of a kind be open."""
+    clock = "" if place.clock_id is None else f":{place.clock_id}"
+    return f"billing-run:{place.tenant_id}:{place.environment_id}{clock}"
+
+
+def advance_id(clock_id: str) -> str:
+    """The id of a clock's advance, of which one can be open."""
+    return f"clock-advance:{clock_id}"
 
 
 @workflow.defn(name="runs.billing")
 class BillingRun:
-    """Does what is due in one environment: bills, finalizes, prints, and whatever else there is."""
+    """Does what is due in one place: bills, finalizes, prints, and whatever else there is."""
 
     @workflow.run
     async def run(self, command: RunBilling) -> Counts:
-        begun = command.begun or await self._begin(command)
+        begun = command.begun or await self._begin(command.place)
         position, after, tally = command.position, command.after, command.tally
         while position < len(begun.kinds):
-            done = await self._page(
-                WorkPage(
-                    command.tenant_id,
-                    command.environment_id,
-                    begun.kinds[position],
-                    begun.at,
-                    begun.watermark,
-                    after,
-                )
-            )
+            kind = begun.kinds[position]
+            done = await self._page(WorkPage(command.place, kind, begun.at, begun.watermark, after))
             tally, after = total(tally, done.tally), done.after or ""
             if done.after is None:
                 position += 1
             if position < len(begun.kinds) and workflow.info().is_continue_as_new_suggested():
-                workflow.continue_as_new(
-                    RunBilling(
-                        command.tenant_id, command.environment_id, begun, position, after, tally
-                    )
-                )
+                workflow.continue_as_new(RunBilling(command.place, begun, position, after, tally))
         return tally
 
-    async def _begin(self, command: RunBilling) -> Begun:
+    async def _begin(self, place: Place) -> Begun:
         begun = await workflow.execute_activity_method(
-            RunActivities.begin,
-            EnvironmentIds(command.tenant_id, command.environment_id),
-            start_to_close_timeout=timedelta(seconds=30),
-            retry_policy=_RETRY,
+            RunActivities.begin, place, start_to_close_timeout=_MOMENT, retry_policy=_RETRY
         )
-        await workflow.execute_activity_method(
-            RunActivities.await_usage,
-            AwaitUsage(begun.watermark),
-            start_to_close_timeout=_STEP,
-            heartbeat_timeout=_SILENCE,
-            retry_policy=_RETRY,
-        )
+        if begun.kinds:
+            await _await_usage(begun.watermark)
         return begun
 
     async def _page(self, page: WorkPage) -> WorkDone:
@@ -99,29 +91,29 @@ class BillingRun:
 
 @workflow.defn(name="runs.sweep")
 class BillingSweep:
-    """Starts a run in every environment with due work; one that is running is left alone."""
+    """Starts a run wherever something is due; one that is running is left alone."""
 
     @workflow.run
     async def run(self, command: SweepBilling) -> int:
         due = await workflow.execute_activity_method(
-            RunActivities.environments_due,
+            RunActivities.places_due,
             command,
             start_to_close_timeout=timedelta(minutes=1),
             retry_policy=_RETRY,
         )
         started = 0
-        for found in due.environments:
+        for found in due.places:
             started += await self._start(found)
         if due.after is not None:
             workflow.continue_as_new(SweepBilling(after=due.after))
         return started
 
-    async def _start(self, found: EnvironmentIds) -> int:
+    async def _start(self, found: Place) -> int:
         try:
             await workflow.start_child_workflow(
                 BillingRun.run,
-                RunBilling(found.tenant_id, found.environment_id),
-                id=run_id(found.tenant_id, found.environment_id),
+                RunBilling(found),
+                id=run_id(found),
                 parent_close_policy=ParentClosePolicy.ABANDON,
             )
         except WorkflowAlreadyStartedError:
@@ -129,4 +121,59 @@ class BillingSweep:
         return 1
 
 
-WORKFLOWS = [BillingRun, BillingSweep]
+@workflow.defn(name="runs.advance")
+class ClockAdvance:
+    """Brings a test clock to where it has been asked to go, doing on the way what falls due."""
+
+    @workflow.run
+    async def run(self, command: AdvanceClock) -> Counts:
+        tally = command.tally
+        try:
+            watermark = command.watermark or await self._watermark()
+            while not (done := await self._drain(command, watermark)).over:
+                tally = total(tally, done.tally)
+                if workflow.info().is_continue_as_new_suggested():
+                    ids = command.tenant_id, command.environment_id, command.clock_id
+                    workflow.continue_as_new(AdvanceClock(*ids, watermark, tally))
+            return total(tally, done.tally)
+        except ActivityError as failure:
+            await self._break_off(command, str(failure.cause or failure))
+            return tally
+
+    async def _watermark(self) -> str:
+        """From when on events are too late for this advance; all before are counted."""
+        watermark = await workflow.execute_activity_method(
+            RunActivities.watermark, start_to_close_timeout=_MOMENT, retry_policy=_RETRY
+        )
+        await _await_usage(watermark)
+        return watermark
+
+    async def _drain(self, command: AdvanceClock, watermark: str) -> Drained:
+        return await workflow.execute_activity_method(
+            RunActivities.drain,
+            Drain(command.tenant_id, command.environment_id, command.clock_id, watermark),
+            start_to_close_timeout=_STEP,
+            heartbeat_timeout=_SILENCE,
+            retry_policy=_RETRY,
+        )
+
+    async def _break_off(self, command: AdvanceClock, reason: str) -> None:
+        # Tried until it is done: else the clock would be on its way for ever.
+        await workflow.execute_activity_method(
+            RunActivities.break_off,
+            BreakOff(command.tenant_id, command.environment_id, command.clock_id, reason),
+            start_to_close_timeout=_MOMENT,
+        )
+
+
+async def _await_usage(watermark: str) -> None:
+    await workflow.execute_activity_method(
+        RunActivities.await_usage,
+        AwaitUsage(watermark),
+        start_to_close_timeout=_STEP,
+        heartbeat_timeout=_SILENCE,
+        retry_policy=_RETRY,
+    )
+
+
+WORKFLOWS = [BillingRun, BillingSweep, ClockAdvance]

@@ -115,6 +115,12 @@ async def counts_of_plan_versions(scope: Scope, version_ids: Collection[str]) ->
     return found | {row["plan_version_id"]: int(row["running"]) for row in rows}
 
 
+async def customers_of(scope: Scope, ids: Collection[str]) -> dict[str, str]:
+    """The ids of the customers that subscriptions belong to, by theirs; absent ids are absent."""
+    rows = await having(scope, "subscriptions", "id", ids, columns="id, customer_id")
+    return {row["id"]: row["customer_id"] for row in rows}
+
+
 async def get(scope: Scope, subscription_id: str) -> Subscription:
     """Raises: NotFound."""
     return the(await by_ids(scope, [subscription_id]), "subscription", subscription_id)

@@ -31,6 +31,7 @@ _READ_AND_WRITE = (
     "subscription",
     "tax",
     "tenant",
+    "test_clock",
     "user",
 )
 _READ = ("audit", "usage")  # nobody writes these: they follow from what is done
@@ -63,8 +64,8 @@ OWNER = "owner"
 BUILT_IN: dict[str, frozenset[str]] = {
     OWNER: PERMISSIONS,
     "admin": PERMISSIONS - {"tenant:write"},
-    "billing": READS | _writes(*_CATALOGUE, "billing", "credit_note", "invoice"),
-    "developer": READS | _writes(*_CATALOGUE, "api_key", "event"),
+    "billing": READS | _writes(*_CATALOGUE, "billing", "credit_note", "invoice", "test_clock"),
+    "developer": READS | _writes(*_CATALOGUE, "api_key", "event", "test_clock"),
     "viewer": READS,
     "event_ingestor": frozenset({"event:write"}),
     "event_reader": frozenset({"event:read", "usage:read"}),

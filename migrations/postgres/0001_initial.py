@@ -1172,6 +1172,33 @@ class Migration(migrations.Migration):
             bases=['Model'],
         ),
         ops.CreateModel(
+            name='TestClockTable',
+            fields=[
+                ('id', fields.CharField(primary_key=True, unique=True, db_index=True, max_length=40)),
+                ('tenant_id', fields.CharField(max_length=40)),
+                ('environment_id', fields.CharField(max_length=40)),
+                ('created_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ('updated_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ('name', fields.CharField(max_length=255)),
+                ('governs', fields.CharField(max_length=16)),
+                ('frozen_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ('state', fields.CharField(max_length=16)),
+                ('advancing_to', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ('failure', fields.TextField(null=True, unique=False)),
+                ('archived_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+            ],
+            options={'table': 'test_clocks', 'app': 'tariff', 'indexes': [Index(fields=['tenant_id', 'environment_id', 'created_at', 'id'])], 'pk_attr': 'id'},
+            bases=['ScopedTable'],
+        ),
+        ops.AddConstraint(
+            model_name='TestClockTable',
+            constraint=UniqueConstraint(fields=('tenant_id', 'environment_id', 'name'), name='test_clocks_name', condition='archived_at IS NULL'),
+        ),
+        ops.AddConstraint(
+            model_name='TestClockTable',
+            constraint=UniqueConstraint(fields=('tenant_id', 'environment_id'), name='test_clocks_environment', condition="governs = 'environment'"),
+        ),
+        ops.CreateModel(
             name='UsageWatermarkTable',
             fields=[
                 ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
@@ -1375,6 +1402,9 @@ class Migration(migrations.Migration):
                 'ALTER TABLE "tenants" ENABLE ROW LEVEL SECURITY',
                 'ALTER TABLE "tenants" FORCE ROW LEVEL SECURITY',
                 'CREATE POLICY scope ON "tenants" USING (current_setting(\'tariff.system\', true) = \'on\' OR (id = current_setting(\'tariff.tenant_id\', true))) WITH CHECK (current_setting(\'tariff.system\', true) = \'on\' OR (id = current_setting(\'tariff.tenant_id\', true)))',
+                'ALTER TABLE "test_clocks" ENABLE ROW LEVEL SECURITY',
+                'ALTER TABLE "test_clocks" FORCE ROW LEVEL SECURITY',
+                'CREATE POLICY scope ON "test_clocks" USING (current_setting(\'tariff.system\', true) = \'on\' OR (tenant_id = current_setting(\'tariff.tenant_id\', true) AND environment_id = current_setting(\'tariff.environment_id\', true))) WITH CHECK (current_setting(\'tariff.system\', true) = \'on\' OR (tenant_id = current_setting(\'tariff.tenant_id\', true) AND environment_id = current_setting(\'tariff.environment_id\', true)))',
                 'ALTER TABLE "users" ENABLE ROW LEVEL SECURITY',
                 'ALTER TABLE "users" FORCE ROW LEVEL SECURITY',
                 'CREATE POLICY scope ON "users" USING (current_setting(\'tariff.system\', true) = \'on\' OR (tenant_id = current_setting(\'tariff.tenant_id\', true))) WITH CHECK (current_setting(\'tariff.system\', true) = \'on\' OR (tenant_id = current_setting(\'tariff.tenant_id\', true)))',

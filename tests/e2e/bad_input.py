@@ -197,6 +197,15 @@ def _customer(code: str, field: str, **given: Any) -> Any:
     return "customerCreate", {"externalId": "new", "name": "New", **given}, code, field
 
 
+def _clock(code: str, field: str | None, **given: Any) -> Any:
+    basics = {"name": "New", "frozenAt": "2024-01-01T00:00:00Z"}
+    return "testClockCreate", {**basics, **given}, code, field
+
+
+def _clock_of(customer: str, clock: str | None) -> dict[str, Any]:
+    return {"id": customer, "testClockId": clock}
+
+
 def _meter(code: str, field: str, **given: Any) -> Any:
     basics = {"name": "New", "eventName": "call", "aggregation": {"kind": "COUNT"}}
     return "meterCreate", {**basics, **given}, code, field
@@ -262,6 +271,20 @@ INPUTS: Final = [
     ("customerUpdate", {"id": "<customer>", "currency": "ABC"}, "INVALID_CURRENCY", "currency"),
     ("customerArchive", {"id": "<foreign customer>"}, "NOT_FOUND", "id"),
     ("customerRestore", {"id": "no id at all"}, "NOT_FOUND", "id"),
+    ("customerTestClockSet", _clock_of("<customer>", new_id("clk")), "NOT_FOUND", "testClockId"),
+    ("customerTestClockSet", _clock_of("<foreign customer>", None), "NOT_FOUND", "id"),
+    _customer("NOT_FOUND", "testClockId", testClockId=new_id("clk")),
+    _clock("PRODUCTION_ENVIRONMENT", None),
+    _clock("INVALID_NAME", "name", name=" "),
+    _clock("INVALID_FROZEN_AT", "frozenAt", frozenAt="1999-12-31T00:00:00Z"),
+    _clock(_NO_INPUT, ".frozenAt", frozenAt="tomorrow"),
+    _clock(_NO_INPUT, ".governs", governs="EVERYBODY"),
+    ("testClockUpdate", {"id": new_id("clk"), "name": "New"}, "NOT_FOUND", "id"),
+    ("testClockUpdate", {"id": new_id("clk"), "name": None}, "REQUIRED", "name"),
+    ("testClockAdvance", {"id": new_id("clk"), "to": "2024-01-01T00:00:00Z"}, "NOT_FOUND", "id"),
+    ("testClockAdvance", {"id": new_id("clk"), "to": "2024-01-01"}, _NO_INPUT, ".to"),
+    ("testClockArchive", {"id": new_id("clk")}, "NOT_FOUND", "id"),
+    ("testClockRestore", {"id": "no id at all"}, "NOT_FOUND", "id"),
     _meter("INVALID_NAME", "name", name=""),
     _meter(_NO_INPUT, ".aggregation.kind", aggregation={"kind": "MAXIMAL"}),
     _meter("REQUIRED", "aggregation.property", aggregation={"kind": "SUM"}),

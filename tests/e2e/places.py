@@ -179,6 +179,10 @@ async def _catalogue(caller: Caller, world: dict[str, str]) -> None:
     )
     world["taxRate"] = made["id"]
     made = await caller.do(
+        "testClockCreate", "TestClock", "id", name=word, frozenAt="2024-01-10T00:00:00Z"
+    )
+    world["testClock"] = made["id"]
+    made = await caller.do(
         "customerCreate", "Customer", "id",
         externalId=world["externalId"], name=word, email=world["email"], currency="USD",
     )  # fmt: skip

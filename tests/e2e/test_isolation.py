@@ -62,6 +62,7 @@ TEACH = "teach tests/e2e/rest_cases.py about the routes that differ"
 class Places:
     """Three callers who may do everything, each in an environment with one of everything.
 
+    They are development environments, which alone have test clocks.
     The sibling's environment is the victim's tenant's. Worlds are by the name of their owner.
     """
 
@@ -89,9 +90,9 @@ async def url(topics: Settings, tmp_path_factory: Any) -> AsyncIterator[str]:
 async def places(url: str, topics: Settings, database: Settings) -> AsyncIterator[Places]:
     clock = SystemClock()
     issued = {
-        "victim": await keys.create(clock, tenant=VICTIM),
-        "sibling": await keys.create(clock, tenant=VICTIM, environment="Development"),
-        "stranger": await keys.create(clock, tenant=STRANGER),
+        "victim": await keys.create(clock, tenant=VICTIM, environment="Development"),
+        "sibling": await keys.create(clock, tenant=VICTIM, environment="Staging"),
+        "stranger": await keys.create(clock, tenant=STRANGER, environment="Development"),
     }
     words = {"victim": VICTIM, "sibling": SIBLING, "stranger": STRANGER}
     async with AsyncExitStack() as stack:

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 from starlette.applications import Starlette
 
+from app.clocks.present import EnvironmentClocks
 from app.config import Settings
 from app.graphql.context import Context
 from app.graphql.endpoint import routes
@@ -58,7 +59,7 @@ def make_runtime(settings: Settings, clock: Any, clickhouse: Any = None) -> Runt
     absent: Any = None
     return Runtime(
         settings=settings,
-        clock=clock,
+        clock=EnvironmentClocks(clock),
         clickhouse=clickhouse,
         producer=absent,
         storage=absent,
@@ -150,7 +151,7 @@ async def runtime(settings, world):
     absent: Any = None
     services = world.services
     return Runtime(
-        settings, world.clock, services.clickhouse, absent, services.storage,
+        settings, EnvironmentClocks(world.clock), services.clickhouse, absent, services.storage,
         await connect_temporal(settings.temporal),
     )  # fmt: skip
 

@@ -60,6 +60,7 @@ class World:
     clock: FixedClock
     plan_id: str
     meter_id: str
+    clock_id: str | None = None  # the test clock that new customers live on
     customers: dict[str, Customer] = field(default_factory=dict)
 
     def page(self, at: datetime | None = None, **fields: Any) -> Page:
@@ -75,7 +76,11 @@ class World:
         if name not in self.customers:
             address = Address(line1="1 Main St", city="Berlin", postal_code="10115", country="DE")
             command = CreateCustomer(
-                external_id=name, name=name.title(), currency="USD", address=address
+                external_id=name,
+                name=name.title(),
+                currency="USD",
+                address=address,
+                test_clock_id=self.clock_id,
             )
             self.customers[name] = await customers.create(
                 self.scope, command, by=SYSTEM, at=self.clock.now()
@@ -120,11 +125,17 @@ class World:
 
 
 async def build(
-    clickhouse: ClickHouse, storage: Storage, *, chunk_size: int = 500, delay_seconds: int = 0
+    clickhouse: ClickHouse,
+    storage: Storage,
+    *,
+    chunk_size: int = 500,
+    delay_seconds: int = 0,
+    development: bool = False,
 ) -> World:
     clock = FixedClock(JAN)
     made = await tenants.create(CreateTenant(name="Skyport"), by=SYSTEM, at=JAN)
-    scope = Scope(made.tenant.id, made.production.id)
+    environment = made.development if development else made.production
+    scope = Scope(made.tenant.id, environment.id)
     settings = config.Billing(chunk_size=chunk_size, finalization_delay_seconds=delay_seconds)
     services = Billing(clickhouse, storage, clock, CaughtUp(clock), settings)
     meter_id, plan_id = await _catalog(scope)

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from app.clocks.present import EnvironmentClocks
 from app.config import Settings
 from app.infra.clickhouse import ClickHouse
 from app.infra.kafka import Batch, Producer
@@ -61,7 +62,7 @@ async def opened(
     absent: Any = None
     runtime = Runtime(
         settings=settings,
-        clock=clock,
+        clock=EnvironmentClocks(clock),
         clickhouse=clickhouse,
         producer=producer,
         storage=absent,

@@ -27,7 +27,7 @@ from app.runs import activities as activities_module
 from app.runs.activities import RunActivities
 from app.runs.commands import (
     AwaitUsage,
-    EnvironmentIds,
+    Place,
     RunBilling,
     SweepBilling,
     WorkPage,
@@ -57,6 +57,10 @@ async def working(client, world, *, cached=1000, queue=None):
         max_cached_workflows=cached,
     ):
         yield queue
+
+
+def place_of(world):
+    return Place(world.scope.tenant_id, world.scope.environment_id)
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS)
@@ -152,7 +156,7 @@ async def test_what_a_rule_refuses_is_not_retried(world, monkeypatch):
         raise NumberTaken("INV-1")
 
     monkeypatch.setattr(billing, "finalize_page", refuse)
-    page = WorkPage("ten", "env", FINALIZE, APR.isoformat(), APR.isoformat(), "")
+    page = WorkPage(Place("ten", "env"), FINALIZE, APR.isoformat(), APR.isoformat(), "")
     with pytest.raises(ApplicationError) as refused:
         await ActivityEnvironment().run(RunActivities(world.services).work, page)
     assert (refused.value.type, refused.value.non_retryable) == ("NUMBER_TAKEN", True)
@@ -160,17 +164,16 @@ async def test_what_a_rule_refuses_is_not_retried(world, monkeypatch):
 
 async def test_the_sweep_starts_a_run_wherever_something_is_due(world, temporal, monkeypatch):
     await world.subscribe("acme")
-    monkeypatch.setattr(activities_module, "_ENVIRONMENTS", 1)
+    monkeypatch.setattr(activities_module, "_PLACES", 1)
     async with working(temporal, world) as queue:
         await temporal.execute_workflow(
             BillingSweep.run, SweepBilling(), id=f"sweep-{ulid()}", task_queue=queue
         )
-        run = run_id(world.scope.tenant_id, world.scope.environment_id)
+        run = run_id(place_of(world))
         handle = temporal.get_workflow_handle_for(BillingRun.run, run)
         assert (await handle.result())["finalized"] == 1
-        due = await RunActivities(world.services).environments_due(SweepBilling())
-        mine = EnvironmentIds(world.scope.tenant_id, world.scope.environment_id)
-        assert mine not in due.environments
+        due = await RunActivities(world.services).places_due(SweepBilling())
+        assert place_of(world) not in due.places
 
 
 async def test_the_schedule_is_made_once_and_follows_the_settings(settings, temporal):
@@ -194,14 +197,14 @@ async def test_the_schedule_is_made_once_and_follows_the_settings(settings, temp
         await handle.delete()
 
 
-@pytest.mark.parametrize("path", sorted(HISTORIES.glob("billing_*.json")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", sorted(HISTORIES.glob("*.json")), ids=lambda p: p.stem)
 async def test_a_saved_history_replays(path):
     await _replay(WorkflowHistory.from_json(path.stem, json.loads(path.read_text())))
 
 
 def test_every_workflow_has_a_saved_history():
-    saved = {path.stem for path in HISTORIES.glob("billing_*.json")}
-    assert {"billing_run", "billing_sweep"} <= saved
+    saved = {path.stem for path in HISTORIES.glob("*.json")}
+    assert {"billing_run", "billing_sweep", "clock_advance"} <= saved
 
 
 async def test_a_history_of_other_code_is_not_taken_for_ours():
@@ -223,6 +226,5 @@ def test_counts_add_up_by_what_was_done():
 
 
 def test_a_command_of_an_older_run_is_still_understood():
-    assert RunBilling("ten", "env") == RunBilling(
-        "ten", "env", begun=None, position=0, after="", tally={}
-    )
+    place = Place("ten", "env")
+    assert RunBilling(place) == RunBilling(place, begun=None, position=0, after="", tally={})

@@ -28,6 +28,7 @@ TABLES = (
     "refresh_tokens",
     "audit_entries",
     "outbox",
+    "test_clocks",
 )
 
 

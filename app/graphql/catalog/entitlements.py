@@ -205,7 +205,8 @@ class EntitlementMutation:
         ],
     ) -> EntitlementResult:
         ctx = info.context
-        row = await actions.create(ctx.scope, input.command(), by=ctx.actor, at=ctx.now())
+        at = await ctx.present.subscription(input.subscription_id or "")
+        row = await actions.create(ctx.scope, input.command(), by=ctx.actor, at=at)
         return Entitlement.of(row)
 
     @strawberry.mutation(
@@ -220,7 +221,8 @@ class EntitlementMutation:
         input: Annotated[EntitlementUpdateInput, strawberry.argument(description="The changes.")],
     ) -> EntitlementResult:
         ctx = info.context
-        row = await actions.update(ctx.scope, input.id, input.patch(), by=ctx.actor, at=ctx.now())
+        at = await ctx.present.entitlement(input.id)
+        row = await actions.update(ctx.scope, input.id, input.patch(), by=ctx.actor, at=at)
         return Entitlement.of(row)
 
     @strawberry.mutation(
@@ -234,12 +236,9 @@ class EntitlementMutation:
         input: Annotated[EntitlementArchiveInput, strawberry.argument(description="Which one.")],
     ) -> EntitlementResult:
         ctx = info.context
+        at = await ctx.present.entitlement(input.id)
         row = await actions.archive(
-            ctx.scope,
-            input.id,
-            by=ctx.actor,
-            at=ctx.now(),
-            effective_until=input.effective_until,
+            ctx.scope, input.id, by=ctx.actor, at=at, effective_until=input.effective_until
         )
         return Entitlement.of(row)
 
@@ -253,7 +252,8 @@ class EntitlementMutation:
         input: Annotated[EntitlementRestoreInput, strawberry.argument(description="Which one.")],
     ) -> EntitlementResult:
         ctx = info.context
-        row = await actions.restore(ctx.scope, input.id, by=ctx.actor, at=ctx.now())
+        at = await ctx.present.entitlement(input.id)
+        row = await actions.restore(ctx.scope, input.id, by=ctx.actor, at=at)
         return Entitlement.of(row)
 
 

@@ -8,7 +8,8 @@ A page function does one page of the work of one kind (`pages`). Domains write t
 their actions; who does which kind, and in which order, is on one page above the domains.
 """
 
-from app.infra.due.members import clocks_of, has_work, settle
+from app.infra.due.clocked import Standing, earliest, give_up, refused, with_work
+from app.infra.due.members import clocks_of, environment_has_work, has_work, settle
 from app.infra.due.pages import Kind, Page, PageDone, Tally, apart, do_page, note, take
 from app.infra.due.rows import (
     Due,
@@ -27,18 +28,24 @@ __all__ = [
     "Kind",
     "Page",
     "PageDone",
+    "Standing",
     "Tally",
     "apart",
     "cancel",
     "clocks_of",
     "do_page",
+    "earliest",
+    "environment_has_work",
     "failed",
+    "give_up",
     "has_work",
     "note",
+    "refused",
     "schedule",
     "schedule_many",
     "scopes_with_work",
     "settle",
     "take",
     "waiting",
+    "with_work",
 ]

@@ -19,6 +19,10 @@ _WORK = (
     "SELECT EXISTS (SELECT 1 FROM due_items "
     "WHERE tenant_id = $1 AND environment_id = $2 AND owner_id = $3)"
 )
+_OWN_WORK = (
+    "SELECT EXISTS (SELECT 1 FROM due_items "
+    "WHERE tenant_id = $1 AND environment_id = $2 AND clock_id IS NULL)"
+)
 
 
 async def settle(scope: Scope, owner_id: str, clock_id: str | None) -> None:
@@ -40,6 +44,12 @@ async def clocks_of(scope: Scope, owner_ids: Collection[str]) -> dict[str, str]:
     """The ids of the test clocks of those owners who live on one."""
     rows = await having(scope, "clock_members", "owner_id", owner_ids)
     return {row["owner_id"]: row["clock_id"] for row in rows}
+
+
+async def environment_has_work(scope: Scope) -> bool:
+    """Whether anything is scheduled by the environment's own present, due or not."""
+    rows = await fetch(scope, _OWN_WORK, scope.tenant_id, scope.environment_id)
+    return bool(rows[0][0])
 
 
 async def has_work(scope: Scope, owner_id: str) -> bool:

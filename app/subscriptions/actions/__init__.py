@@ -10,6 +10,7 @@ from app.subscriptions.actions.advance import Billed, advance
 from app.subscriptions.actions.cancel import cancel, uncancel
 from app.subscriptions.actions.changes import cancel_change
 from app.subscriptions.actions.create import create
+from app.subscriptions.actions.move import move_customer
 from app.subscriptions.actions.pause import pause, resume
 from app.subscriptions.actions.thresholds import bill_usage_until, watch_again
 from app.subscriptions.actions.trial import set_trial_end
@@ -23,6 +24,7 @@ __all__ = [
     "cancel",
     "cancel_change",
     "create",
+    "move_customer",
     "pause",
     "resume",
     "set_trial_end",

@@ -11,6 +11,7 @@ from app.catalog.plan_version import PlanVersion
 from app.catalog.price import Price
 from app.catalog.reads import plan_versions, plans, prices
 from app.customers import reads as customers
+from app.customers.actions import lock_shared
 from app.customers.customer import Customer, CustomerStatus
 from app.infra import outbox
 from app.infra.postgres import writing
@@ -54,6 +55,7 @@ async def create(
     """
     buying.check_trial_days(command.trial_days)
     async with writing(scope) as connection:
+        await lock_shared(scope, command.customer_id)
         customer = await customer_in_use(scope, command.customer_id)
         terms = terms_of(command, customer, at=at)
         await lock(connection, scope, "plans", command.plan_id, shared=True)

@@ -1,0 +1,119 @@
+"""Due work as the clock sees it: what comes next, what was refused, which clocks have any.
+
+`clock_id` None means the work of an environment itself, by its own present.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from msgspec import Struct
+
+from app.infra.postgres import fetch, system, writing
+from app.kernel.scope import Scope
+
+_EARLIEST = (
+    "SELECT k.kind, d.due_at FROM unnest($3::text[]) AS k(kind), LATERAL ("
+    "SELECT due_at FROM due_items WHERE tenant_id = $1 AND environment_id = $2 "
+    "AND kind = k.kind AND {lives} AND attempts = 0 ORDER BY due_at LIMIT 1) AS d"
+)
+_REFUSED = (
+    "SELECT k.kind FROM unnest($3::text[]) AS k(kind) WHERE EXISTS ("
+    "SELECT 1 FROM due_items WHERE tenant_id = $1 AND environment_id = $2 "
+    "AND kind = k.kind AND {lives} AND due_at <= $4 AND attempts > 0)"
+)
+_GIVE_UP = (
+    "UPDATE due_items SET attempts = 1, last_error = $5 "
+    "WHERE tenant_id = $1 AND environment_id = $2 AND kind = $3 AND {lives} "
+    "AND due_at <= $4 AND attempts = 0 RETURNING subject_id"
+)
+_WITH_WORK = (
+    "SELECT p.n FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[]) "
+    "WITH ORDINALITY AS p(tenant, environment, clock, at, n) WHERE "
+    "CASE WHEN p.clock IS NULL "
+    "THEN EXISTS (SELECT 1 FROM due_items WHERE tenant_id = p.tenant "
+    "AND environment_id = p.environment AND clock_id IS NULL "
+    "AND kind = ANY($5) AND due_at <= p.at) "
+    "ELSE EXISTS (SELECT 1 FROM due_items WHERE tenant_id = p.tenant "
+    "AND environment_id = p.environment AND clock_id = p.clock "
+    "AND kind = ANY($5) AND due_at <= p.at) END ORDER BY p.n"
+)
+
+
+class Standing(Struct, frozen=True):
+    """A present that stands still, and whose it is."""
+
+    scope: Scope
+    clock_id: str | None
+    at: datetime
+
+
+async def earliest(
+    scope: Scope, kinds: Sequence[str], *, clock_id: str | None
+) -> dict[str, datetime]:
+    """When the first work of each kind falls due that was not refused; kinds without are absent."""
+    clock, lives = _lives(clock_id, 4)
+    rows = await fetch(
+        scope,
+        _EARLIEST.format(lives=lives),
+        scope.tenant_id,
+        scope.environment_id,
+        list(kinds),
+        *clock,
+    )
+    return {row["kind"]: row["due_at"] for row in rows}
+
+
+async def refused(
+    scope: Scope, kinds: Sequence[str], *, at: datetime, clock_id: str | None
+) -> set[str]:
+    """The kinds that have work due at `at` which was refused before."""
+    clock, lives = _lives(clock_id, 5)
+    rows = await fetch(
+        scope,
+        _REFUSED.format(lives=lives),
+        scope.tenant_id,
+        scope.environment_id,
+        list(kinds),
+        at,
+        *clock,
+    )
+    return {row["kind"] for row in rows}
+
+
+async def give_up(
+    scope: Scope, kind: str, error: str, *, at: datetime, clock_id: str | None
+) -> list[str]:
+    """Note work due at `at` that nobody tried as failed; the subjects."""
+    clock, lives = _lives(clock_id, 6)
+    async with writing(scope) as connection:
+        rows = await connection.fetch(
+            _GIVE_UP.format(lives=lives),
+            scope.tenant_id,
+            scope.environment_id,
+            kind,
+            at,
+            error,
+            *clock,
+        )
+    return [row["subject_id"] for row in rows]
+
+
+async def with_work(kinds: Sequence[str], presents: Sequence[Standing]) -> list[Standing]:
+    """Those of the presents at which work of any of the kinds is due, across tenants."""
+    if not presents:
+        return []
+    async with system() as connection:
+        rows = await connection.fetch(
+            _WITH_WORK,
+            [each.scope.tenant_id for each in presents],
+            [each.scope.environment_id for each in presents],
+            [each.clock_id for each in presents],
+            [each.at for each in presents],
+            list(kinds),
+        )
+    return [presents[row["n"] - 1] for row in rows]
+
+
+def _lives(clock_id: str | None, number: int) -> tuple[list[str], str]:
+    """Written apart, for an index serves either and not both in one."""
+    return ([], "clock_id IS NULL") if clock_id is None else ([clock_id], f"clock_id = ${number}")
