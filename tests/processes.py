@@ -18,7 +18,7 @@ import asyncpg
 from app.config import Settings
 from app.embedded.environment import of_a_service
 
-_READY_SECONDS = 60.0
+_READY_SECONDS = 120.0
 _STOP_SECONDS = 15.0
 # Outside local mode the development secrets are refused.
 _SECRETS = {
