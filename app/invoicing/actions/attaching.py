@@ -12,12 +12,12 @@ from app.catalog.errors import CouponNotRedeemable
 from app.catalog.reads import coupons, prices
 from app.infra import outbox
 from app.infra.postgres import writing
-from app.invoicing import coupon_reads as reads
 from app.invoicing.actions.attachment_owners import Owner, owner_of
-from app.invoicing.attachment import AttachCoupon, CouponAttachment
 from app.invoicing.records import insert, update
-from app.invoicing.term_errors import CouponAlreadyAttached, CouponIsDetached
-from app.invoicing.term_events import CouponAttached, CouponDetached
+from app.invoicing.terms import coupon_reads as reads
+from app.invoicing.terms.attachment import AttachCoupon, CouponAttachment
+from app.invoicing.terms.errors import CouponAlreadyAttached, CouponIsDetached
+from app.invoicing.terms.events import CouponAttached, CouponDetached
 from app.kernel.errors import Invalid, NotFound
 from app.kernel.ids import new_id
 from app.kernel.scope import Actor, Scope

@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from app.customers import reads as customers
 from app.customers.customer import Customer
 from app.infra.s3 import Storage
-from app.invoicing import coupon_reads, parties, reads, tax_reads
+from app.invoicing import parties, reads
 from app.invoicing.actions.headings import Headings, headings_of
-from app.invoicing.applied import InvoiceDiscount, InvoiceTax
+from app.invoicing.applied import reads as applied_reads
+from app.invoicing.applied.parts import InvoiceDiscount, InvoiceTax
 from app.invoicing.invoice import Invoice, InvoiceLine, Party
 from app.invoicing.pdf import Logo, Printing, Taken
-from app.invoicing.taxation import TaxTreatment
+from app.invoicing.terms.taxation import TaxTreatment
 from app.kernel.quantity import plain
 from app.kernel.scope import Scope
 from app.tenants.reads import environments, tenants
@@ -36,8 +37,8 @@ async def gather(
     """
     ids = [invoice.id for invoice in invoices]
     lines = await reads.lines_of_invoices(scope, ids)
-    discounts = await coupon_reads.discounts_of_invoices(scope, ids)
-    taxes = await tax_reads.taxes_of_invoices(scope, ids)
+    discounts = await applied_reads.discounts_of_invoices(scope, ids)
+    taxes = await applied_reads.taxes_of_invoices(scope, ids)
     present = await _present(scope, invoices)
     found = []
     for invoice in invoices:

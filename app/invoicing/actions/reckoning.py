@@ -7,9 +7,10 @@ from typing import Any
 import asyncpg
 
 from app.infra import outbox
-from app.invoicing import coupon_reads, reads, tax_reads
+from app.invoicing import reads
 from app.invoicing.actions.saving import replace_parts
-from app.invoicing.applied import Applied
+from app.invoicing.applied import reads as applied_reads
+from app.invoicing.applied.parts import Applied
 from app.invoicing.bills import Drafted
 from app.invoicing.events import InvoiceComputed
 from app.invoicing.in_force import in_force
@@ -60,9 +61,9 @@ async def stored(scope: Scope, invoices: Collection[Invoice]) -> list[Drafted]:
     """The invoices with everything that belongs to them, as they are stored."""
     ids = [invoice.id for invoice in invoices]
     lines = await reads.lines_of_invoices(scope, ids)
-    discounts = await coupon_reads.discounts_of_invoices(scope, ids)
-    prepaid = await coupon_reads.prepaid_of_invoices(scope, ids)
-    taxes = await tax_reads.taxes_of_invoices(scope, ids)
+    discounts = await applied_reads.discounts_of_invoices(scope, ids)
+    prepaid = await applied_reads.prepaid_of_invoices(scope, ids)
+    taxes = await applied_reads.taxes_of_invoices(scope, ids)
     return [
         Drafted(
             invoice,

@@ -1,4 +1,4 @@
-"""Queries of whom taxes are asked of, who is spared, and of taxes as they were asked."""
+"""Queries of whom taxes are asked of, and of who is spared them."""
 
 from collections import defaultdict
 from collections.abc import Collection
@@ -8,9 +8,7 @@ import asyncpg
 from app.infra import listing
 from app.infra.listing import Column, Listing, Order, Page, PageRequest
 from app.infra.rows import ARCHIVABLE_STATUS, having, json_of, the
-from app.invoicing.applied import InvoiceTax
-from app.invoicing.coupon_reads import shares_of
-from app.invoicing.taxation import (
+from app.invoicing.terms.taxation import (
     TaxAssociation,
     TaxAssociationStatus,
     TaxExemption,
@@ -56,22 +54,6 @@ EXEMPTIONS = Listing(
     ),
     default_order=(Order("created_at", descending=True),),
     searchable=("certificate",),
-)
-TAXES = Listing(
-    table="invoice_taxes",
-    columns=(
-        Column("id", "id", sortable=True),
-        Column("invoice_id", "id"),
-        Column("customer_id", "id"),
-        Column("tax_rate_id", "id"),
-        Column("treatment", "enum"),
-        Column("included", "boolean"),
-        Column("taxable", "decimal", sortable=True),
-        Column("amount", "decimal", sortable=True),
-        Column("currency", "string"),
-        Column("created_at", "datetime", sortable=True),
-    ),
-    default_order=(Order("created_at", descending=True),),
 )
 
 
@@ -145,29 +127,6 @@ async def exemptions_of_customers(
     return dict(found)
 
 
-async def page_of_taxes(scope: Scope, request: PageRequest) -> Page[InvoiceTax]:
-    return (await listing.page(scope, TAXES, request)).map(tax_of)
-
-
-async def taxes_by_ids(scope: Scope, ids: Collection[str]) -> dict[str, InvoiceTax]:
-    """The taxes of invoices with these ids; absent ids are absent from the result."""
-    rows = await having(scope, "invoice_taxes", "id", ids)
-    return {row["id"]: tax_of(row) for row in rows}
-
-
-async def taxes_of_invoices(
-    scope: Scope, invoice_ids: Collection[str]
-) -> dict[str, list[InvoiceTax]]:
-    """Each invoice's taxes in their order; an invoice without is absent."""
-    rows = await having(
-        scope, "invoice_taxes", "invoice_id", invoice_ids, also="ORDER BY invoice_id, position"
-    )
-    found: defaultdict[str, list[InvoiceTax]] = defaultdict(list)
-    for row in rows:
-        found[row["invoice_id"]].append(tax_of(row))
-    return dict(found)
-
-
 def _status(row: asyncpg.Record) -> TaxAssociationStatus:
     archived = row["archived_at"] is not None
     return TaxAssociationStatus.ARCHIVED if archived else TaxAssociationStatus.ACTIVE
@@ -206,24 +165,4 @@ def exemption_of(row: asyncpg.Record) -> TaxExemption:
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         archived_at=row["archived_at"],
-    )
-
-
-def tax_of(row: asyncpg.Record) -> InvoiceTax:
-    return InvoiceTax(
-        id=row["id"],
-        invoice_id=row["invoice_id"],
-        position=row["position"],
-        tax_rate_id=row["tax_rate_id"],
-        association_id=row["association_id"],
-        exemption_id=row["exemption_id"],
-        description=row["description"],
-        percent=row["percent"],
-        included=row["included"],
-        treatment=TaxTreatment(row["treatment"]),
-        taxable=row["taxable"],
-        amount=row["amount"],
-        currency=row["currency"],
-        rate=json_of(row["rate"]),
-        shares=shares_of(row["shares"]),
     )
