@@ -79,9 +79,8 @@ async def stored(scope: Scope, invoices: Collection[Invoice]) -> list[Drafted]:
 
 
 def _touched(draft: Invoice) -> bool:
-    """Whether it comes to anything but the sum of its lines."""
-    totals = draft.totals
-    return totals.amount_due != totals.subtotal or bool(totals.tax or draft.tax_notes)
+    """Whether anything was applied to it, be it to no effect, such as a rate of 0 %."""
+    return "steps" in draft.reckoning or bool(draft.tax_notes)
 
 
 def _substance(drafted: Drafted) -> Any:

@@ -22,7 +22,7 @@ DISCOUNTS = Listing(
         Column("customer_id", "id"),
         Column("subscription_id", "id", nullable=True),
         Column("coupon_id", "id"),
-        Column("attachment_id", "id"),
+        Column("coupon_attachment_id", "id", sql="attachment_id"),
         Column("amount", "decimal", sortable=True),
         Column("currency", "string"),
         Column("created_at", "datetime", sortable=True),

@@ -19,7 +19,7 @@ ATTACHMENTS = Listing(
         Column("coupon_id", "id"),
         Column("customer_id", "id"),
         Column("subscription_id", "id", nullable=True),
-        Column("line_item_id", "id", nullable=True),
+        Column("subscription_line_item_id", "id", sql="line_item_id", nullable=True),
         Column("starts_at", "datetime", sortable=True),
         Column("ends_at", "datetime", sortable=True, nullable=True),
         Column("created_at", "datetime", sortable=True),
@@ -49,6 +49,12 @@ async def by_ids(scope: Scope, ids: Collection[str]) -> dict[str, CouponAttachme
 async def get(scope: Scope, attachment_id: str) -> CouponAttachment:
     """Raises: NotFound."""
     return the(await by_ids(scope, [attachment_id]), "coupon attachment", attachment_id)
+
+
+async def customers_of(scope: Scope, ids: Collection[str]) -> dict[str, str]:
+    """The ids of the customers that attachments belong to, by theirs; absent ids are absent."""
+    rows = await having(scope, "coupon_attachments", "id", ids, columns="id, customer_id")
+    return {row["id"]: row["customer_id"] for row in rows}
 
 
 async def of_owners(scope: Scope, owner_ids: Collection[str]) -> list[CouponAttachment]:

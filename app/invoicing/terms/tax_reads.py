@@ -1,13 +1,14 @@
 """Queries of whom taxes are asked of, and of who is spared them."""
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import asyncpg
 
 from app.infra import listing
 from app.infra.listing import Column, Listing, Order, Page, PageRequest
 from app.infra.rows import ARCHIVABLE_STATUS, having, json_of, the
+from app.invoicing import reads as invoices
 from app.invoicing.terms.taxation import (
     TaxAssociation,
     TaxAssociationStatus,
@@ -15,6 +16,7 @@ from app.invoicing.terms.taxation import (
     TaxTreatment,
 )
 from app.kernel.scope import Scope
+from app.subscriptions import reads as subscriptions
 
 _LEVEL = (
     "(CASE WHEN invoice_id IS NOT NULL THEN 'invoice' WHEN subscription_id IS NOT NULL "
@@ -95,6 +97,40 @@ async def associations_of_owners(
     return dict(found)
 
 
+async def pages_of_rates(
+    scope: Scope, rate_ids: Collection[str], request: PageRequest
+) -> dict[str, Page[TaxAssociation]]:
+    """The page of what each rate is associated with; every rate is a key."""
+    found = await listing.pages_of(
+        scope, ASSOCIATIONS, request, column="tax_rate_id", parents=rate_ids
+    )
+    return {rate_id: rows.map(association_of) for rate_id, rows in found.items()}
+
+
+async def customers_of_associations(scope: Scope, ids: Collection[str]) -> dict[str, str]:
+    """The ids of the customers that associations are with, directly or by their subscription or
+    invoice; one with the environment is absent, like an absent id."""
+    found = (await associations_by_ids(scope, ids)).values()
+    subscribed = await subscriptions.customers_of(
+        scope, {each.subscription_id for each in found if each.subscription_id is not None}
+    )
+    billed = await invoices.customers_of(
+        scope, {each.invoice_id for each in found if each.invoice_id is not None}
+    )
+    owners = {each.id: _customer(each, subscribed, billed) for each in found}
+    return {id_: owner for id_, owner in owners.items() if owner is not None}
+
+
+def _customer(
+    association: TaxAssociation, subscribed: Mapping[str, str], billed: Mapping[str, str]
+) -> str | None:
+    if association.subscription_id is not None:
+        return subscribed.get(association.subscription_id)
+    if association.invoice_id is not None:
+        return billed.get(association.invoice_id)
+    return association.customer_id
+
+
 async def page_of_exemptions(scope: Scope, request: PageRequest) -> Page[TaxExemption]:
     return (await listing.page(scope, EXEMPTIONS, request)).map(exemption_of)
 
@@ -108,6 +144,12 @@ async def exemptions_by_ids(scope: Scope, ids: Collection[str]) -> dict[str, Tax
 async def exemption(scope: Scope, exemption_id: str) -> TaxExemption:
     """Raises: NotFound."""
     return the(await exemptions_by_ids(scope, [exemption_id]), "tax exemption", exemption_id)
+
+
+async def customers_of_exemptions(scope: Scope, ids: Collection[str]) -> dict[str, str]:
+    """The ids of the customers that exemptions belong to, by theirs; absent ids are absent."""
+    rows = await having(scope, "tax_exemptions", "id", ids, columns="id, customer_id")
+    return {row["id"]: row["customer_id"] for row in rows}
 
 
 async def exemptions_of_customers(
