@@ -10,7 +10,6 @@ from app.infra import outbox
 from app.invoicing import reads
 from app.invoicing.actions.saving import replace_parts
 from app.invoicing.applied import reads as applied_reads
-from app.invoicing.applied.parts import Applied
 from app.invoicing.bills import Drafted
 from app.invoicing.events import InvoiceComputed
 from app.invoicing.in_force import in_force
@@ -61,19 +60,9 @@ async def stored(scope: Scope, invoices: Collection[Invoice]) -> list[Drafted]:
     """The invoices with everything that belongs to them, as they are stored."""
     ids = [invoice.id for invoice in invoices]
     lines = await reads.lines_of_invoices(scope, ids)
-    discounts = await applied_reads.discounts_of_invoices(scope, ids)
-    prepaid = await applied_reads.prepaid_of_invoices(scope, ids)
-    taxes = await applied_reads.taxes_of_invoices(scope, ids)
+    applied = await applied_reads.of_invoices(scope, ids)
     return [
-        Drafted(
-            invoice,
-            tuple(lines.get(invoice.id, ())),
-            Applied(
-                discounts=tuple(discounts.get(invoice.id, ())),
-                prepaid=tuple(prepaid.get(invoice.id, ())),
-                taxes=tuple(taxes.get(invoice.id, ())),
-            ),
-        )
+        Drafted(invoice, tuple(lines.get(invoice.id, ())), applied[invoice.id])
         for invoice in invoices
     ]
 

@@ -9,7 +9,7 @@ import asyncpg
 from app.infra import listing
 from app.infra.listing import Column, Listing, Order, Page, PageRequest
 from app.infra.rows import having, json_of
-from app.invoicing.applied.parts import InvoiceDiscount, InvoicePrepaid, InvoiceTax
+from app.invoicing.applied.parts import Applied, InvoiceDiscount, InvoicePrepaid, InvoiceTax
 from app.invoicing.terms.taxation import TaxTreatment
 from app.kernel.quantity import EXACT
 from app.kernel.scope import Scope
@@ -73,6 +73,21 @@ async def prepaid_of_invoices(
     return _grouped(
         [prepaid_of(row) for row in await _of_invoices(scope, "invoice_prepaid", invoice_ids)]
     )
+
+
+async def of_invoices(scope: Scope, invoice_ids: Collection[str]) -> dict[str, Applied]:
+    """All that was applied to each invoice, but for credits; every invoice is a key."""
+    discounts = await discounts_of_invoices(scope, invoice_ids)
+    prepaid = await prepaid_of_invoices(scope, invoice_ids)
+    taxes = await taxes_of_invoices(scope, invoice_ids)
+    return {
+        id_: Applied(
+            discounts=tuple(discounts.get(id_, ())),
+            prepaid=tuple(prepaid.get(id_, ())),
+            taxes=tuple(taxes.get(id_, ())),
+        )
+        for id_ in invoice_ids
+    }
 
 
 async def page_of_taxes(scope: Scope, request: PageRequest) -> Page[InvoiceTax]:
