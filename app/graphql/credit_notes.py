@@ -65,7 +65,8 @@ class CreditNoteMutation:
         input: Annotated[CreditNoteCreateInput, strawberry.argument(description="What.")],
     ) -> CreditNoteResult:
         ctx = info.context
-        row = await actions.issue_credit_note(ctx.scope, input.wanted(), by=ctx.actor, at=ctx.now())
+        at = await ctx.present.invoice(input.invoice_id)
+        row = await actions.issue_credit_note(ctx.scope, input.wanted(), by=ctx.actor, at=at)
         return CreditNote.of(row)
 
     @strawberry.mutation(
@@ -78,8 +79,9 @@ class CreditNoteMutation:
         input: Annotated[CreditNoteUpdateInput, strawberry.argument(description="The changes.")],
     ) -> CreditNoteResult:
         ctx = info.context
+        at = await ctx.present.owned(credit_reads.customers_of, input.id)
         row = await actions.update_credit_note(
-            ctx.scope, input.id, input.patch(), by=ctx.actor, at=ctx.now()
+            ctx.scope, input.id, input.patch(), by=ctx.actor, at=at
         )
         return CreditNote.of(row)
 
@@ -96,8 +98,9 @@ class CreditNoteMutation:
         ],
     ) -> CreditNoteResult:
         ctx = info.context
+        at = await ctx.present.owned(credit_reads.customers_of, input.id)
         row = await actions.void_credit_note(
-            ctx.scope, input.id, reason=input.reason, by=ctx.actor, at=ctx.now()
+            ctx.scope, input.id, reason=input.reason, by=ctx.actor, at=at
         )
         return CreditNote.of(row)
 

@@ -28,12 +28,16 @@ from app.graphql.node import Kind, Node
 from app.graphql.paging import After, Before, Connection, First, Last, page_request
 from app.graphql.permissions import requires
 from app.graphql.scalars import Metadata
+from app.graphql.terms import coupon_attachments, tax_associations, tax_exemptions
 from app.subscriptions.actions import move_customer
 
 if TYPE_CHECKING:
     from app.graphql.credit_note_types import CreditNote
     from app.graphql.invoice_types import Invoice
     from app.graphql.subscription_types import Subscription
+    from app.graphql.terms.coupon_attachments import CouponAttachment
+    from app.graphql.terms.tax_associations import TaxAssociation
+    from app.graphql.terms.tax_exemptions import TaxExemption
     from app.graphql.test_clocks import TestClock
 
 
@@ -148,6 +152,44 @@ class Customer(Node):
         request = page_request(info, first=first, after=after, last=last, before=before)
         page = await info.context.load.invoices_of_customer.load((self.id, request))
         return Connection.of(page, invoice_types.Invoice.of)
+
+    @strawberry.field(
+        description="The coupons that it and its subscriptions have or had, the newest first.",
+        extensions=[requires("coupon:read")],
+    )
+    async def coupon_attachments(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[
+        Annotated["CouponAttachment", strawberry.lazy("app.graphql.terms.coupon_attachments")]
+    ]:
+        request = page_request(info, first=first, after=after, last=last, before=before)
+        page = await info.context.load.attachments_of_customer.load((self.id, request))
+        return Connection.of(page, coupon_attachments.CouponAttachment.of)
+
+    @strawberry.field(
+        description="The taxes that are associated with it; archived ones are left out.",
+        extensions=[requires("tax:read")],
+    )
+    async def tax_associations(
+        self, info: Info
+    ) -> list[Annotated["TaxAssociation", strawberry.lazy("app.graphql.terms.tax_associations")]]:
+        rows = await info.context.load.tax_associations_of_owner.load(self.id)
+        return [tax_associations.TaxAssociation.of(row) for row in rows]
+
+    @strawberry.field(
+        description="Why it is spared taxes; archived exemptions are left out.",
+        extensions=[requires("tax:read")],
+    )
+    async def tax_exemptions(
+        self, info: Info
+    ) -> list[Annotated["TaxExemption", strawberry.lazy("app.graphql.terms.tax_exemptions")]]:
+        rows = await info.context.load.tax_exemptions_of_customer.load(self.id)
+        return [tax_exemptions.TaxExemption.of(row) for row in rows]
 
     @strawberry.field(
         description="Its credit notes, void ones included, the newest first.",

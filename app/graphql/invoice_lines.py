@@ -1,6 +1,5 @@
 """The lines of invoices in the graph, and how each amount came about."""
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
@@ -12,7 +11,7 @@ from app.catalog.prices import Step
 from app.graphql.node import Node
 from app.graphql.scalars import JSON, Money
 from app.graphql.usage import DimensionValue
-from app.invoicing import breakdown, explanation
+from app.invoicing import breakdown, explaining, explanation
 from app.invoicing.invoice import InvoiceLine as Row
 from app.invoicing.invoice import LineKind
 
@@ -104,22 +103,24 @@ class BilledLine:
         description="The heading it is printed under; null: that of its kind."
     )
     price_snapshot: JSON = strawberry.field(description="The price as it was when billed.")
-    stored: strawberry.Private[Mapping[str, Any]]
+    row: strawberry.Private[Row]
 
     @strawberry.field(
         description="The amount in the unit of the price, before rounding; null where the price "
         "is in the currency."
     )
     def conversion(self) -> LineConversion | None:
-        found = breakdown.converted(self.stored)
+        found = breakdown.converted(self.row.explanation)
         return None if found is None else LineConversion(**asdict(found))
 
     @strawberry.field(
-        description="How the amount came about, down to what was counted: a tree as a list, "
-        "every step after the one that builds on it. The first step's result is the amount."
+        description="How what is asked for it came about, down to what was counted: a tree as a "
+        "list, every step after the one that builds on it. The first step's result is the total: "
+        "the amount, less its shares of discounts and prepaid credits, with its taxes on top; "
+        "where nothing was applied to the invoice, the amount."
     )
     def explanation(self) -> list[ExplanationStep]:
-        return steps_of(explanation.from_json(self.stored))
+        return steps_of(explaining.of_line(self.row))
 
 
 @strawberry.type(description="A line of an invoice; it never changes once the invoice is issued.")
@@ -162,5 +163,5 @@ def _facts(row: Row) -> dict[str, Any]:
         "service_end": row.service.end,
         "section": row.section,
         "price_snapshot": JSON(row.price),
-        "stored": row.explanation,
+        "row": row,
     }

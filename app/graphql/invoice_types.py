@@ -8,15 +8,15 @@ import strawberry
 from app.graphql import credit_note_types, customers, subscription_types
 from app.graphql.context import Info
 from app.graphql.invoice_inputs import BillingReason, InvoiceStatus, PaymentStatus
-from app.graphql.invoice_lines import InvoiceLine, InvoicePreviewLine
+from app.graphql.invoice_lines import ExplanationStep, InvoiceLine, steps_of
 from app.graphql.node import Node
 from app.graphql.permissions import requires
 from app.graphql.scalars import Metadata, Money
 from app.graphql.subscription_inputs import CollectionMethod
 from app.graphql.tenants.document_settings import DocumentLayout
-from app.invoicing import actions
+from app.graphql.terms import applied, tax_associations
+from app.invoicing import actions, explaining
 from app.invoicing.actions import FileKind
-from app.invoicing.bills import Drafted
 from app.invoicing.invoice import Invoice as Row
 from app.invoicing.invoice import Party as PartyRow
 from app.invoicing.invoice import Settlement as SettlementRow
@@ -28,6 +28,12 @@ if TYPE_CHECKING:
     from app.graphql.credit_note_types import CreditNote, CreditNoteApplication
     from app.graphql.customers import Customer
     from app.graphql.subscription_types import Subscription
+    from app.graphql.terms.applied import (
+        InvoiceDiscount,
+        InvoicePrepaidApplication,
+        InvoiceTax,
+    )
+    from app.graphql.terms.tax_associations import TaxAssociation
 
 
 strawberry.enum(FileKind, name="InvoiceFileKind", description="What an invoice can be had as.")
@@ -60,44 +66,6 @@ class InvoiceParty:
             tax_id=row.tax_id,
             registration_number=row.registration_number,
             country=row.country,
-        )
-
-
-@strawberry.type(
-    description="What the next invoice of a subscription would be, by the code that bills. "
-    "Nothing of it is stored."
-)
-class InvoicePreview:
-    subscription_id: strawberry.ID = strawberry.field(description="Of which subscription.")
-    customer_id: strawberry.ID = strawberry.field(description="Who would be billed.")
-    reason: BillingReason = strawberry.field(description="Why there would be an invoice.")
-    period_start: datetime = strawberry.field(description="Start of the period billed.")
-    period_end: datetime = strawberry.field(description="When it falls due to be billed.")
-    subtotal: Money = strawberry.field(description="The sum of the lines.")
-    discount: Money = strawberry.field(description="What discounts would take off.")
-    prepaid: Money = strawberry.field(description="What prepaid credits would pay.")
-    tax: Money = strawberry.field(description="The tax, on top and included.")
-    tax_included: Money = strawberry.field(
-        description="The part of the tax that the lines hold already."
-    )
-    total: Money = strawberry.field(
-        description="The subtotal less discounts and prepaid credits, with the tax on top."
-    )
-    credited: Money = strawberry.field(description="What credits of earlier invoices would pay.")
-    amount_due: Money = strawberry.field(description="What would have to be paid.")
-    lines: list[InvoicePreviewLine] = strawberry.field(description="What it would ask for.")
-
-    @classmethod
-    def of(cls, drafted: Drafted) -> Self:
-        row = drafted.invoice
-        return cls(
-            subscription_id=strawberry.ID(row.subscription_id or ""),
-            customer_id=strawberry.ID(row.customer_id),
-            reason=row.reason,
-            period_start=row.period.start,
-            period_end=row.period.end,
-            lines=[InvoicePreviewLine.of(line) for line in drafted.lines],
-            **_amounts(row),
         )
 
 
@@ -207,6 +175,9 @@ class Invoice(Node):
     usage_watermark: datetime | None = strawberry.field(
         description="Every event accepted before then was counted; null where that is unknown."
     )
+    tax_notes: list[str] = strawberry.field(
+        description="What has to be said about its taxes, such as whose the reverse charge is."
+    )
     metadata: Metadata = strawberry.field(description="Your own notes.")
     created_at: datetime = strawberry.field(description="When it was drafted.")
     updated_at: datetime = strawberry.field(description="When it last changed.")
@@ -268,6 +239,51 @@ class Invoice(Node):
         rows = await info.context.load.lines_of_invoice.load(self.id)
         return [InvoiceLine.of(row) for row in rows]
 
+    @strawberry.field(description="The coupons that were taken off, in their order.")
+    async def discounts(
+        self, info: Info
+    ) -> list[Annotated["InvoiceDiscount", strawberry.lazy("app.graphql.terms.applied")]]:
+        rows = await info.context.load.discounts_of_invoice.load(self.id)
+        return [applied.InvoiceDiscount.of(row) for row in rows]
+
+    @strawberry.field(description="What prepaid balances pay of it, in their order.")
+    async def prepaid_applications(
+        self, info: Info
+    ) -> list[Annotated["InvoicePrepaidApplication", strawberry.lazy("app.graphql.terms.applied")]]:
+        rows = await info.context.load.prepaid_of_invoice.load(self.id)
+        return [applied.InvoicePrepaidApplication.of(row) for row in rows]
+
+    @strawberry.field(
+        description="The taxes that were asked for, and those that the customer is spared, in "
+        "their order."
+    )
+    async def taxes(
+        self, info: Info
+    ) -> list[Annotated["InvoiceTax", strawberry.lazy("app.graphql.terms.applied")]]:
+        rows = await info.context.load.taxes_of_invoice.load(self.id)
+        return [applied.InvoiceTax.of(row) for row in rows]
+
+    @strawberry.field(
+        description="The taxes that are associated with it alone; archived ones are left out.",
+        extensions=[requires("tax:read")],
+    )
+    async def tax_associations(
+        self, info: Info
+    ) -> list[Annotated["TaxAssociation", strawberry.lazy("app.graphql.terms.tax_associations")]]:
+        rows = await info.context.load.tax_associations_of_owner.load(self.id)
+        return [tax_associations.TaxAssociation.of(row) for row in rows]
+
+    @strawberry.field(
+        description="How the amount due came about, from the lines on: a tree as a list, every "
+        "step after the one that builds on it. The first step's result is the amount due; a line "
+        "goes on in its own explanation."
+    )
+    async def explanation(self, info: Info) -> list[ExplanationStep]:
+        load = info.context.load
+        lines = await load.lines_of_invoice.load(self.id)
+        entries = await load.applications_to_invoice.load(self.id)
+        return steps_of(explaining.of_invoice(self.row, lines, entries))
+
     @strawberry.field(
         description="A link to its PDF that anyone can open for a while; null unless it is "
         "issued and in force. Drafts and void invoices: GET /v1/invoices/{id}/pdf."
@@ -326,11 +342,12 @@ class Invoice(Node):
             engine_version=row.engine_version,
             catalog_hash=row.catalog_hash,
             usage_watermark=row.usage_watermark,
+            tax_notes=list(row.tax_notes),
             metadata=Metadata(row.metadata),
             created_at=row.created_at,
             updated_at=row.updated_at,
             row=row,
-            **_amounts(row),
+            **amounts_of(row),
         )
 
 
@@ -353,7 +370,7 @@ def _id(value: str | None) -> strawberry.ID | None:
     return None if value is None else strawberry.ID(value)
 
 
-def _amounts(row: Row) -> dict[str, Money]:
+def amounts_of(row: Row) -> dict[str, Money]:
     return {
         name: Money(amount=amount, currency=row.currency)
         for name, amount in fields_of(row.totals).items()

@@ -22,7 +22,8 @@ from app.graphql.invoice_inputs import (
     InvoiceVoidInput,
 )
 from app.graphql.invoice_lines import InvoiceLine
-from app.graphql.invoice_types import Invoice, InvoicePreview
+from app.graphql.invoice_previews import InvoicePreview
+from app.graphql.invoice_types import Invoice
 from app.graphql.lists import listed
 from app.graphql.node import Kind
 from app.graphql.permissions import requires

@@ -20,6 +20,7 @@ from app.graphql import (
     quotes,
     subscriptions,
     tenants,
+    terms,
     test_clocks,
     usage,
     usage_events,
@@ -39,6 +40,7 @@ KINDS = (
     *subscriptions.KINDS,
     *invoicing.KINDS,
     *credit_notes.KINDS,
+    *terms.KINDS,
 )
 QUERIES = (
     node_query(KINDS),
@@ -55,6 +57,7 @@ QUERIES = (
     access.AccessQuery,
     invoicing.InvoiceQuery,
     credit_notes.CreditNoteQuery,
+    *terms.QUERIES,
 )
 MUTATIONS = (
     *tenants.MUTATIONS,
@@ -66,6 +69,7 @@ MUTATIONS = (
     subscriptions.SubscriptionMutation,
     invoicing.InvoiceMutation,
     credit_notes.CreditNoteMutation,
+    *terms.MUTATIONS,
     branding.BrandingMutation,
 )
 SUBSCRIPTIONS = (usage_updates.UsageSubscription,)
@@ -79,6 +83,7 @@ TYPES: tuple[type, ...] = (
     *subscriptions.TYPES,
     *invoicing.TYPES,
     *credit_notes.TYPES,
+    *terms.TYPES,
 )
 
 

@@ -215,6 +215,14 @@ class SubscriptionCreateInput:
         "currency; null: at the period's end.",
         default=None,
     )
+    coupon_ids: list[strawberry.ID] = strawberry.field(
+        description="Coupons to attach to it. Unless all of them can be redeemed, nothing is "
+        "created. At most 20, those by code included; needs coupon:write.",
+        default_factory=list,
+    )
+    coupon_codes: list[str] = strawberry.field(
+        description="The same by their codes, after those by id.", default_factory=list
+    )
     metadata: Metadata | None = strawberry.field(description="Your own notes.", default=None)
 
     def command(self) -> CreateSubscription:

@@ -21,6 +21,7 @@ from app.graphql.subscription_inputs import (
     CollectionMethod,
 )
 from app.graphql.subscription_pauses import SubscriptionPause
+from app.graphql.terms import coupon_attachments, tax_associations
 from app.subscriptions.changes.pending import Change, ChangeKind, pending
 from app.subscriptions.subscription import Cancellation, SubscriptionStatus, Trial
 from app.subscriptions.subscription import LineItem as LineItemRow
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from app.graphql.catalog.prices import Price
     from app.graphql.customers import Customer
     from app.graphql.invoice_types import Invoice
+    from app.graphql.terms.coupon_attachments import CouponAttachment
+    from app.graphql.terms.tax_associations import TaxAssociation
 
 strawberry.enum(ChangeKind, name="ScheduledChangeKind", description="What is to come.")
 
@@ -269,6 +272,35 @@ class Subscription(Node):
         request = page_request(info, first=first, after=after, last=last, before=before)
         page = await info.context.load.pauses_of_subscription.load((self.id, request))
         return Connection.of(page, SubscriptionPause.of)
+
+    @strawberry.field(
+        description="The coupons that it and its line items have or had, the newest first. Those "
+        "of its customer as a whole are not among them.",
+        extensions=[requires("coupon:read")],
+    )
+    async def coupon_attachments(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[
+        Annotated["CouponAttachment", strawberry.lazy("app.graphql.terms.coupon_attachments")]
+    ]:
+        request = page_request(info, first=first, after=after, last=last, before=before)
+        page = await info.context.load.attachments_of_subscription.load((self.id, request))
+        return Connection.of(page, coupon_attachments.CouponAttachment.of)
+
+    @strawberry.field(
+        description="The taxes that are associated with it; archived ones are left out.",
+        extensions=[requires("tax:read")],
+    )
+    async def tax_associations(
+        self, info: Info
+    ) -> list[Annotated["TaxAssociation", strawberry.lazy("app.graphql.terms.tax_associations")]]:
+        rows = await info.context.load.tax_associations_of_owner.load(self.id)
+        return [tax_associations.TaxAssociation.of(row) for row in rows]
 
     @strawberry.field(
         description="Its invoices, drafts and void ones included, the newest first.",

@@ -31,6 +31,7 @@ from app.graphql.subscription_verbs import (
     SubscriptionSetTrialEndInput,
     SubscriptionUncancelInput,
 )
+from app.invoicing.actions import subscribe
 from app.subscriptions import actions, reads
 from app.subscriptions.subscription import SubscriptionStatus
 
@@ -120,8 +121,16 @@ class SubscriptionMutation:
         ],
     ) -> SubscriptionResult:
         ctx = info.context
-        at = await ctx.present.customer(input.customer_id)
-        row = await actions.create(ctx.scope, input.command(), by=ctx.actor, at=at)
+        if input.coupon_ids or input.coupon_codes:
+            ctx.caller.require("coupon:write")
+        row = await subscribe(
+            ctx.scope,
+            input.command(),
+            by=ctx.actor,
+            at=await ctx.present.customer(input.customer_id),
+            coupon_ids=input.coupon_ids,
+            coupon_codes=input.coupon_codes,
+        )
         return Subscription.of(row)
 
     @strawberry.mutation(

@@ -34,7 +34,8 @@ MODELS = [
     "app.subscriptions.models",
     "app.invoicing.models",
     "app.invoicing.credit_models",
-    "app.invoicing.applied_models",
+    "app.invoicing.terms.models",
+    "app.invoicing.applied.models",
 ]
 
 # The settings that row-level security reads, as (tenant, environment, system).

@@ -13,7 +13,7 @@ import msgspec
 from app.catalog.price import ChargeKind, Price
 from app.catalog.prices import content_hash
 from app.invoicing import explanation
-from app.invoicing.applied import NOTHING_APPLIED, Applied
+from app.invoicing.applied.parts import NOTHING_APPLIED, Applied
 from app.invoicing.included import NOTHING_INCLUDED, Included, included_of
 from app.invoicing.invoice import (
     BillingReason,

@@ -86,6 +86,12 @@ async def applications_of_notes(scope: Scope, ids: Collection[str]) -> dict[str,
     return await _applications(scope, "credit_note_id", ids)
 
 
+async def customers_of(scope: Scope, ids: Collection[str]) -> dict[str, str]:
+    """The ids of the customers that credit notes belong to, by theirs; absent ids are absent."""
+    rows = await having(scope, "credit_notes", "id", ids, columns="id, customer_id")
+    return {row["id"]: row["customer_id"] for row in rows}
+
+
 async def applications_to_invoices(
     scope: Scope, invoice_ids: Collection[str]
 ) -> dict[str, list[Application]]:

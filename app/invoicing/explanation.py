@@ -84,4 +84,5 @@ def evaluate(stored: Mapping[str, Any]) -> Decimal:
         raise Unexplained(f"the tree cannot be evaluated: {error!r}") from error
     if not sound:
         raise Unexplained(f"{tree.result} is stored, {amount} follows from the inputs")
-    return fraction_rounded(amount, int(tree.inputs.get("decimals") or 0))
+    # As exact as the stored result, which it equals.
+    return fraction_rounded(amount, len(tree.result.partition(".")[2]))

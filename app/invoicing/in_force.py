@@ -6,12 +6,12 @@ from datetime import datetime
 
 from app.catalog.reads import coupons, tax_rates
 from app.infra.postgres import fetch
-from app.invoicing import coupon_reads, tax_reads
-from app.invoicing.attachment import CouponAttachment
-from app.invoicing.balances import Payer, prepaid_balances
 from app.invoicing.bills import Drafted
 from app.invoicing.invoice import Invoice
 from app.invoicing.reckoning import Asked, Held, InForce, reckon_all
+from app.invoicing.terms import coupon_reads, tax_reads
+from app.invoicing.terms.attachment import CouponAttachment
+from app.invoicing.terms.balances import Payer, prepaid_balances
 from app.kernel.scope import Scope
 from app.tenants.reads import environments
 

@@ -29,13 +29,13 @@ from app.invoicing.amounts import (
     reckon,
     steps,
 )
-from app.invoicing.applied import NOTHING_APPLIED
-from app.invoicing.attachment import CouponAttachment
-from app.invoicing.balances import Payer
+from app.invoicing.applied.kept import applied_of
+from app.invoicing.applied.parts import NOTHING_APPLIED
 from app.invoicing.bills import Drafted
 from app.invoicing.invoice import Invoice, InvoiceLine
-from app.invoicing.rows_applied import applied_of
-from app.invoicing.taxation import TaxAssociation, Taxed, TaxExemption, winning
+from app.invoicing.terms.attachment import CouponAttachment
+from app.invoicing.terms.balances import Payer
+from app.invoicing.terms.taxation import TaxAssociation, Taxed, TaxExemption, winning
 from app.kernel.currencies import minor_units
 from app.kernel.quantity import EXACT
 from app.tenants.settings import AmountSettings

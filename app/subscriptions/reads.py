@@ -143,6 +143,13 @@ async def line_items_by_ids(scope: Scope, ids: Collection[str]) -> dict[str, Lin
     return {row["id"]: line_item_of(row) for row in rows}
 
 
+async def customers_of_line_items(scope: Scope, ids: Collection[str]) -> dict[str, str]:
+    """The ids of the customers that line items belong to, by theirs; absent ids are absent."""
+    lines = await line_items_by_ids(scope, ids)
+    owners = await customers_of(scope, {line.subscription_id for line in lines.values()})
+    return {id_: owners[line.subscription_id] for id_, line in lines.items()}
+
+
 async def holdings(scope: Scope, subscription_ids: Collection[str]) -> dict[str, list[Holding]]:
     """What each subscription ever held, the oldest first; every subscription is a key."""
     rows = await having(

@@ -58,6 +58,8 @@ ID_NAMES: Final[Mapping[str, str]] = {
     "subscriptionPause.subscriptionId": "pausedSubscription",
     "entitlement.subscriptionId": "pausedSubscription",
     "lineId": "invoiceLine",
+    "couponDetach.id": "couponAttachment",
+    "taxAssociationCreate.invoiceId": "draftInvoice",
 }
 # Texts that identify: by the name of the input, what of a world it is.
 TEXT_NAMES: Final[Mapping[str, str]] = {
@@ -68,6 +70,7 @@ TEXT_NAMES: Final[Mapping[str, str]] = {
     "eventName": "eventName",
     "lookupKey": "lookupKey",
     "code": "lookupKey",
+    "couponCodes": "lookupKey",
     "features": "lookupKey",  # or ids, of `access`
     "number": "number",
     "email": "email",
@@ -86,7 +89,7 @@ TEXT_NAMES: Final[Mapping[str, str]] = {
     "key": "key",
 }
 # Texts of a mutation that something is found by; the others only claim a name for themselves.
-LOOKED_UP: Final = {"role", "roles", "eventId"}
+LOOKED_UP: Final = {"role", "roles", "eventId", "couponCodes"}
 # Optional arguments of a root field that have to be there, beside the one in question.
 BESIDE: Final[Mapping[str, tuple[str, ...]]] = {
     "access(features.0)": ("externalCustomerId",),
@@ -94,11 +97,22 @@ BESIDE: Final[Mapping[str, tuple[str, ...]]] = {
     "usageUpdated(externalCustomerId)": ("start",),
     "usageUpdated(customerId)": ("start",),
 }
-# Of these inputs of a mutation exactly one is given: the one in question, else the first.
-ONE_OF: Final[Mapping[str, tuple[str, ...]]] = {
-    "priceCreate": ("planId", "planVersionId", "addonId"),
-    "invoiceUpdate": ("changeLines", "removeLines"),
-    "entitlementCreate": ("planId", "planVersionId", "addonId", "subscriptionId"),
+_ATTACHED: Final = (
+    ("couponId", "code"),
+    ("customerId", "subscriptionId", "subscriptionLineItemId"),
+)
+# Of each group of these inputs exactly one is given: the one in question, else the first.
+ONE_OF: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
+    "priceCreate": (("planId", "planVersionId", "addonId"),),
+    "invoiceUpdate": (("changeLines", "removeLines"),),
+    "entitlementCreate": (("planId", "planVersionId", "addonId", "subscriptionId"),),
+    "couponAttach": _ATTACHED,
+    "couponAttachProblems": _ATTACHED,
+    "subscriptionCreate": (("couponIds", "couponCodes"),),
+    "taxAssociationCreate": (
+        ("taxRateId", "code"),
+        ("customerId", "subscriptionId", "invoiceId"),
+    ),
 }
 # Optional inputs that are given all the same: without them a second request would ask for more.
 GIVEN: Final = {"amount"}
@@ -226,8 +240,8 @@ class Walk:
                 whole = made[head].value
                 # One condition of a filter at a time, or the others would hide it.
                 variables[head] = _only(whole, slot.path[1:]) if head == "filter" else whole
-            if name in ONE_OF:
-                variables["input"] = _one_of(variables["input"], ONE_OF[name], slot)
+            for group in ONE_OF.get(name, ()):
+                variables["input"] = _one_of(variables["input"], group, slot)
             yield self._question(root, name, definition, variables, slot=slot)
 
     def _question(

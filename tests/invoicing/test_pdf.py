@@ -260,15 +260,19 @@ async def test_what_the_invoice_took_off_and_put_on_is_told_in_rows():
     )  # fmt: skip
     printing = Printing(
         SELLER, replace(BUYER, tax_id="ATU12345678"), Presentation(payment_terms="Net 30."),
-        discounts=[Taken("Spring sale 10 %", Decimal(100))],
-        taxes=[Taken("VAT 19 % on $900.00", Decimal(171))],
+        discounts=[Taken("Spring sale", Decimal(100), Decimal(10))],
+        taxes=[
+            Taken("VAT", Decimal(171), Decimal(19), on=Decimal(900)),
+            Taken("Levy", Decimal(0), Decimal("2.5"), on=Decimal(900), spared="exempt"),
+        ],
         legends=["Reverse charge: the customer owes the tax."],
     )  # fmt: skip
     invoice = replace(invoice, totals=totals, memo="Thank you!", purchase_order="PO 7")
     text = words_of(await render(document(invoice, lines, printing)))
     for part in (
         "Discounts", "-$100.00", "Spring sale 10 %", "Prepaid credits", "-$50.00", "$171.00",
-        "VAT 19 % on $900.00", "$1,021.00", "Credits", "-$21.00", "$1,000.00 USD", "PO 7",
+        "VAT 19 % on $900.00", "Levy 2.5 % on $900.00, exempt",
+        "$1,021.00", "Credits", "-$21.00", "$1,000.00 USD", "PO 7",
         "Thank you!", "Net 30.", "Reverse charge: the customer owes the tax.",
         "Tax number ATU12345678",
     ):  # fmt: skip

@@ -12,15 +12,17 @@ from app.catalog.errors import CouponNotRedeemable
 from app.catalog.reads import coupons as coupon_rows
 from app.infra.listing import PageRequest
 from app.infra.postgres import writing
-from app.invoicing import actions, coupon_reads, explanation, reads, tax_reads
+from app.invoicing import actions, explanation, reads
 from app.invoicing.actions import attaching, tax_associations, tax_exemptions
 from app.invoicing.amounts import Balance
-from app.invoicing.attachment import AttachCoupon
-from app.invoicing.balances import paid_from
+from app.invoicing.applied import reads as applied_reads
 from app.invoicing.bills import Moment
 from app.invoicing.invoice import InvoiceStatus
-from app.invoicing.taxation import CreateTaxAssociation, CreateTaxExemption, TaxTreatment
-from app.invoicing.term_errors import CouponAlreadyAttached, CouponIsDetached
+from app.invoicing.terms import coupon_reads
+from app.invoicing.terms.attachment import AttachCoupon
+from app.invoicing.terms.balances import paid_from
+from app.invoicing.terms.errors import CouponAlreadyAttached, CouponIsDetached
+from app.invoicing.terms.taxation import CreateTaxAssociation, CreateTaxExemption, TaxTreatment
 from app.kernel.errors import NotFound
 from app.kernel.ids import new_id
 from app.kernel.scope import SYSTEM, Scope
@@ -57,7 +59,7 @@ async def test_a_coupon_once_is_taken_off_one_invoice_and_voiding_that_frees_it(
     first, second = await invoices(world)
     assert (first.totals.discount, first.totals.total) == (Decimal(2), Decimal(18))
     assert second.totals.discount == ZERO
-    (taken,) = (await coupon_reads.discounts_of_invoices(world.scope, [first.id]))[first.id]
+    (taken,) = (await applied_reads.discounts_of_invoices(world.scope, [first.id]))[first.id]
     assert (taken.amount, taken.base, taken.description) == (Decimal(2), TWENTY, "Welcome")
     assert sum(taken.shares.values()) == taken.amount
     (line,) = (await reads.lines_of_invoices(world.scope, [first.id]))[first.id]
@@ -128,7 +130,7 @@ async def test_a_customer_who_is_spared_is_told_why(world):
     (draft,) = await invoices(world)
     assert draft.totals.tax == ZERO
     assert draft.tax_notes == ("Reverse charge: the recipient accounts for the tax.",)
-    (tax,) = (await tax_reads.taxes_of_invoices(world.scope, [draft.id]))[draft.id]
+    (tax,) = (await applied_reads.taxes_of_invoices(world.scope, [draft.id]))[draft.id]
     assert (tax.treatment, tax.taxable, tax.amount) == (
         TaxTreatment.REVERSE_CHARGE, TWENTY, ZERO,
     )  # fmt: skip
@@ -250,7 +252,7 @@ async def test_prepaid_balances_pay_for_usage_and_what_they_pay_is_kept(world):
         await bill(world, FEB)
     first, cycle = await invoices(world)
     assert (first.totals.prepaid, cycle.totals.prepaid) == (ZERO, TWENTY)
-    (paid,) = (await coupon_reads.prepaid_of_invoices(world.scope, [cycle.id]))[cycle.id]
+    (paid,) = (await applied_reads.prepaid_of_invoices(world.scope, [cycle.id]))[cycle.id]
     assert (paid.balance_id, paid.amount) == ("wal_1", TWENTY)
 
 

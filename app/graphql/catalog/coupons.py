@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 import strawberry
 
@@ -30,8 +30,13 @@ from app.graphql.context import Context, Info
 from app.graphql.errors import AlreadyExists, Rejected
 from app.graphql.lists import listed
 from app.graphql.node import Kind, Node
+from app.graphql.paging import After, Before, Connection, First, Last, page_request
 from app.graphql.permissions import requires
 from app.graphql.scalars import Metadata, Money
+from app.graphql.terms import coupon_attachments
+
+if TYPE_CHECKING:
+    from app.graphql.terms.coupon_attachments import CouponAttachment
 
 
 @strawberry.type(
@@ -90,6 +95,24 @@ class Coupon(Node):
     archived_at: datetime | None = strawberry.field(
         description="When it was archived; null while it is in use."
     )
+
+    @strawberry.field(
+        description="Who has or had it, the newest first.",
+        extensions=[requires("coupon:read")],
+    )
+    async def attachments(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[
+        Annotated["CouponAttachment", strawberry.lazy("app.graphql.terms.coupon_attachments")]
+    ]:
+        request = page_request(info, first=first, after=after, last=last, before=before)
+        page = await info.context.load.attachments_of_coupon.load((self.id, request))
+        return Connection.of(page, coupon_attachments.CouponAttachment.of)
 
     @classmethod
     def of(cls, row: Row) -> Self:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import strawberry
 from strawberry import UNSET
@@ -28,10 +28,22 @@ from app.graphql.filters import (
 )
 from app.graphql.lists import listed
 from app.graphql.node import Kind, Node
-from app.graphql.paging import Direction
+from app.graphql.paging import (
+    After,
+    Before,
+    Connection,
+    Direction,
+    First,
+    Last,
+    page_request,
+)
 from app.graphql.patch import present
 from app.graphql.permissions import requires
 from app.graphql.scalars import Metadata, Money, MoneyInput
+from app.graphql.terms import tax_associations
+
+if TYPE_CHECKING:
+    from app.graphql.terms.tax_associations import TaxAssociation
 
 strawberry.enum(TaxRateKind, description="How a tax rate says what it comes to.")
 strawberry.enum(TaxRateStatus, description="Whether a tax rate takes new associations.")
@@ -67,6 +79,24 @@ class TaxRate(Node):
     archived_at: datetime | None = strawberry.field(
         description="When it was archived; null while it is in use."
     )
+
+    @strawberry.field(
+        description="Whom it is asked of, archived associations included, the newest first.",
+        extensions=[requires("tax:read")],
+    )
+    async def associations(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[
+        Annotated["TaxAssociation", strawberry.lazy("app.graphql.terms.tax_associations")]
+    ]:
+        request = page_request(info, first=first, after=after, last=last, before=before)
+        page = await info.context.load.associations_of_tax_rate.load((self.id, request))
+        return Connection.of(page, tax_associations.TaxAssociation.of)
 
     @classmethod
     def of(cls, row: Row) -> Self:

@@ -14,6 +14,7 @@ from app.invoicing.actions.previewing import preview
 from app.invoicing.actions.printing import print_many
 from app.invoicing.actions.reissuing import reissue
 from app.invoicing.actions.settling import Settling, reverse_write_off, settle, write_off
+from app.invoicing.actions.subscribing import subscribe
 from app.invoicing.actions.thresholds import bill_thresholds
 from app.invoicing.actions.voiding import void
 
@@ -44,6 +45,7 @@ __all__ = [
     "set_logo",
     "settle",
     "settle_refund",
+    "subscribe",
     "update_credit_note",
     "void",
     "void_credit_note",

@@ -12,12 +12,12 @@ from app.catalog.errors import CouponNotRedeemable
 from app.catalog.reads import coupons, prices
 from app.infra import outbox
 from app.infra.postgres import writing
-from app.invoicing import coupon_reads as reads
 from app.invoicing.actions.attachment_owners import Owner, owner_of
-from app.invoicing.attachment import AttachCoupon, CouponAttachment
 from app.invoicing.records import insert, update
-from app.invoicing.term_errors import CouponAlreadyAttached, CouponIsDetached
-from app.invoicing.term_events import CouponAttached, CouponDetached
+from app.invoicing.terms import coupon_reads as reads
+from app.invoicing.terms.attachment import AttachCoupon, CouponAttachment
+from app.invoicing.terms.errors import CouponAlreadyAttached, CouponIsDetached
+from app.invoicing.terms.events import CouponAttached, CouponDetached
 from app.kernel.errors import Invalid, NotFound
 from app.kernel.ids import new_id
 from app.kernel.scope import Actor, Scope
@@ -74,12 +74,14 @@ async def detach(
     """Take the coupon away from `ends_at` on, or now.
 
     Taken away by now and never taken off an invoice, it is as if it had never been attached:
-    the redemption is given back. Raises: NotFound, CouponIsDetached.
+    the redemption is given back. One that ends already can only end sooner.
+    Raises: Invalid, NotFound, CouponIsDetached.
     """
     async with writing(scope) as connection:
         before = await _locked(connection, scope, attachment_id)
         if before.ends_at is not None and before.ends_at <= at:
             raise CouponIsDetached(attachment_id, before.ends_at)
+        _check_sooner(before, ends_at)
         end = max(at if ends_at is None else ends_at, before.starts_at)
         unused = end <= max(at, before.starts_at) and not await reads.uses(scope, [attachment_id])
         if unused:
@@ -97,6 +99,16 @@ async def detach(
         )
         await outbox.put(scope, CouponDetached.of(after, at))
     return after
+
+
+def _check_sooner(before: CouponAttachment, ends_at: datetime | None) -> None:
+    """What comes after the end may be another attachment's."""
+    if ends_at is not None and before.ends_at is not None and ends_at > before.ends_at:
+        raise Invalid(
+            f"endsAt: it ends at {before.ends_at.isoformat()} already and cannot end later",
+            field="endsAt",
+            code="INVALID_ENDS_AT",
+        )
 
 
 async def _coupon(scope: Scope, command: AttachCoupon) -> Coupon:

@@ -8,7 +8,7 @@ from app.catalog.errors import Archived
 from app.customers import reads as customers
 from app.customers.customer import CustomerStatus
 from app.infra.rows import the
-from app.invoicing.attachment import AttachCoupon
+from app.invoicing.terms.attachment import AttachCoupon
 from app.kernel.errors import Invalid
 from app.kernel.scope import Scope
 from app.subscriptions import reads as subscriptions

@@ -105,9 +105,13 @@ async def _body(
             return await printed(materials)
         case FileKind.CSV:
             customer = materials.printing.bill_to.reference or ""
-            return csv_of(invoice, materials.lines, customer=customer)
+            return csv_of(invoice, materials.lines, customer=customer, applied=materials.applied)
         case FileKind.JSON:
             account = await reads.settlements_of_invoices(scope, [invoice.id])
             return json_of(
-                invoice, materials.lines, materials.printing, account.get(invoice.id, [])
+                invoice,
+                materials.lines,
+                materials.printing,
+                account.get(invoice.id, []),
+                applied=materials.applied,
             )

@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 from app.customers import reads as customers
 from app.customers.customer import Customer
 from app.infra.s3 import Storage
-from app.invoicing import coupon_reads, parties, reads, tax_reads
+from app.invoicing import parties, reads
 from app.invoicing.actions.headings import Headings, headings_of
-from app.invoicing.applied import InvoiceDiscount, InvoiceTax
+from app.invoicing.applied import reads as applied_reads
+from app.invoicing.applied.parts import Applied, InvoiceDiscount, InvoiceTax
 from app.invoicing.invoice import Invoice, InvoiceLine, Party
 from app.invoicing.pdf import Logo, Printing, Taken
-from app.invoicing.taxation import TaxTreatment
-from app.kernel.quantity import plain
+from app.invoicing.terms.taxation import TaxTreatment
+from app.kernel.quantity import EXACT
 from app.kernel.scope import Scope
 from app.tenants.reads import environments, tenants
 from app.tenants.settings import EnvironmentSettings, Layout
@@ -20,11 +21,12 @@ from app.tenants.settings import EnvironmentSettings, Layout
 
 @dataclass(frozen=True, slots=True)
 class Materials:
-    """An invoice, its lines by position, and what is printed besides."""
+    """An invoice, its lines by position, what is printed besides, and what was applied to it."""
 
     invoice: Invoice
     lines: list[InvoiceLine]
     printing: Printing
+    applied: Applied
 
 
 async def gather(
@@ -36,8 +38,7 @@ async def gather(
     """
     ids = [invoice.id for invoice in invoices]
     lines = await reads.lines_of_invoices(scope, ids)
-    discounts = await coupon_reads.discounts_of_invoices(scope, ids)
-    taxes = await tax_reads.taxes_of_invoices(scope, ids)
+    applied = await applied_reads.of_invoices(scope, ids)
     present = await _present(scope, invoices)
     found = []
     for invoice in invoices:
@@ -54,10 +55,11 @@ async def gather(
                     printing,
                     presentation=look,
                     logo=logo,
-                    discounts=[_discount(each) for each in discounts.get(invoice.id, ())],
-                    taxes=[_tax(each) for each in taxes.get(invoice.id, ())],
+                    discounts=[_discount(each) for each in applied[invoice.id].discounts],
+                    taxes=[_tax(each) for each in applied[invoice.id].taxes],
                     legends=invoice.tax_notes,
                 ),
+                applied[invoice.id],
             )
         )
     return found
@@ -97,14 +99,20 @@ def _printing(invoice: Invoice, present: _Present | None) -> Printing:
 
 def _discount(row: InvoiceDiscount) -> Taken:
     percent = row.coupon.get("percent_off")
-    label = row.description if percent is None else f"{row.description} ({percent} %)"
-    return Taken(label, row.amount)
+    return Taken(row.description, row.amount, EXACT.create_decimal(percent) if percent else None)
 
 
 def _tax(row: InvoiceTax) -> Taken:
-    rate = "" if row.percent is None else f" {plain(row.percent)} %"
-    spared = "" if row.treatment is TaxTreatment.STANDARD else ", not charged"
-    return Taken(f"{row.description}{rate} on {plain(row.taxable)}{spared}", row.amount)
+    return Taken(
+        row.description, row.amount, row.percent, on=row.taxable, spared=_SPARED[row.treatment]
+    )
+
+
+_SPARED = {
+    TaxTreatment.STANDARD: "",
+    TaxTreatment.EXEMPT: "exempt",
+    TaxTreatment.REVERSE_CHARGE: "reverse charge",
+}
 
 
 async def logo_of(key: str, storage: Storage) -> Logo:

@@ -7,9 +7,9 @@ from typing import Any
 import asyncpg
 
 from app.infra import outbox
-from app.invoicing import coupon_reads, reads, tax_reads
+from app.invoicing import reads
 from app.invoicing.actions.saving import replace_parts
-from app.invoicing.applied import Applied
+from app.invoicing.applied import reads as applied_reads
 from app.invoicing.bills import Drafted
 from app.invoicing.events import InvoiceComputed
 from app.invoicing.in_force import in_force
@@ -60,27 +60,16 @@ async def stored(scope: Scope, invoices: Collection[Invoice]) -> list[Drafted]:
     """The invoices with everything that belongs to them, as they are stored."""
     ids = [invoice.id for invoice in invoices]
     lines = await reads.lines_of_invoices(scope, ids)
-    discounts = await coupon_reads.discounts_of_invoices(scope, ids)
-    prepaid = await coupon_reads.prepaid_of_invoices(scope, ids)
-    taxes = await tax_reads.taxes_of_invoices(scope, ids)
+    applied = await applied_reads.of_invoices(scope, ids)
     return [
-        Drafted(
-            invoice,
-            tuple(lines.get(invoice.id, ())),
-            Applied(
-                discounts=tuple(discounts.get(invoice.id, ())),
-                prepaid=tuple(prepaid.get(invoice.id, ())),
-                taxes=tuple(taxes.get(invoice.id, ())),
-            ),
-        )
+        Drafted(invoice, tuple(lines.get(invoice.id, ())), applied[invoice.id])
         for invoice in invoices
     ]
 
 
 def _touched(draft: Invoice) -> bool:
-    """Whether it comes to anything but the sum of its lines."""
-    totals = draft.totals
-    return totals.amount_due != totals.subtotal or bool(totals.tax or draft.tax_notes)
+    """Whether anything was applied to it, be it to no effect, such as a rate of 0 %."""
+    return "steps" in draft.reckoning or bool(draft.tax_notes)
 
 
 def _substance(drafted: Drafted) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 
 from app.infra import due, outbox
-from app.invoicing.applied_records import TABLES, rows_of
+from app.invoicing.applied.rows import TABLES, rows_of
 from app.invoicing.bills import Drafted
 from app.invoicing.events import InvoiceDrafted, InvoiceEvent, InvoiceSkipped
 from app.invoicing.in_force import reckoned
@@ -121,7 +121,7 @@ async def _insert_parts(
     parts: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for drafted in drafts:
         parts["invoice_lines"] += [line_values(scope, line, at) for line in drafted.lines]
-        for table, row in rows_of(scope, drafted, at):
+        for table, row in rows_of(scope, drafted.invoice, drafted.applied, at):
             parts[table].append(row)
     for table, rows in parts.items():
         await insert(connection, table, rows)

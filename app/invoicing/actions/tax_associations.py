@@ -16,24 +16,24 @@ from app.customers import reads as customers
 from app.infra import outbox
 from app.infra.postgres import writing
 from app.infra.rows import the
-from app.invoicing import tax_reads as reads
 from app.invoicing.actions import locks
 from app.invoicing.actions.reckoning import reckon_again
 from app.invoicing.errors import InvoiceNotDraft
 from app.invoicing.invoice import Invoice, InvoiceStatus
 from app.invoicing.records import insert, update
-from app.invoicing.taxation import (
-    CreateTaxAssociation,
-    TaxAssociation,
-    TaxAssociationStatus,
-)
-from app.invoicing.term_errors import TaxAlreadyAssociated
-from app.invoicing.term_events import (
+from app.invoicing.terms import tax_reads as reads
+from app.invoicing.terms.errors import TaxAlreadyAssociated
+from app.invoicing.terms.events import (
     TaxAssociationArchived,
     TaxAssociationCreated,
     TaxAssociationEvent,
     TaxAssociationRestored,
     TaxAssociationUpdated,
+)
+from app.invoicing.terms.taxation import (
+    CreateTaxAssociation,
+    TaxAssociation,
+    TaxAssociationStatus,
 )
 from app.kernel import checks
 from app.kernel.checks import Checks, checked, required

@@ -13,20 +13,20 @@ from app.customers import reads as customers
 from app.infra import outbox
 from app.infra.postgres import writing
 from app.infra.rows import the
-from app.invoicing import tax_reads as reads
 from app.invoicing.records import insert, update
-from app.invoicing.taxation import (
-    CreateTaxExemption,
-    TaxAssociationStatus,
-    TaxExemption,
-    TaxTreatment,
-)
-from app.invoicing.term_events import (
+from app.invoicing.terms import tax_reads as reads
+from app.invoicing.terms.events import (
     TaxExemptionArchived,
     TaxExemptionCreated,
     TaxExemptionEvent,
     TaxExemptionRestored,
     TaxExemptionUpdated,
+)
+from app.invoicing.terms.taxation import (
+    CreateTaxExemption,
+    TaxAssociationStatus,
+    TaxExemption,
+    TaxTreatment,
 )
 from app.kernel import checks
 from app.kernel.checks import Checks, checked, required

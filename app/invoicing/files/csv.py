@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
+from app.invoicing.applied.parts import Applied
 from app.invoicing.invoice import Invoice, InvoiceLine
 from app.kernel.quantity import plain
 
@@ -37,19 +38,27 @@ _COLUMNS = (
     "tax_included",
     "total",
     "currency",
+    "discounts",
+    "taxes",
+    "tax_notes",
     "price_id",
     "meter_id",
     "subscription_line_item_id",
 )
 
 
-def csv_of(invoice: Invoice, lines: Sequence[InvoiceLine], *, customer: str) -> bytes:
-    """UTF-8; `customer` is the tenant's own name for whom it is billed to."""
+def csv_of(
+    invoice: Invoice, lines: Sequence[InvoiceLine], *, customer: str, applied: Applied
+) -> bytes:
+    """UTF-8; `customer` is the tenant's own name for whom it is billed to.
+
+    `discounts` and `taxes` name what the line's shares are of: `VAT 19 %=3.42; Stamp=1`.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(_COLUMNS)
     for line in lines:
-        row = _row(invoice, line, customer)
+        row = {**_row(invoice, line, customer), **_shares(line.id, applied)}
         writer.writerow([_cell(row[name]) for name in _COLUMNS])
     return text.getvalue().encode()
 
@@ -78,10 +87,27 @@ def _row(invoice: Invoice, line: InvoiceLine, customer: str) -> Mapping[str, obj
         "tax_included": line.tax_included,
         "total": line.total,
         "currency": line.currency,
+        "tax_notes": " ".join(invoice.tax_notes),
         "price_id": line.price_id,
         "meter_id": line.meter_id,
         "subscription_line_item_id": line.subscription_line_item_id,
     }
+
+
+def _shares(line_id: str, applied: Applied) -> Mapping[str, object]:
+    """What fell on the line of each discount and each tax; one that is spared falls on none."""
+    discounts = [(each.description, each.shares) for each in applied.discounts]
+    taxes = [(f"{each.description}{_rate(each.percent)}", each.shares) for each in applied.taxes]
+    return {
+        name: "; ".join(
+            f"{label}={plain(shares[line_id])}" for label, shares in told if line_id in shares
+        )
+        for name, told in (("discounts", discounts), ("taxes", taxes))
+    }
+
+
+def _rate(percent: Decimal | None) -> str:
+    return "" if percent is None else f" {plain(percent)} %"
 
 
 def _cell(value: object) -> str:

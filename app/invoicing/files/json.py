@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from app.invoicing.applied.parts import Applied
 from app.invoicing.credit_note import Application, CreditNote, CreditNoteLine
 from app.invoicing.invoice import Invoice, InvoiceLine, Settlement
 from app.invoicing.pdf.document import Printing
@@ -27,6 +28,8 @@ def json_of(
     lines: Sequence[InvoiceLine],
     printing: Printing,
     settlements: Sequence[Settlement],
+    *,
+    applied: Applied,
 ) -> bytes:
     """The same invoice gives the same bytes."""
     facts = {name: value for name, value in _facts(invoice).items() if name not in _OURS}
@@ -35,9 +38,9 @@ def json_of(
         "payment_status": invoice.payment_status,
         "seller": _party(printing.seller),
         "bill_to": _party(printing.bill_to),
-        "discounts": [asdict(taken) for taken in printing.discounts],
-        "taxes": [asdict(taken) for taken in printing.taxes],
-        "legends": list(printing.legends),
+        "discounts": [_facts(each) for each in applied.discounts],
+        "prepaid_applications": [_facts(each) for each in applied.prepaid],
+        "taxes": [_facts(each) for each in applied.taxes],
         "lines": [{**_facts(line), "total": line.total} for line in lines],
         "settlements": [_facts(entry) for entry in settlements],
     }

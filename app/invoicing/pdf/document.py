@@ -71,10 +71,17 @@ class Document(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A discount or a tax as it was applied: `label` says which, `amount` is in major units."""
+    """A discount or a tax as it was applied: `label` says which, `amount` is in major units.
+
+    `percent` (19 is 19 %) is None for a fixed amount. Of a tax `on` is what it was taken on, and
+    `spared` why nothing is asked for.
+    """
 
     label: str
     amount: Decimal
+    percent: Decimal | None = None
+    on: Decimal | None = None
+    spared: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +191,11 @@ def _totals(invoice: Invoice, printing: Printing, formats: Formats) -> Iterator[
 
     def parts(taken: Sequence[Taken], sign: int) -> Iterator[Total]:
         for each in taken:
-            yield Total(each.label, shown(each.amount * sign), minor=True)
+            on = "" if each.on is None else f"on {shown(each.on)}"
+            rate = "" if each.percent is None else formats.percent(each.percent)
+            words = " ".join(filter(None, (soft(each.label), rate, on)))
+            label = f"{words}, {each.spared}" if each.spared else words
+            yield Total(label, shown(each.amount * sign), minor=True)
 
     yield Total("Subtotal", shown(totals.subtotal))
     if totals.discount:

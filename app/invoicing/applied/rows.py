@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from app.invoicing.applied import InvoiceDiscount, InvoicePrepaid, InvoiceTax, Shares
-from app.invoicing.bills import Drafted
+from app.invoicing.applied.parts import Applied, InvoiceDiscount, InvoicePrepaid, InvoiceTax, Shares
+from app.invoicing.invoice import Invoice
 from app.kernel.quantity import plain
 from app.kernel.scope import Scope
 
@@ -14,7 +14,7 @@ TABLES = ("invoice_discounts", "invoice_prepaid", "invoice_taxes")
 
 
 def rows_of(
-    scope: Scope, drafted: Drafted, at: datetime
+    scope: Scope, invoice: Invoice, applied: Applied, at: datetime
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Every row with the table it goes to."""
     common = {
@@ -22,17 +22,17 @@ def rows_of(
         "environment_id": scope.environment_id,
         "created_at": at,
         "updated_at": at,
-        "invoice_id": drafted.invoice.id,
-        "currency": drafted.invoice.currency,
+        "invoice_id": invoice.id,
+        "currency": invoice.currency,
     }
-    customer = {"customer_id": drafted.invoice.customer_id}
-    for discount in drafted.applied.discounts:
-        subscription_id = drafted.invoice.subscription_id
+    customer = {"customer_id": invoice.customer_id}
+    for discount in applied.discounts:
+        subscription_id = invoice.subscription_id
         whose = {**common, **customer, "subscription_id": subscription_id}
         yield "invoice_discounts", {**whose, **_discount(discount)}
-    for paid in drafted.applied.prepaid:
+    for paid in applied.prepaid:
         yield "invoice_prepaid", {**common, **_prepaid(paid)}
-    for tax in drafted.applied.taxes:
+    for tax in applied.taxes:
         yield "invoice_taxes", {**common, **customer, **_tax(tax)}
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from app.invoicing.taxation import TaxTreatment
+from app.invoicing.terms.taxation import TaxTreatment
 
 Shares = Mapping[str, Decimal]
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Self
 
-from app.invoicing.attachment import CouponAttachment
-from app.invoicing.taxation import TaxAssociation, TaxExemption
+from app.invoicing.terms.attachment import CouponAttachment
+from app.invoicing.terms.taxation import TaxAssociation, TaxExemption
 from app.kernel.events import Event
 
 

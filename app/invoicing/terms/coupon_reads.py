@@ -1,18 +1,15 @@
-"""Queries of who has coupons, and of where they were taken off. Every one takes the scope first."""
+"""Queries of who has coupons, and of how often they were taken off."""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Collection
 
 import asyncpg
 
 from app.infra import listing
 from app.infra.listing import Column, Listing, Order, Page, PageRequest
 from app.infra.postgres import fetch
-from app.infra.rows import having, json_of, the
-from app.invoicing.applied import InvoiceDiscount, InvoicePrepaid
-from app.invoicing.attachment import CouponAttachment
-from app.kernel.quantity import EXACT
+from app.infra.rows import having, the
+from app.invoicing.terms.attachment import CouponAttachment
 from app.kernel.scope import Scope
 
 ATTACHMENTS = Listing(
@@ -22,26 +19,11 @@ ATTACHMENTS = Listing(
         Column("coupon_id", "id"),
         Column("customer_id", "id"),
         Column("subscription_id", "id", nullable=True),
-        Column("line_item_id", "id", nullable=True),
+        Column("subscription_line_item_id", "id", sql="line_item_id", nullable=True),
         Column("starts_at", "datetime", sortable=True),
         Column("ends_at", "datetime", sortable=True, nullable=True),
         Column("created_at", "datetime", sortable=True),
         Column("updated_at", "datetime", sortable=True),
-    ),
-    default_order=(Order("created_at", descending=True),),
-)
-DISCOUNTS = Listing(
-    table="invoice_discounts",
-    columns=(
-        Column("id", "id", sortable=True),
-        Column("invoice_id", "id"),
-        Column("customer_id", "id"),
-        Column("subscription_id", "id", nullable=True),
-        Column("coupon_id", "id"),
-        Column("attachment_id", "id"),
-        Column("amount", "decimal", sortable=True),
-        Column("currency", "string"),
-        Column("created_at", "datetime", sortable=True),
     ),
     default_order=(Order("created_at", descending=True),),
 )
@@ -67,6 +49,12 @@ async def by_ids(scope: Scope, ids: Collection[str]) -> dict[str, CouponAttachme
 async def get(scope: Scope, attachment_id: str) -> CouponAttachment:
     """Raises: NotFound."""
     return the(await by_ids(scope, [attachment_id]), "coupon attachment", attachment_id)
+
+
+async def customers_of(scope: Scope, ids: Collection[str]) -> dict[str, str]:
+    """The ids of the customers that attachments belong to, by theirs; absent ids are absent."""
+    rows = await having(scope, "coupon_attachments", "id", ids, columns="id, customer_id")
+    return {row["id"]: row["customer_id"] for row in rows}
 
 
 async def of_owners(scope: Scope, owner_ids: Collection[str]) -> list[CouponAttachment]:
@@ -117,34 +105,6 @@ async def times_used(scope: Scope, attachment_ids: Collection[str]) -> dict[str,
     return dict(found)
 
 
-async def page_of_discounts(scope: Scope, request: PageRequest) -> Page[InvoiceDiscount]:
-    return (await listing.page(scope, DISCOUNTS, request)).map(discount_of)
-
-
-async def discounts_by_ids(scope: Scope, ids: Collection[str]) -> dict[str, InvoiceDiscount]:
-    """The discounts with these ids; absent ids are absent from the result."""
-    rows = await having(scope, "invoice_discounts", "id", ids)
-    return {row["id"]: discount_of(row) for row in rows}
-
-
-async def discounts_of_invoices(
-    scope: Scope, invoice_ids: Collection[str]
-) -> dict[str, list[InvoiceDiscount]]:
-    """Each invoice's discounts in their order; an invoice without is absent."""
-    return _grouped(
-        [discount_of(row) for row in await _of_invoices(scope, "invoice_discounts", invoice_ids)]
-    )
-
-
-async def prepaid_of_invoices(
-    scope: Scope, invoice_ids: Collection[str]
-) -> dict[str, list[InvoicePrepaid]]:
-    """What prepaid balances pay of each invoice; an invoice without is absent."""
-    return _grouped(
-        [prepaid_of(row) for row in await _of_invoices(scope, "invoice_prepaid", invoice_ids)]
-    )
-
-
 def attachment_of(row: asyncpg.Record) -> CouponAttachment:
     return CouponAttachment(
         id=row["id"],
@@ -157,54 +117,6 @@ def attachment_of(row: asyncpg.Record) -> CouponAttachment:
         created_at=row["created_at"],
         updated_at=row["updated_at"],
     )
-
-
-def discount_of(row: asyncpg.Record) -> InvoiceDiscount:
-    return InvoiceDiscount(
-        id=row["id"],
-        invoice_id=row["invoice_id"],
-        position=row["position"],
-        coupon_id=row["coupon_id"],
-        attachment_id=row["attachment_id"],
-        description=row["description"],
-        amount=row["amount"],
-        base=row["base"],
-        currency=row["currency"],
-        coupon=json_of(row["coupon"]),
-        shares=shares_of(row["shares"]),
-    )
-
-
-def prepaid_of(row: asyncpg.Record) -> InvoicePrepaid:
-    return InvoicePrepaid(
-        id=row["id"],
-        invoice_id=row["invoice_id"],
-        position=row["position"],
-        balance_id=row["balance_id"],
-        amount=row["amount"],
-        currency=row["currency"],
-        shares=shares_of(row["shares"]),
-    )
-
-
-def shares_of(value: Any) -> dict[str, Any]:
-    """Amounts by the id of a line, which are stored as text."""
-    return {line_id: EXACT.create_decimal(amount) for line_id, amount in json_of(value).items()}
-
-
-async def _of_invoices(
-    scope: Scope, table: str, invoice_ids: Collection[str]
-) -> list[asyncpg.Record]:
-    return await having(
-        scope, table, "invoice_id", invoice_ids, also="ORDER BY invoice_id, position"
-    )
-
-
-def _grouped(rows: Sequence[Any]) -> dict[str, list[Any]]:
-    found: defaultdict[str, list[Any]] = defaultdict(list)
-    for row in rows:
-        found[row.invoice_id].append(row)
-    return dict(found)
 
 
 async def _pages(

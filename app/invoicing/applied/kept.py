@@ -9,7 +9,7 @@ from app.catalog.coupon import Coupon
 from app.catalog.tax_rate import TaxRate
 from app.invoicing.amounts import DiscountTaken, Drawn, Reckoned, TaxTaken
 from app.invoicing.amounts.sheet import Whole
-from app.invoicing.applied import (
+from app.invoicing.applied.parts import (
     Applied,
     CreditTaken,
     InvoiceDiscount,
@@ -18,9 +18,9 @@ from app.invoicing.applied import (
     Shares,
     described,
 )
-from app.invoicing.attachment import CouponAttachment
 from app.invoicing.invoice import Invoice
-from app.invoicing.taxation import TaxAssociation, TaxExemption, TaxTreatment
+from app.invoicing.terms.attachment import CouponAttachment
+from app.invoicing.terms.taxation import TaxAssociation, TaxExemption, TaxTreatment
 from app.kernel.ids import new_id
 from app.kernel.quantity import fraction_rounded
 

@@ -1,22 +1,22 @@
-"""Queries of whom taxes are asked of, who is spared, and of taxes as they were asked."""
+"""Queries of whom taxes are asked of, and of who is spared them."""
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import asyncpg
 
 from app.infra import listing
 from app.infra.listing import Column, Listing, Order, Page, PageRequest
 from app.infra.rows import ARCHIVABLE_STATUS, having, json_of, the
-from app.invoicing.applied import InvoiceTax
-from app.invoicing.coupon_reads import shares_of
-from app.invoicing.taxation import (
+from app.invoicing import reads as invoices
+from app.invoicing.terms.taxation import (
     TaxAssociation,
     TaxAssociationStatus,
     TaxExemption,
     TaxTreatment,
 )
 from app.kernel.scope import Scope
+from app.subscriptions import reads as subscriptions
 
 _LEVEL = (
     "(CASE WHEN invoice_id IS NOT NULL THEN 'invoice' WHEN subscription_id IS NOT NULL "
@@ -56,22 +56,6 @@ EXEMPTIONS = Listing(
     ),
     default_order=(Order("created_at", descending=True),),
     searchable=("certificate",),
-)
-TAXES = Listing(
-    table="invoice_taxes",
-    columns=(
-        Column("id", "id", sortable=True),
-        Column("invoice_id", "id"),
-        Column("customer_id", "id"),
-        Column("tax_rate_id", "id"),
-        Column("treatment", "enum"),
-        Column("included", "boolean"),
-        Column("taxable", "decimal", sortable=True),
-        Column("amount", "decimal", sortable=True),
-        Column("currency", "string"),
-        Column("created_at", "datetime", sortable=True),
-    ),
-    default_order=(Order("created_at", descending=True),),
 )
 
 
@@ -113,6 +97,40 @@ async def associations_of_owners(
     return dict(found)
 
 
+async def pages_of_rates(
+    scope: Scope, rate_ids: Collection[str], request: PageRequest
+) -> dict[str, Page[TaxAssociation]]:
+    """The page of what each rate is associated with; every rate is a key."""
+    found = await listing.pages_of(
+        scope, ASSOCIATIONS, request, column="tax_rate_id", parents=rate_ids
+    )
+    return {rate_id: rows.map(association_of) for rate_id, rows in found.items()}
+
+
+async def customers_of_associations(scope: Scope, ids: Collection[str]) -> dict[str, str]:
+    """The ids of the customers that associations are with, directly or by their subscription or
+    invoice; one with the environment is absent, like an absent id."""
+    found = (await associations_by_ids(scope, ids)).values()
+    subscribed = await subscriptions.customers_of(
+        scope, {each.subscription_id for each in found if each.subscription_id is not None}
+    )
+    billed = await invoices.customers_of(
+        scope, {each.invoice_id for each in found if each.invoice_id is not None}
+    )
+    owners = {each.id: _customer(each, subscribed, billed) for each in found}
+    return {id_: owner for id_, owner in owners.items() if owner is not None}
+
+
+def _customer(
+    association: TaxAssociation, subscribed: Mapping[str, str], billed: Mapping[str, str]
+) -> str | None:
+    if association.subscription_id is not None:
+        return subscribed.get(association.subscription_id)
+    if association.invoice_id is not None:
+        return billed.get(association.invoice_id)
+    return association.customer_id
+
+
 async def page_of_exemptions(scope: Scope, request: PageRequest) -> Page[TaxExemption]:
     return (await listing.page(scope, EXEMPTIONS, request)).map(exemption_of)
 
@@ -126,6 +144,12 @@ async def exemptions_by_ids(scope: Scope, ids: Collection[str]) -> dict[str, Tax
 async def exemption(scope: Scope, exemption_id: str) -> TaxExemption:
     """Raises: NotFound."""
     return the(await exemptions_by_ids(scope, [exemption_id]), "tax exemption", exemption_id)
+
+
+async def customers_of_exemptions(scope: Scope, ids: Collection[str]) -> dict[str, str]:
+    """The ids of the customers that exemptions belong to, by theirs; absent ids are absent."""
+    rows = await having(scope, "tax_exemptions", "id", ids, columns="id, customer_id")
+    return {row["id"]: row["customer_id"] for row in rows}
 
 
 async def exemptions_of_customers(
@@ -142,29 +166,6 @@ async def exemptions_of_customers(
     found: defaultdict[str, list[TaxExemption]] = defaultdict(list)
     for row in rows:
         found[row["customer_id"]].append(exemption_of(row))
-    return dict(found)
-
-
-async def page_of_taxes(scope: Scope, request: PageRequest) -> Page[InvoiceTax]:
-    return (await listing.page(scope, TAXES, request)).map(tax_of)
-
-
-async def taxes_by_ids(scope: Scope, ids: Collection[str]) -> dict[str, InvoiceTax]:
-    """The taxes of invoices with these ids; absent ids are absent from the result."""
-    rows = await having(scope, "invoice_taxes", "id", ids)
-    return {row["id"]: tax_of(row) for row in rows}
-
-
-async def taxes_of_invoices(
-    scope: Scope, invoice_ids: Collection[str]
-) -> dict[str, list[InvoiceTax]]:
-    """Each invoice's taxes in their order; an invoice without is absent."""
-    rows = await having(
-        scope, "invoice_taxes", "invoice_id", invoice_ids, also="ORDER BY invoice_id, position"
-    )
-    found: defaultdict[str, list[InvoiceTax]] = defaultdict(list)
-    for row in rows:
-        found[row["invoice_id"]].append(tax_of(row))
     return dict(found)
 
 
@@ -206,24 +207,4 @@ def exemption_of(row: asyncpg.Record) -> TaxExemption:
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         archived_at=row["archived_at"],
-    )
-
-
-def tax_of(row: asyncpg.Record) -> InvoiceTax:
-    return InvoiceTax(
-        id=row["id"],
-        invoice_id=row["invoice_id"],
-        position=row["position"],
-        tax_rate_id=row["tax_rate_id"],
-        association_id=row["association_id"],
-        exemption_id=row["exemption_id"],
-        description=row["description"],
-        percent=row["percent"],
-        included=row["included"],
-        treatment=TaxTreatment(row["treatment"]),
-        taxable=row["taxable"],
-        amount=row["amount"],
-        currency=row["currency"],
-        rate=json_of(row["rate"]),
-        shares=shares_of(row["shares"]),
     )

@@ -1,0 +1,50 @@
+"""Putting a customer on a plan with coupons: all of it, or nothing."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from app.infra.postgres import writing
+from app.invoicing.actions.attaching import attach
+from app.invoicing.terms.attachment import AttachCoupon
+from app.kernel import checks
+from app.kernel.errors import DomainError
+from app.kernel.scope import Actor, Scope
+from app.subscriptions import actions as subscriptions
+from app.subscriptions.subscription import CreateSubscription, Subscription
+
+MOST_COUPONS = 20
+
+
+async def subscribe(
+    scope: Scope,
+    command: CreateSubscription,
+    *,
+    by: Actor,
+    at: datetime,
+    coupon_ids: Sequence[str] = (),
+    coupon_codes: Sequence[str] = (),
+) -> Subscription:
+    """Create a subscription, and attach coupons to it, by id and then by code, in this order.
+
+    Raises: what `app.subscriptions.actions.create` raises; Invalid (more than `MOST_COUPONS`);
+    NotFound, CouponNotRedeemable, CouponAlreadyAttached, which name the coupon at fault by its
+    place, such as `couponCodes[1]`.
+    """
+    if len(coupon_ids) + len(coupon_codes) > MOST_COUPONS:
+        raise checks.invalid(
+            "couponCodes" if coupon_codes else "couponIds",
+            f"at most {MOST_COUPONS} coupons can be given at once",
+        )
+    wanted = [(f"couponIds[{i}]", AttachCoupon(coupon_id=id_)) for i, id_ in enumerate(coupon_ids)]
+    wanted += [(f"couponCodes[{i}]", AttachCoupon(code=c)) for i, c in enumerate(coupon_codes)]
+    async with writing(scope):
+        subscription = await subscriptions.create(scope, command, by=by, at=at)
+        for place, coupon in wanted:
+            whole = replace(coupon, subscription_id=subscription.id)
+            try:
+                await attach(scope, whole, by=by, at=at)
+            except DomainError as refusal:
+                refusal.field = place
+                raise
+    return subscription

@@ -1,0 +1,1 @@
+"""What holds for whose invoices: coupons given, taxes asked, exemptions, prepaid balances."""
