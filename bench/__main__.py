@@ -26,12 +26,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
+    parser.add_argument(
+        "--scale",
+        type=float,
+        default=1.0,
+        metavar="FACTOR",
+        help="so many times the usual inputs, where they can be scaled (billing_run)",
+    )
     given = parser.parse_args(argv)
     if unknown := [name for name in given.names if name not in BENCHMARKS]:
         parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
     configure_logging(Logging(level="WARNING", format="console"), name="bench", mode="bench")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        results = runner.run(_run(given.names or list(BENCHMARKS)))
+        results = runner.run(_run(given.names or list(BENCHMARKS), given.scale))
     _show(results)
     if given.json is not None:
         rows = [result.as_dict() for result in results]
@@ -39,12 +46,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1 if any(result.met is False for result in results) else 0
 
 
-async def _run(names: Sequence[str]) -> list[Result]:
+async def _run(names: Sequence[str], scale: float) -> list[Result]:
     results: list[Result] = []
     async with servers() as settings:
         for name in names:
             print(f"{name} …", file=sys.stderr, flush=True)
-            results += await BENCHMARKS[name](settings)
+            results += await BENCHMARKS[name](settings, scale)
     return results
 
 

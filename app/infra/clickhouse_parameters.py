@@ -87,6 +87,8 @@ def size(parameters: Mapping[str, Parameter]) -> int:
 
 def _nested(value: Parameter) -> str:
     """A value inside an array or a tuple, where text is quoted."""
+    if type(value) is int:  # most of them by far
+        return str(value)
     if value is None:
         return "NULL"
     if isinstance(value, str):

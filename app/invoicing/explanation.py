@@ -17,7 +17,7 @@ from app.catalog.prices.explanation import evaluate as evaluate_tree
 from app.catalog.prices.explanation import holds, merged, number, step
 from app.invoicing import included
 from app.invoicing.amounts import steps
-from app.kernel.quantity import fraction_rounded
+from app.kernel.quantity import exact_number, fraction_rounded, round_half_away
 from app.subscriptions import commitments, proration
 
 # What the steps of a line mean, besides those of its price.
@@ -50,16 +50,20 @@ class Unexplained(ValueError):
 
 def line(charge: Step, *counted: Step, decimals: int) -> Step:
     """The tree of a whole line: its result is the amount billed."""
-    exact = Fraction(charge.result)
-    return step(
-        "line", {"decimals": str(decimals)}, fraction_rounded(exact, decimals), (charge, *counted)
+    exact = exact_number(charge.result)
+    rounded = (
+        round_half_away(exact, decimals)
+        if isinstance(exact, Decimal)
+        else fraction_rounded(exact, decimals)
     )
+    return step("line", {"decimals": str(decimals)}, rounded, (charge, *counted))
 
 
 def to_json(tree: Step) -> dict[str, Any]:
     """As stored on the line: rule, inputs and result of every step, and parts where it has any."""
-    # By way of text, so that it is in every detail what the database will give back.
-    stored: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(tree))
+    stored: dict[str, Any] = {"rule": tree.rule, "inputs": tree.inputs, "result": tree.result}
+    if tree.parts:
+        stored["parts"] = [to_json(part) for part in tree.parts]
     return stored
 
 

@@ -106,8 +106,25 @@ def order_of(group: Sequence[str | None]) -> list[tuple[bool, str]]:
     return [(value is not None, value or "") for value in group]
 
 
-def snapshot(price: Price) -> dict[str, Any]:
-    """The price as billed: everything that led to the amount, as JSON with decimals as text."""
+def snapshot(price: Price) -> Mapping[str, Any]:
+    """The price as billed: everything that led to the amount, as JSON with decimals as text.
+
+    The lines of one run share it.
+    """
+    known = _SNAPSHOTS.get(id(price))
+    if known is None:
+        if len(_SNAPSHOTS) >= _MOST_SNAPSHOTS:
+            _SNAPSHOTS.clear()
+        # With the price itself, so that its id is nobody else's as long as this is here.
+        known = _SNAPSHOTS[id(price)] = (price, _snapshot(price))
+    return known[1]
+
+
+_SNAPSHOTS: dict[int, tuple[Price, Mapping[str, Any]]] = {}
+_MOST_SNAPSHOTS = 1_000
+
+
+def _snapshot(price: Price) -> dict[str, Any]:
     return {
         "id": price.id,
         "plan_id": price.plan_id,
@@ -195,7 +212,8 @@ def _charged(fact: Fact, figures: Figures, cover: _Cover | None, **of: int | Non
     counted = _counted(fact, figures, **of)
     charged = _charge(price, figures, counted, cover)
     found = _line(fact, figures.quantity, charged.amount, charged.quantity, *_meters(fact, figures))
-    found = replace(found, group=_group(price, figures))
+    if price.group_by:
+        found = replace(found, group=_group(price, figures))
     if "row" in of and isinstance(price.model, Matrix):
         return replace(found, description=price.model.name_of(of["row"]) or price.display_name)
     return found
@@ -224,6 +242,8 @@ def _charge(price: Price, figures: Figures, counted: Step, cover: _Cover | None 
     """What the figures cost in the price's currency, with the trace."""
     allow = None if cover is None else cover.allow
     charged = charge(price.model, price.adjustments, figures, counted, allow=allow)
+    if price.conversion is None:
+        return charged
     return replace(charged, amount=converted(charged.amount, price.conversion))
 
 
@@ -262,9 +282,10 @@ def _meters(fact: Fact, figures: Figures) -> Iterator[Step]:
         yield step("counted", inputs, figure.quantity)
 
 
-def _included(fact: Fact) -> dict[str, Any]:
+def _sold(fact: Fact) -> Mapping[str, Any]:
     terms = fact.included.terms(fact.service.period)
-    return {"allowances": terms} if terms else {}
+    sold = snapshot(fact.price)
+    return {**sold, "allowances": terms} if terms else sold
 
 
 def _of(fact: Fact, groups: Mapping[str, str | None]) -> dict[str, str | None]:
@@ -297,6 +318,6 @@ def _line(fact: Fact, quantity: Decimal, amount: Step, *counted: Step) -> RatedL
         amount=EXACT.create_decimal(tree.result),
         currency=price.currency,
         service=fact.service.period,
-        price=snapshot(price) | _included(fact),
+        price=_sold(fact),
         explanation=tree,
     )

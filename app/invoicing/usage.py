@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
+from app.catalog.price import Price
 from app.catalog.prices.needs import Needs, needs
 from app.customers import reads as customers
 from app.infra.clickhouse import ClickHouse
@@ -185,18 +186,23 @@ def _windows(asked: Asked) -> int:
 
 async def _asked(scope: Scope, bills: Sequence[Bill]) -> list[Asked]:
     external = await _external_ids(scope, bills)
+    known: dict[str, Needs] = {}
     return [
         Asked(
             entry,
             Span(
                 external[bill.subscription.customer_id], entry.service.period, entry.service.paused
             ),
-            needs(entry.price.model, entry.price.adjustments, grouped=bool(entry.price.group_by)),
+            known.get(entry.price.id) or known.setdefault(entry.price.id, _needs(entry.price)),
             bill.subscription,
         )
         for bill in bills
         for entry in bill.usage
     ]
+
+
+def _needs(price: Price) -> Needs:
+    return needs(price.model, price.adjustments, grouped=bool(price.group_by))
 
 
 async def _external_ids(scope: Scope, bills: Sequence[Bill]) -> Mapping[str, str]:

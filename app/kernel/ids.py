@@ -11,6 +11,7 @@ import threading
 import time
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 _ID = re.compile(r"([a-z]{2,8})_([0-7][0-9A-HJKMNP-TV-Z]{25})")
 
@@ -73,7 +74,7 @@ def ulid() -> str:
     with _lock:
         _last = max(fresh, _last + 1)
         value = _last
-    return "".join(_ALPHABET[(value >> shift) & 31] for shift in range(125, -1, -5))
+    return "".join([_PAIRS[(value >> shift) & 1023] for shift in range(120, -1, -10)])
 
 
 def new_id(prefix: str) -> str:

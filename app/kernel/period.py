@@ -10,6 +10,7 @@ from calendar import monthrange
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -44,8 +45,11 @@ class Period:
 
     def without(self, gaps: Iterable["Period"]) -> tuple["Period", ...]:
         """What is left of the period outside the gaps, in order; parts of no length are none."""
+        between = sorted(gaps)
+        if not between and self.start < self.end:
+            return (self,)
         parts, start = [], self.start
-        for gap in sorted(gaps):
+        for gap in between:
             if start < min(gap.start, self.end):
                 parts.append(Period(start, min(gap.start, self.end)))
             start = max(start, gap.end)
@@ -89,8 +93,7 @@ class Schedule:
 
     def full_period(self, start: datetime) -> Period:
         """The whole period that one which begins at `start` is all, or the last part, of."""
-        index = self.index_at(start)
-        return Period(self.boundary(index), self.boundary(index + self.cadence.count))
+        return _full_period(self, start)
 
     def containing(self, at: datetime, start: datetime) -> Period:
         """The period that holds `at`, walking from `start`. Raises ValueError before it."""
@@ -136,6 +139,13 @@ class Schedule:
     def _base(self) -> datetime:
         local = self.anchor.astimezone(self.zone).replace(tzinfo=None)
         return floor_local(local, self.cadence.unit) if self.alignment == "calendar" else local
+
+
+# Customers who were put on a plan together share their periods, and each asks many times.
+@lru_cache(maxsize=4096)
+def _full_period(schedule: Schedule, start: datetime) -> Period:
+    index = schedule.index_at(start)
+    return Period(schedule.boundary(index), schedule.boundary(index + schedule.cadence.count))
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,9 +93,8 @@ async def ask(
     found: dict[Span, list[Usage]] = {}
     figures = 0
     distinct = list(dict.fromkeys(s for s in question.spans if s.period.without(s.gaps)))
-    for spans in _portions(distinct, room=MAX_BYTES - size(query.parameters)):
-        parameters = {**query.parameters, **_span_parameters(spans)}
-        rows = await clickhouse.select(query.sql, parameters, row=_Row)
+    for spans, about in _portions(distinct, room=MAX_BYTES - size(query.parameters)):
+        rows = await clickhouse.select(query.sql, {**query.parameters, **about}, row=_Row)
         figures += len(rows)
         if question.at_most is not None and figures > question.at_most:
             raise TooManyFigures(question.at_most)
@@ -175,12 +174,13 @@ def _span_parameters(spans: Sequence[Span]) -> dict[str, Parameter]:
     }
 
 
-def _portions(spans: list[Span], *, room: int) -> Iterator[list[Span]]:
-    """The spans in as many parts as the size of a request asks for."""
+def _portions(spans: list[Span], *, room: int) -> Iterator[tuple[list[Span], dict[str, Parameter]]]:
+    """The spans in as many parts as the size of a request asks for, each with its parameters."""
     if not spans:
         return
-    if len(spans) == 1 or size(_span_parameters(spans)) <= room:
-        yield spans
+    parameters = _span_parameters(spans)
+    if len(spans) == 1 or size(parameters) <= room:
+        yield spans, parameters
         return
     middle = len(spans) // 2
     yield from _portions(spans[:middle], room=room)

@@ -156,6 +156,8 @@ def cycle_at(
 
 
 def paused_within(subscription: Subscription, period: Period) -> tuple[Period, ...]:
+    if not subscription.pauses:
+        return ()
     found = (pause.within(period) for pause in subscription.pauses)
     return tuple(gap for gap in found if gap is not None)
 

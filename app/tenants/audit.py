@@ -97,6 +97,8 @@ def _json(value: dict[str, Any] | None) -> str | None:
 
 
 def _fact(value: object) -> Any:
+    if value is None or isinstance(value, bool | int | str):
+        return value
     if isinstance(value, Decimal):
         return plain(value)
     if isinstance(value, datetime):
@@ -105,4 +107,4 @@ def _fact(value: object) -> Any:
         return {str(key): _fact(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_fact(item) for item in value]
-    return value if value is None or isinstance(value, bool | int | str) else str(value)
+    return str(value)

@@ -144,6 +144,19 @@ async def test_a_long_list_is_billed_in_pages(world):
     assert (drafted, pages) == (10, 3)
 
 
+async def test_chunks_of_a_page_are_billed_side_by_side_and_written_in_their_order(world):
+    customer = await world.customer("acme")
+    subscribed = [await world.subscribe(customer.external_id) for _ in range(101)]
+    world.clock.at = JAN
+    done = await billing.bill_page(world.services, world.page())
+    assert (done.tally["drafted"], done.tally["failed"], done.after) == (101, 0, None)
+    rows = await fetch(
+        world.scope, "SELECT subscription_id, id FROM invoices ORDER BY xmin::text::bigint, id"
+    )
+    assert {row["subscription_id"] for row in rows} == {each.id for each in subscribed}
+    assert rows[-1]["subscription_id"] == max(each.id for each in subscribed)
+
+
 async def test_a_period_that_comes_to_nothing_is_skipped(world):
     await world.subscribe("acme", ends_at=FEB)
     await bill(world, JAN)

@@ -52,7 +52,7 @@ def step(
 ) -> Step:
     """A step with its numbers written as text."""
     written = {
-        name: text(value) if isinstance(value, Decimal | Fraction) else value
+        name: value if value is None or isinstance(value, str) else text(value)
         for name, value in inputs.items()
     }
     return Step(rule, written, text(result), parts)

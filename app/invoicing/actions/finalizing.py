@@ -1,7 +1,7 @@
 """From draft to issued: a number, a due date, and who it is from and to, for good."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import asyncpg
@@ -224,4 +224,4 @@ def _told(invoice: Invoice) -> Iterator[InvoiceEvent]:
 
 
 def _json(value: Party | Presentation | None) -> str | None:
-    return None if value is None else orjson.dumps(asdict(value)).decode()
+    return None if value is None else orjson.dumps(value).decode()
