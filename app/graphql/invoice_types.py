@@ -96,7 +96,7 @@ class InvoicePreview:
             reason=row.reason,
             period_start=row.period.start,
             period_end=row.period.end,
-            lines=[InvoicePreviewLine.of(line) for line in drafted.lines],
+            lines=[InvoicePreviewLine.of(line, row.customer_id) for line in drafted.lines],
             **_amounts(row),
         )
 

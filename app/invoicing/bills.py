@@ -140,7 +140,7 @@ class Drafted:
 class Moment:
     """When a draft is made, how fresh its usage is, and when its wait for late events ends.
 
-    `watermark`: every event accepted before it has been counted; None where nobody looked.
+    `watermark`: what was accepted before it counts, and nothing else; None: whatever is stored.
     `skips_zero`: what comes to nothing is skipped instead of issued.
     """
 

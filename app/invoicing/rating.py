@@ -20,6 +20,7 @@ from app.invoicing.included import (
     Included,
     SpanFigure,
     covered,
+    paused,
     taken_by,
     taken_off,
 )
@@ -272,15 +273,9 @@ def _of(fact: Fact, groups: Mapping[str, str | None]) -> dict[str, str | None]:
     return {
         "start": period.start.isoformat(),
         "end": period.end.isoformat(),
-        **_paused(fact.service),
+        **paused(fact.service.paused),
         **{f"group.{name}": value for name, value in groups.items()},
     }
-
-
-def _paused(service: Service) -> dict[str, str]:
-    """The spans of the period whose events were not counted, as ISO 8601 intervals."""
-    gaps = [f"{gap.start.isoformat()}/{gap.end.isoformat()}" for gap in service.paused]
-    return {"paused": ", ".join(gaps)} if gaps else {}
 
 
 def _line(fact: Fact, quantity: Decimal, amount: Step, *counted: Step) -> RatedLine:

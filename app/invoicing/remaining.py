@@ -42,7 +42,7 @@ def remaining(
         found = billed.pop(_key(line.group, line.explanation), [])
         yield replace(_less(line, found) if found else line, service=service)
     for gone in billed.values():
-        yield replace(_less(_nothing(gone[-1]), gone), service=service)
+        yield replace(_less(_nothing(gone[-1], period), gone), service=service)
 
 
 def _less(line: RatedLine, billed: Sequence[InvoiceLine]) -> RatedLine:
@@ -67,10 +67,13 @@ def _less(line: RatedLine, billed: Sequence[InvoiceLine]) -> RatedLine:
     )
 
 
-def _nothing(line: InvoiceLine) -> RatedLine:
-    """The same line where nothing was counted."""
+def _nothing(line: InvoiceLine, period: Period) -> RatedLine:
+    """The same line where nothing was counted in the period."""
     none = Decimal(0)
-    counted = step("counted", {"meter_id": line.meter_id, "events": "0", "quantity": none}, none)
+    before = next(counted_in(explanation.from_json(line.explanation).parts[1:]))
+    bounds = {"start": period.start.isoformat(), "end": period.end.isoformat()}
+    inputs = {**before.inputs, **bounds, "events": "0", "quantity": none}
+    counted = step("counted", inputs, none)
     return RatedLine(
         kind=LineKind.USAGE,
         item_id=line.subscription_line_item_id or "",
@@ -89,12 +92,13 @@ def _nothing(line: InvoiceLine) -> RatedLine:
 
 def _key(group: Mapping[str, str | None], tree: Step) -> _Key:
     _, *counted = tree.parts
-    return tuple(sorted(group.items())), next(_rows(counted), None)
+    rows = (each.inputs.get("row") for each in counted_in(counted))
+    return tuple(sorted(group.items())), next((row for row in rows if row is not None), None)
 
 
-def _rows(steps: Iterable[Step]) -> Iterator[str]:
+def counted_in(steps: Iterable[Step]) -> Iterator[Step]:
+    """The steps that counted, of these and of what is below them."""
     for each in steps:
-        row = each.inputs.get("row") if each.rule == "counted" else None
-        if row is not None:
-            yield row
-        yield from _rows(each.parts)
+        if each.rule == "counted":
+            yield each
+        yield from counted_in(each.parts)

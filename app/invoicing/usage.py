@@ -5,6 +5,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from app.catalog.prices.needs import Needs, needs
@@ -106,9 +107,12 @@ class Asked:
 
 
 async def count(
-    scope: Scope, clickhouse: ClickHouse, bills: Iterable[Bill]
+    scope: Scope, clickhouse: ClickHouse, bills: Iterable[Bill], *, as_of: datetime | None
 ) -> dict[Billed, Counted]:
-    """The figures of every usage entry. Raises: NotFound (a meter is gone), Unavailable."""
+    """The figures of every usage entry as of a watermark; None: as of now.
+
+    Raises: NotFound (a meter is gone), Unavailable.
+    """
     listed = list(bills)
     asked = await _asked(scope, listed)
     earlier = await _earlier(scope, listed)
@@ -119,7 +123,9 @@ async def count(
     found = await meters.by_ids(scope, {meter_id for meter_id, _ in spans})
     answers = await asyncio.gather(
         *(
-            usage.measured(scope, clickhouse, _known(found, meter_id), about, split=split)
+            usage.measured(
+                scope, clickhouse, _known(found, meter_id), about, split=split, as_of=as_of
+            )
             for (meter_id, split), about in spans.items()
         )
     )
@@ -153,7 +159,7 @@ def _within(entry: Entry, earlier: Sequence[InvoiceLine]) -> tuple[InvoiceLine, 
 
 def _spans(asked: Asked, answers: Mapping[Span, Sequence[Usage]]) -> dict[Period, SpanFigure]:
     return {
-        period: SpanFigure(figure.quantity, figure.event_count)
+        period: SpanFigure(figure.quantity, figure.event_count, span.gaps)
         for period, span in asked.included.items()
         for figure in answers[span]
     }
