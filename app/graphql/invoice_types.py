@@ -204,6 +204,9 @@ class Invoice(Node):
     )
     engine_version: str = strawberry.field(description="Of the rules that rated it.")
     catalog_hash: str = strawberry.field(description="Of the prices that rated it.")
+    zone_data: str = strawberry.field(
+        description="The version of the IANA time-zone data that its periods were computed by."
+    )
     usage_watermark: datetime | None = strawberry.field(
         description="Every event accepted before then was counted; null where that is unknown."
     )
@@ -325,6 +328,7 @@ class Invoice(Node):
             bill_to=None if row.bill_to is None else InvoiceParty.of(row.bill_to),
             engine_version=row.engine_version,
             catalog_hash=row.catalog_hash,
+            zone_data=row.zone_data,
             usage_watermark=row.usage_watermark,
             metadata=Metadata(row.metadata),
             created_at=row.created_at,

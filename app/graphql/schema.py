@@ -15,6 +15,7 @@ from app.graphql import (
     customers,
     event_corrections,
     events,
+    invoice_replays,
     invoicing,
     metering,
     quotes,
@@ -54,6 +55,7 @@ QUERIES = (
     subscriptions.SubscriptionQuery,
     access.AccessQuery,
     invoicing.InvoiceQuery,
+    invoice_replays.InvoiceReplayQuery,
     credit_notes.CreditNoteQuery,
 )
 MUTATIONS = (

@@ -87,12 +87,16 @@ class RatedLine:
 def rate(fact: Fact) -> Iterator[RatedLine]:
     """One line of a fixed charge; one line per group, or row of a matrix, of a usage charge.
 
-    Usage without a group is one line even where nothing was counted, so that the customer
-    sees that nothing was.
+    A usage charge has a line even where nothing was counted, so that the customer sees that
+    nothing was; where no group or row occurred, it asks for nothing.
     """
     if fact.price.charge is ChargeKind.FIXED:
         yield _fixed(fact)
         return
+    yield from list(_of_usage(fact)) or [_nothing(fact)]
+
+
+def _of_usage(fact: Fact) -> Iterator[RatedLine]:
     groups = sorted(fact.counted.groups, key=lambda one: order_of(one.group))
     cover = _cover(fact)
     if fact.counted.whole is not None:
@@ -136,6 +140,11 @@ def _fixed(fact: Fact) -> RatedLine:
     price = fact.price
     charged = _charge(price, Figures(quantity), held)
     return _line(fact, quantity, proration.trace(charged.amount, fact.service), charged.quantity)
+
+
+def _nothing(fact: Fact) -> RatedLine:
+    counted = _counted(fact, Figures(Decimal(0)))
+    return _line(fact, Decimal(0), counted, counted)
 
 
 class _Cover:

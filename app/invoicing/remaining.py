@@ -20,7 +20,7 @@ from app.kernel.period import Period
 from app.kernel.quantity import EXACT
 
 # Which of a line item's lines it is: its group, and its row of a matrix.
-_Key = tuple[tuple[tuple[str, str | None], ...], str | None]
+Key = tuple[tuple[tuple[str, str | None], ...], str | None]
 
 
 def remaining(
@@ -35,11 +35,11 @@ def remaining(
         return
     since = max(line.service.end for line in earlier)
     service = Period(min(since, period.end), period.end)
-    billed: defaultdict[_Key, list[InvoiceLine]] = defaultdict(list)
+    billed: defaultdict[Key, list[InvoiceLine]] = defaultdict(list)
     for before in earlier:
-        billed[_key(before.group, explanation.from_json(before.explanation))].append(before)
+        billed[line_key(before.group, explanation.from_json(before.explanation))].append(before)
     for line in lines:
-        found = billed.pop(_key(line.group, line.explanation), [])
+        found = billed.pop(line_key(line.group, line.explanation), [])
         yield replace(_less(line, found) if found else line, service=service)
     for gone in billed.values():
         yield replace(_less(_nothing(gone[-1], period), gone), service=service)
@@ -90,7 +90,7 @@ def _nothing(line: InvoiceLine, period: Period) -> RatedLine:
     )
 
 
-def _key(group: Mapping[str, str | None], tree: Step) -> _Key:
+def line_key(group: Mapping[str, str | None], tree: Step) -> Key:
     _, *counted = tree.parts
     rows = (each.inputs.get("row") for each in counted_in(counted))
     return tuple(sorted(group.items())), next((row for row in rows if row is not None), None)

@@ -114,8 +114,35 @@ async def count(
     Raises: NotFound (a meter is gone), Unavailable.
     """
     listed = list(bills)
-    asked = await _asked(scope, listed)
     earlier = await _earlier(scope, listed)
+    found = await _measured(scope, clickhouse, await _asked(scope, listed), as_of=as_of)
+    return {
+        entry.identity: replace(found[entry.identity], earlier=_within(entry, earlier))
+        for bill in listed
+        for entry in bill.usage
+    }
+
+
+async def recount(
+    scope: Scope,
+    clickhouse: ClickHouse,
+    entries: Iterable[tuple[Subscription, Entry]],
+    *,
+    as_of: datetime | None,
+) -> dict[Billed, Counted]:
+    """The figures of usage that was billed before, as of another watermark or the same.
+
+    Raises: NotFound (a meter is gone), Unavailable.
+    """
+    listed = list(entries)
+    external = await _external_ids(scope, [subscription for subscription, _ in listed])
+    asked = [asked_of(subscription, entry, external) for subscription, entry in listed]
+    return await _measured(scope, clickhouse, asked, as_of=as_of)
+
+
+async def _measured(
+    scope: Scope, clickhouse: ClickHouse, asked: Sequence[Asked], *, as_of: datetime | None
+) -> dict[Billed, Counted]:
     spans: defaultdict[Question, list[Span]] = defaultdict(list)
     for each in asked:
         for question, span in each.spans:
@@ -134,7 +161,6 @@ async def count(
         each.entry.identity: replace(
             _counted(each, by_question),
             spans=_spans(each, by_question.get(each.totals, {})),
-            earlier=_within(each.entry, earlier),
         )
         for each in asked
     }
@@ -190,24 +216,21 @@ def _windows(asked: Asked) -> int:
 
 
 async def _asked(scope: Scope, bills: Sequence[Bill]) -> list[Asked]:
-    external = await _external_ids(scope, bills)
-    return [
-        Asked(
-            entry,
-            Span(
-                external[bill.subscription.customer_id], entry.service.period, entry.service.paused
-            ),
-            needs(entry.price.model, entry.price.adjustments, grouped=bool(entry.price.group_by)),
-            bill.subscription,
-        )
-        for bill in bills
-        for entry in bill.usage
-    ]
+    external = await _external_ids(scope, [bill.subscription for bill in bills])
+    return [asked_of(bill.subscription, entry, external) for bill in bills for entry in bill.usage]
 
 
-async def _external_ids(scope: Scope, bills: Sequence[Bill]) -> Mapping[str, str]:
-    """The names that events carry, by the ids of the bills' customers."""
-    ids = {bill.subscription.customer_id for bill in bills}
+def asked_of(subscription: Subscription, entry: Entry, external: Mapping[str, str]) -> Asked:
+    """What has to be counted for an entry; `external` are the names that events carry."""
+    service, price = entry.service, entry.price
+    span = Span(external[subscription.customer_id], service.period, service.paused)
+    needed = needs(price.model, price.adjustments, grouped=bool(price.group_by))
+    return Asked(entry, span, needed, subscription)
+
+
+async def _external_ids(scope: Scope, subscriptions: Sequence[Subscription]) -> Mapping[str, str]:
+    """The names that events carry, by the ids of the subscriptions' customers."""
+    ids = {subscription.customer_id for subscription in subscriptions}
     found = await customers.by_ids(scope, ids)
     return {customer_id: customer.external_id for customer_id, customer in found.items()}
 

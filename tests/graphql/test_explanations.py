@@ -11,6 +11,7 @@ from app.catalog.price import ChargeKind, CreatePrice
 from app.catalog.prices import Matrix, MatrixRow, PerUnit
 from app.catalog.reads import features
 from app.invoicing import actions
+from app.kernel.ids import new_id
 from app.kernel.listing import PageRequest
 from app.kernel.scope import SYSTEM
 from app.metering.filters import Match
@@ -136,3 +137,23 @@ async def test_events_take_the_permission_to_read_usage(ask, world):
         text, {"id": cycle.id}, permissions=frozenset({"invoice:read"}), refused=True
     )
     assert answer["errors"][0]["extensions"]["code"] == "FORBIDDEN"
+
+
+async def test_an_invoice_is_replayed_through_the_graph(ask, world):
+    await world.subscribe("acme")
+    await world.use("acme", [(JAN, "3", "eu")])
+    await bill(world, FEB)
+    cycle = (await invoices(world))[-1]
+    text = """query ($id: ID!) { invoiceReplay(id: $id) {
+      ... on InvoiceReplay { identical versions { name stored present same }
+        differences { path stored replayed } } ... on Problem { code } } }"""
+    found = (await ask(text, {"id": cycle.id}))["invoiceReplay"]
+    assert (found["identical"], found["differences"]) == (True, [])
+    assert found["versions"][0] == {
+        "name": "engine", "stored": "1", "present": "1", "same": True,
+    }  # fmt: skip
+    await world.use("acme", [(JAN, "1", "eu")])
+    found = (await ask(text, {"id": cycle.id}))["invoiceReplay"]
+    assert {"path": "lines[1].quantity", "stored": "3", "replayed": "4"} in found["differences"]
+    gone = (await ask(text, {"id": new_id("inv")}))["invoiceReplay"]
+    assert gone == {"code": "NOT_FOUND"}

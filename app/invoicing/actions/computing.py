@@ -109,6 +109,7 @@ def _renewed(
         totals=manual.sums(together, before.currency),
         engine_version=fresh.engine_version,
         catalog_hash=fresh.catalog_hash,
+        zone_data=fresh.zone_data,
         usage_watermark=fresh.usage_watermark,
         updated_at=moment.at,
     )
