@@ -7,55 +7,15 @@ from typing import Any, Self
 
 import strawberry
 
-from app.catalog.prices import Step
+from app.graphql.explanations import Behind, ExplanationStep, steps_of
 from app.graphql.node import Node
 from app.graphql.scalars import JSON, Money
 from app.graphql.usage import DimensionValue
-from app.invoicing import breakdown, explaining, explanation
+from app.invoicing import breakdown, explaining
 from app.invoicing.invoice import InvoiceLine as Row
 from app.invoicing.invoice import LineKind
 
 strawberry.enum(LineKind, name="InvoiceLineKind", description="What a line asks money for.")
-
-
-@strawberry.type(
-    description="A step on the way to an amount: its rule, applied to its inputs and to the "
-    "results of the steps below it, gives its result exactly."
-)
-class ExplanationStep:
-    index: int = strawberry.field(description="Its place in the list, from 0.")
-    parent: int | None = strawberry.field(
-        description="The index of the step that builds on this one; null: this is the amount."
-    )
-    rule: str = strawberry.field(description="Which rule, such as `tier`.")
-    formula: str = strawberry.field(description="The rule in words.")
-    inputs: JSON = strawberry.field(
-        description="What the rule starts from, by name; numbers exactly, as text."
-    )
-    result: str = strawberry.field(
-        description="What comes out, exactly: a decimal, or a fraction such as `2/3`."
-    )
-
-
-def steps_of(tree: Step) -> list[ExplanationStep]:
-    """The tree as a list, every step after the one that builds on it."""
-    found: list[ExplanationStep] = []
-    waiting: list[tuple[Step, int | None]] = [(tree, None)]
-    while waiting:
-        step, parent = waiting.pop()
-        index, rule = len(found), explanation.RULES.get(step.rule)
-        found.append(
-            ExplanationStep(
-                index=index,
-                parent=parent,
-                rule=step.rule,
-                formula="" if rule is None else rule.formula,
-                inputs=JSON(step.inputs),
-                result=step.result,
-            )
-        )
-        waiting.extend((part, index) for part in reversed(step.parts))
-    return found
 
 
 @strawberry.type(description="A line's amount in a price unit, and what it was worth.")
@@ -104,6 +64,7 @@ class BilledLine:
     )
     price_snapshot: JSON = strawberry.field(description="The price as it was when billed.")
     row: strawberry.Private[Row]
+    behind: strawberry.Private[Behind]
 
     @strawberry.field(
         description="The amount in the unit of the price, before rounding; null where the price "
@@ -120,7 +81,7 @@ class BilledLine:
         "where nothing was applied to the invoice, the amount."
     )
     def explanation(self) -> list[ExplanationStep]:
-        return steps_of(explaining.of_line(self.row))
+        return steps_of(explaining.of_line(self.row), self.behind)
 
 
 @strawberry.type(description="A line of an invoice; it never changes once the invoice is issued.")
@@ -129,16 +90,20 @@ class InvoiceLine(Node, BilledLine):
 
     @classmethod
     def of(cls, row: Row) -> Self:
+        behind = Behind(row.price, invoice_id=row.invoice_id)
         return cls(
-            id=strawberry.ID(row.id), invoice_id=strawberry.ID(row.invoice_id), **_facts(row)
+            id=strawberry.ID(row.id),
+            invoice_id=strawberry.ID(row.invoice_id),
+            behind=behind,
+            **_facts(row),
         )
 
 
 @strawberry.type(description="A line as it would be billed.")
 class InvoicePreviewLine(BilledLine):
     @classmethod
-    def of(cls, row: Row) -> Self:
-        return cls(**_facts(row))
+    def of(cls, row: Row, customer_id: str) -> Self:
+        return cls(behind=Behind(row.price, customer_id=customer_id), **_facts(row))
 
 
 def _id(value: str | None) -> strawberry.ID | None:

@@ -5,8 +5,9 @@ from typing import Self
 
 import strawberry
 
+from app.graphql.explanations import ExplanationStep, steps_of
 from app.graphql.invoice_inputs import BillingReason
-from app.graphql.invoice_lines import ExplanationStep, InvoicePreviewLine, steps_of
+from app.graphql.invoice_lines import InvoicePreviewLine
 from app.graphql.invoice_types import amounts_of
 from app.graphql.scalars import Money
 from app.graphql.terms import applied
@@ -67,7 +68,7 @@ class InvoicePreview:
             reason=row.reason,
             period_start=row.period.start,
             period_end=row.period.end,
-            lines=[InvoicePreviewLine.of(line) for line in drafted.lines],
+            lines=[InvoicePreviewLine.of(line, row.customer_id) for line in drafted.lines],
             discounts=[
                 applied.InvoicePreviewDiscount.of(each) for each in drafted.applied.discounts
             ],

@@ -7,8 +7,9 @@ import strawberry
 
 from app.graphql import credit_note_types, customers, subscription_types
 from app.graphql.context import Info
+from app.graphql.explanations import ExplanationStep, steps_of
 from app.graphql.invoice_inputs import BillingReason, InvoiceStatus, PaymentStatus
-from app.graphql.invoice_lines import ExplanationStep, InvoiceLine, steps_of
+from app.graphql.invoice_lines import InvoiceLine
 from app.graphql.node import Node
 from app.graphql.permissions import requires
 from app.graphql.scalars import Metadata, Money
@@ -172,6 +173,9 @@ class Invoice(Node):
     )
     engine_version: str = strawberry.field(description="Of the rules that rated it.")
     catalog_hash: str = strawberry.field(description="Of the prices that rated it.")
+    zone_data: str = strawberry.field(
+        description="The version of the IANA time-zone data that its periods were computed by."
+    )
     usage_watermark: datetime | None = strawberry.field(
         description="Every event accepted before then was counted; null where that is unknown."
     )
@@ -341,6 +345,7 @@ class Invoice(Node):
             bill_to=None if row.bill_to is None else InvoiceParty.of(row.bill_to),
             engine_version=row.engine_version,
             catalog_hash=row.catalog_hash,
+            zone_data=row.zone_data,
             usage_watermark=row.usage_watermark,
             tax_notes=list(row.tax_notes),
             metadata=Metadata(row.metadata),

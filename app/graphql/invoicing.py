@@ -27,6 +27,7 @@ from app.graphql.invoice_types import Invoice
 from app.graphql.lists import listed
 from app.graphql.node import Kind
 from app.graphql.permissions import requires
+from app.graphql.watermarks import watermark
 from app.invoicing import actions, reads
 from app.invoicing.bills import Moment
 from app.runs.schedules import start_billing_run
@@ -129,7 +130,8 @@ class InvoiceMutation:
         input: Annotated[InvoiceComputeInput, strawberry.argument(description="Which one.")],
     ) -> InvoiceResult:
         ctx = info.context
-        moment = Moment(await ctx.present.invoice(input.id), None)
+        at = await ctx.present.invoice(input.id)
+        moment = Moment(at, await watermark(ctx.runtime))
         row = await actions.compute(
             ctx.scope,
             input.id,
@@ -202,7 +204,13 @@ class InvoiceMutation:
         at = await ctx.present.invoice(input.id)
         clickhouse = ctx.runtime.clickhouse
         row = await actions.reissue(
-            ctx.scope, input.id, clickhouse, reason=input.reason, by=ctx.actor, at=at
+            ctx.scope,
+            input.id,
+            clickhouse,
+            reason=input.reason,
+            by=ctx.actor,
+            at=at,
+            watermark=await watermark(ctx.runtime),
         )
         return Invoice.of(row)
 

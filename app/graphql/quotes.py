@@ -11,7 +11,7 @@ from app.graphql.catalog.adjustments import AdjustmentsInput
 from app.graphql.catalog.price_model_inputs import PriceModelInput
 from app.graphql.context import Context, Info
 from app.graphql.errors import Rejected
-from app.graphql.invoice_lines import ExplanationStep, steps_of
+from app.graphql.explanations import ExplanationStep, steps_of
 from app.graphql.permissions import requires
 from app.graphql.scalars import Money
 from app.invoicing import quoting

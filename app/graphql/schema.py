@@ -15,6 +15,7 @@ from app.graphql import (
     customers,
     event_corrections,
     events,
+    invoice_replays,
     invoicing,
     metering,
     quotes,
@@ -56,6 +57,7 @@ QUERIES = (
     subscriptions.SubscriptionQuery,
     access.AccessQuery,
     invoicing.InvoiceQuery,
+    invoice_replays.InvoiceReplayQuery,
     credit_notes.CreditNoteQuery,
     *terms.QUERIES,
 )

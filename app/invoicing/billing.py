@@ -64,9 +64,18 @@ async def await_usage(services: Billing, watermark: datetime) -> None:
 
     Raises: Unavailable when that takes longer than `usage_wait_seconds`.
     """
+    wait = timedelta(seconds=services.settings.usage_wait_seconds)
+    await caught_up(services.visibility, watermark, wait)
+
+
+async def caught_up(visibility: Visibility, watermark: datetime, wait: timedelta) -> None:
+    """Return once every event accepted before `watermark` is counted.
+
+    Raises: Unavailable when that takes longer than `wait`.
+    """
     try:
-        async with asyncio.timeout(services.settings.usage_wait_seconds):
-            while not await services.visibility.caught_up(watermark):  # noqa: ASYNC110 - Kafka's
+        async with asyncio.timeout(wait.total_seconds()):
+            while not await visibility.caught_up(watermark):  # noqa: ASYNC110 - Kafka's
                 # offsets are asked for; they raise no event.
                 await asyncio.sleep(_POLL.total_seconds())
     except TimeoutError:

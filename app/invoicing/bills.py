@@ -28,6 +28,7 @@ from app.invoicing.remaining import remaining
 from app.kernel.ids import new_id
 from app.kernel.money import Money, total
 from app.kernel.period import Period
+from app.kernel.zones import zone_data_version
 from app.subscriptions.billable import BillableSubscription
 from app.subscriptions.periods import (
     BillingPoint,
@@ -140,7 +141,7 @@ class Drafted:
 class Moment:
     """When a draft is made, how fresh its usage is, and when its wait for late events ends.
 
-    `watermark`: every event accepted before it has been counted; None where nobody looked.
+    `watermark`: what was accepted before it counts, and nothing else; None: whatever is stored.
     `skips_zero`: what comes to nothing is skipped instead of issued.
     """
 
@@ -266,6 +267,7 @@ def _invoice(invoice_id: str, bill: Bill, lines: Sequence[InvoiceLine], moment: 
         pdf_key=None,
         engine_version=ENGINE_VERSION,
         catalog_hash=content_hash(hashes),
+        zone_data=zone_data_version(),
         usage_watermark=moment.watermark,
         net_days=bill.subscription.terms.net_days,
         collection_method=bill.subscription.terms.collection_method,

@@ -8,7 +8,7 @@ It comes off prices of one quantity. Of what is priced by its single events, by 
 formula or by windows of its own, nothing does.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -90,10 +90,17 @@ def included_of(price: Price, entitled: Entitled | None, period: Period) -> Incl
 
 @dataclass(frozen=True, slots=True)
 class SpanFigure:
-    """What was counted of all lines of a charge in a period."""
+    """What was counted of all lines of a charge in a period, but for its gaps."""
 
     quantity: Decimal
     events: int = 0
+    gaps: tuple[Period, ...] = ()
+
+
+def paused(gaps: Sequence[Period]) -> dict[str, str]:
+    """The spans of a period whose events are not counted, as ISO 8601 intervals."""
+    stated = [f"{gap.start.isoformat()}/{gap.end.isoformat()}" for gap in gaps]
+    return {"paused": ", ".join(stated)} if stated else {}
 
 
 def covered(
@@ -181,6 +188,7 @@ class _Trace:
             "meter_id": self._meter_id,
             "start": period.start.isoformat(),
             "end": period.end.isoformat(),
+            **paused(figure.gaps),
             "events": str(figure.events),
             "quantity": figure.quantity,
         }

@@ -115,7 +115,8 @@ class Invoice:
 
     `number`, `issued_at`, `due_at`, `seller` and `bill_to` are None until it is finalized.
     `period` is what was billed in arrears; fees in advance carry their own period on the line.
-    `usage_watermark` is an instant: every event accepted before it had been counted.
+    `usage_watermark` is an instant: what was accepted before it was counted, and nothing else.
+    `zone_data` is the version of the time-zone data that its periods were computed by.
     `finalize_at` is when the wait for late events is over; None: it is finalized by hand.
     `net_days`, `collection_method` and `purchase_order` are the subscription's when it was
     drafted. `source_id` is the caller's key of an invoice that is no period's. `edited`: by hand,
@@ -144,6 +145,7 @@ class Invoice:
     pdf_key: str | None
     engine_version: str
     catalog_hash: str
+    zone_data: str
     usage_watermark: datetime | None
     metadata: Mapping[str, str]
     created_at: datetime

@@ -26,6 +26,7 @@ from app.kernel.ids import new_id
 from app.kernel.money import Money, total
 from app.kernel.period import Period
 from app.kernel.quantity import EXACT
+from app.kernel.zones import zone_data_version
 
 MOST_LINES = 1000
 # Whole digits of an amount: far below what its column holds, so that totals fit it, too.
@@ -184,6 +185,7 @@ def blank(command: CreateInvoice, *, currency: str, timezone: str, at: datetime)
         pdf_key=None,
         engine_version=ENGINE_VERSION,
         catalog_hash=content_hash([]),
+        zone_data=zone_data_version(),
         usage_watermark=None,
         metadata=command.metadata,
         created_at=at,

@@ -125,6 +125,7 @@ class InvoiceTable(ScopedTable):
     pdf_key = fields.CharField(max_length=200, null=True)
     engine_version = fields.CharField(max_length=20)
     catalog_hash = fields.CharField(max_length=64)
+    zone_data = fields.CharField(max_length=20)
     usage_watermark = fields.DatetimeField(null=True)
     tax_notes = fields.JSONField[list[str]]()
     reckoning = fields.JSONField[dict[str, Any]]()

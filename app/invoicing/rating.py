@@ -20,6 +20,7 @@ from app.invoicing.included import (
     Included,
     SpanFigure,
     covered,
+    paused,
     taken_by,
     taken_off,
 )
@@ -86,12 +87,16 @@ class RatedLine:
 def rate(fact: Fact) -> Iterator[RatedLine]:
     """One line of a fixed charge; one line per group, or row of a matrix, of a usage charge.
 
-    Usage without a group is one line even where nothing was counted, so that the customer
-    sees that nothing was.
+    A usage charge has a line even where nothing was counted, so that the customer sees that
+    nothing was; where no group or row occurred, it asks for nothing.
     """
     if fact.price.charge is ChargeKind.FIXED:
         yield _fixed(fact)
         return
+    yield from list(_of_usage(fact)) or [_nothing(fact)]
+
+
+def _of_usage(fact: Fact) -> Iterator[RatedLine]:
     groups = sorted(fact.counted.groups, key=lambda one: order_of(one.group))
     cover = _cover(fact)
     if fact.counted.whole is not None:
@@ -152,6 +157,11 @@ def _fixed(fact: Fact) -> RatedLine:
     price = fact.price
     charged = _charge(price, Figures(quantity), held)
     return _line(fact, quantity, proration.trace(charged.amount, fact.service), charged.quantity)
+
+
+def _nothing(fact: Fact) -> RatedLine:
+    counted = _counted(fact, Figures(Decimal(0)))
+    return _line(fact, Decimal(0), counted, counted)
 
 
 class _Cover:
@@ -293,15 +303,9 @@ def _of(fact: Fact, groups: Mapping[str, str | None]) -> dict[str, str | None]:
     return {
         "start": period.start.isoformat(),
         "end": period.end.isoformat(),
-        **_paused(fact.service),
+        **paused(fact.service.paused),
         **{f"group.{name}": value for name, value in groups.items()},
     }
-
-
-def _paused(service: Service) -> dict[str, str]:
-    """The spans of the period whose events were not counted, as ISO 8601 intervals."""
-    gaps = [f"{gap.start.isoformat()}/{gap.end.isoformat()}" for gap in service.paused]
-    return {"paused": ", ".join(gaps)} if gaps else {}
 
 
 def _line(fact: Fact, quantity: Decimal, amount: Step, *counted: Step) -> RatedLine:

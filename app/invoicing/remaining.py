@@ -20,7 +20,7 @@ from app.kernel.period import Period
 from app.kernel.quantity import EXACT
 
 # Which of a line item's lines it is: its group, and its row of a matrix.
-_Key = tuple[tuple[tuple[str, str | None], ...], str | None]
+Key = tuple[tuple[tuple[str, str | None], ...], str | None]
 
 
 def remaining(
@@ -35,14 +35,14 @@ def remaining(
         return
     since = max(line.service.end for line in earlier)
     service = Period(min(since, period.end), period.end)
-    billed: defaultdict[_Key, list[InvoiceLine]] = defaultdict(list)
+    billed: defaultdict[Key, list[InvoiceLine]] = defaultdict(list)
     for before in earlier:
-        billed[_key(before.group, explanation.from_json(before.explanation))].append(before)
+        billed[line_key(before.group, explanation.from_json(before.explanation))].append(before)
     for line in lines:
-        found = billed.pop(_key(line.group, line.explanation), [])
+        found = billed.pop(line_key(line.group, line.explanation), [])
         yield replace(_less(line, found) if found else line, service=service)
     for gone in billed.values():
-        yield replace(_less(_nothing(gone[-1]), gone), service=service)
+        yield replace(_less(_nothing(gone[-1], period), gone), service=service)
 
 
 def _less(line: RatedLine, billed: Sequence[InvoiceLine]) -> RatedLine:
@@ -67,10 +67,13 @@ def _less(line: RatedLine, billed: Sequence[InvoiceLine]) -> RatedLine:
     )
 
 
-def _nothing(line: InvoiceLine) -> RatedLine:
-    """The same line where nothing was counted."""
+def _nothing(line: InvoiceLine, period: Period) -> RatedLine:
+    """The same line where nothing was counted in the period."""
     none = Decimal(0)
-    counted = step("counted", {"meter_id": line.meter_id, "events": "0", "quantity": none}, none)
+    before = next(counted_in(explanation.from_json(line.explanation).parts[1:]))
+    bounds = {"start": period.start.isoformat(), "end": period.end.isoformat()}
+    inputs = {**before.inputs, **bounds, "events": "0", "quantity": none}
+    counted = step("counted", inputs, none)
     return RatedLine(
         kind=LineKind.USAGE,
         item_id=line.subscription_line_item_id or "",
@@ -87,14 +90,15 @@ def _nothing(line: InvoiceLine) -> RatedLine:
     )
 
 
-def _key(group: Mapping[str, str | None], tree: Step) -> _Key:
+def line_key(group: Mapping[str, str | None], tree: Step) -> Key:
     _, *counted = tree.parts
-    return tuple(sorted(group.items())), next(_rows(counted), None)
+    rows = (each.inputs.get("row") for each in counted_in(counted))
+    return tuple(sorted(group.items())), next((row for row in rows if row is not None), None)
 
 
-def _rows(steps: Iterable[Step]) -> Iterator[str]:
+def counted_in(steps: Iterable[Step]) -> Iterator[Step]:
+    """The steps that counted, of these and of what is below them."""
     for each in steps:
-        row = each.inputs.get("row") if each.rule == "counted" else None
-        if row is not None:
-            yield row
-        yield from _rows(each.parts)
+        if each.rule == "counted":
+            yield each
+        yield from counted_in(each.parts)

@@ -5,6 +5,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from app.catalog.price import Price
@@ -107,12 +108,39 @@ class Asked:
 
 
 async def count(
-    scope: Scope, clickhouse: ClickHouse, bills: Iterable[Bill]
+    scope: Scope, clickhouse: ClickHouse, bills: Iterable[Bill], *, as_of: datetime | None
 ) -> dict[Billed, Counted]:
-    """The figures of every usage entry. Raises: NotFound (a meter is gone), Unavailable."""
+    """The figures of every usage entry as of a watermark; None: as of now.
+
+    Raises: NotFound (a meter is gone), Unavailable.
+    """
     listed = list(bills)
-    asked = await _asked(scope, listed)
     earlier = await _earlier(scope, listed)
+    used = [(bill.subscription, entry) for bill in listed for entry in bill.usage]
+    found = await _measured(scope, clickhouse, await _asked(scope, used), as_of=as_of)
+    return {
+        entry.identity: replace(found[entry.identity], earlier=_within(entry, earlier))
+        for _, entry in used
+    }
+
+
+async def recount(
+    scope: Scope,
+    clickhouse: ClickHouse,
+    entries: Iterable[tuple[Subscription, Entry]],
+    *,
+    as_of: datetime | None,
+) -> dict[Billed, Counted]:
+    """The figures of usage that was billed before, as of another watermark or the same.
+
+    Raises: NotFound (a meter is gone), Unavailable.
+    """
+    return await _measured(scope, clickhouse, await _asked(scope, entries), as_of=as_of)
+
+
+async def _measured(
+    scope: Scope, clickhouse: ClickHouse, asked: Sequence[Asked], *, as_of: datetime | None
+) -> dict[Billed, Counted]:
     spans: defaultdict[Question, list[Span]] = defaultdict(list)
     for each in asked:
         for question, span in each.spans:
@@ -120,7 +148,9 @@ async def count(
     found = await meters.by_ids(scope, {meter_id for meter_id, _ in spans})
     answers = await asyncio.gather(
         *(
-            usage.measured(scope, clickhouse, _known(found, meter_id), about, split=split)
+            usage.measured(
+                scope, clickhouse, _known(found, meter_id), about, split=split, as_of=as_of
+            )
             for (meter_id, split), about in spans.items()
         )
     )
@@ -129,7 +159,6 @@ async def count(
         each.entry.identity: replace(
             _counted(each, by_question),
             spans=_spans(each, by_question.get(each.totals, {})),
-            earlier=_within(each.entry, earlier),
         )
         for each in asked
     }
@@ -154,7 +183,7 @@ def _within(entry: Entry, earlier: Sequence[InvoiceLine]) -> tuple[InvoiceLine, 
 
 def _spans(asked: Asked, answers: Mapping[Span, Sequence[Usage]]) -> dict[Period, SpanFigure]:
     return {
-        period: SpanFigure(figure.quantity, figure.event_count)
+        period: SpanFigure(figure.quantity, figure.event_count, span.gaps)
         for period, span in asked.included.items()
         for figure in answers[span]
     }
@@ -184,20 +213,19 @@ def _windows(asked: Asked) -> int:
     return found.touching(span.period.without(span.gaps))
 
 
-async def _asked(scope: Scope, bills: Sequence[Bill]) -> list[Asked]:
-    external = await _external_ids(scope, bills)
+async def _asked(scope: Scope, entries: Iterable[tuple[Subscription, Entry]]) -> list[Asked]:
+    """What has to be counted for the entries."""
+    listed = list(entries)
+    external = await _external_ids(scope, [subscription for subscription, _ in listed])
     known: dict[str, Needs] = {}
     return [
         Asked(
             entry,
-            Span(
-                external[bill.subscription.customer_id], entry.service.period, entry.service.paused
-            ),
+            Span(external[subscription.customer_id], entry.service.period, entry.service.paused),
             known.get(entry.price.id) or known.setdefault(entry.price.id, _needs(entry.price)),
-            bill.subscription,
+            subscription,
         )
-        for bill in bills
-        for entry in bill.usage
+        for subscription, entry in listed
     ]
 
 
@@ -205,9 +233,9 @@ def _needs(price: Price) -> Needs:
     return needs(price.model, price.adjustments, grouped=bool(price.group_by))
 
 
-async def _external_ids(scope: Scope, bills: Sequence[Bill]) -> Mapping[str, str]:
-    """The names that events carry, by the ids of the bills' customers."""
-    ids = {bill.subscription.customer_id for bill in bills}
+async def _external_ids(scope: Scope, subscriptions: Sequence[Subscription]) -> Mapping[str, str]:
+    """The names that events carry, by the ids of the subscriptions' customers."""
+    ids = {subscription.customer_id for subscription in subscriptions}
     found = await customers.by_ids(scope, ids)
     return {customer_id: customer.external_id for customer_id, customer in found.items()}
 

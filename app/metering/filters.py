@@ -18,6 +18,15 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
+class RowOf:
+    """Events that belong to the row at `index`, which is the first that holds for them; None:
+    to no row."""
+
+    rows: tuple[tuple[Match, ...], ...]
+    index: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Filters:
     """All of `include` must match, and no entry of `exclude` may match with all its parts.
 

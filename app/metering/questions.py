@@ -127,7 +127,7 @@ def _split(rows: str, question: Question, places: Places) -> str:
     """SELECT of the rows with the figure that each belongs to: span, values, row and start."""
     groups = [f"dimensions[{places.add(name, 'String')}]" for name in question.group_by]
     belongs = [
-        f"{_matches(row, places)}, {number}" for number, row in enumerate(question.rows, start=1)
+        f"{matches(row, places)}, {number}" for number, row in enumerate(question.rows, start=1)
     ]
     row = f"multiIf({', '.join(belongs)}, 0)" if belongs else "0"
     window = "0"
@@ -147,7 +147,7 @@ def _split(rows: str, question: Question, places: Places) -> str:
     )
 
 
-def _matches(row: Sequence[Match], places: Places) -> str:
+def matches(row: Sequence[Match], places: Places) -> str:
     """Whether all matches of a row hold; true or false, never NULL."""
     tests = (
         f"ifNull(dimensions[{places.add(match.property, 'String')}] "

@@ -4,7 +4,7 @@ They are the rows that the figure's own query aggregates, so their count is its 
 they add comes to its quantity.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -18,8 +18,10 @@ from app.metering.counted_rows import counted_rows, unix_milliseconds
 from app.metering.derivation import Query
 from app.metering.errors import UnknownDimension
 from app.metering.figure import Span
+from app.metering.filters import RowOf
 from app.metering.keyset import sliced
 from app.metering.meter import Meter
+from app.metering.questions import matches
 
 LISTING = Listing(
     table="usage_events",
@@ -72,16 +74,18 @@ async def page(
     *,
     request: PageRequest,
     group: Mapping[str, str | None] | None = None,
+    of: RowOf | None = None,
     as_of: datetime | None = None,
 ) -> Page[CountedEvent]:
     """One page of the events that the figure of the spans together is made of, by time and id.
 
-    `group` gives dimensions the value that the events have, None where they had none.
+    `group` gives dimensions the value that the events have, None where they had none; `of` names
+    the row of matches that they belong to.
     Raises: UnknownDimension, Invalid (INVALID_PAGE, INVALID_CURSOR), Unavailable.
     """
     places = Places()
     part = sliced(LISTING, request, places)
-    rows = _rows(scope, meter, spans, group or {}, as_of=as_of)
+    rows = _rows(scope, meter, spans, group or {}, of=of, as_of=as_of)
     found: list[CountedEvent] = []
     total = None
     if rows is not None and part.size:
@@ -109,27 +113,35 @@ def _rows(
     spans: Sequence[Span],
     group: Mapping[str, str | None],
     *,
+    of: RowOf | None,
     as_of: datetime | None,
 ) -> Query | None:
     """The metered rows of the figure; None where the spans have no length."""
     places = Places("g")
-    matches = []
+    wanted = [] if of is None else list(_belongs(of, places))
     for name, value in group.items():
         if name not in meter.dimensions:
             raise UnknownDimension(name, meter.id, meter.dimensions, field="group")
         dimension = f"dimensions[{places.add(name, 'String')}]"
         if value is None:
-            matches.append(f"isNull({dimension})")
+            wanted.append(f"isNull({dimension})")
         else:
-            matches.append(f"ifNull({dimension} = {places.add(value, 'String')}, 0)")
+            wanted.append(f"ifNull({dimension} = {places.add(value, 'String')}, 0)")
     bounds = _bounds(spans)
     if bounds is None:
         return None
     rows = counted_rows(scope, meter, _WITHIN, as_of=as_of)
     return Query(
-        f"SELECT * FROM ({rows.sql}) WHERE {' AND '.join(matches) or '1'}",  # noqa: S608 - ours
+        f"SELECT * FROM ({rows.sql}) WHERE {' AND '.join(wanted) or '1'}",  # noqa: S608 - ours
         {**rows.parameters, **bounds, **places.values},
     )
+
+
+def _belongs(of: RowOf, places: Places) -> Iterator[str]:
+    before = of.rows if of.index is None else of.rows[: of.index]
+    if of.index is not None:
+        yield matches(of.rows[of.index], places)
+    yield from (f"NOT {matches(row, places)}" for row in before)
 
 
 def _bounds(spans: Sequence[Span]) -> dict[str, Parameter] | None:

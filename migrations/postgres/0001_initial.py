@@ -621,6 +621,7 @@ class Migration(migrations.Migration):
                 ('pdf_key', fields.CharField(null=True, max_length=200)),
                 ('engine_version', fields.CharField(max_length=20)),
                 ('catalog_hash', fields.CharField(max_length=64)),
+                ('zone_data', fields.CharField(max_length=20)),
                 ('usage_watermark', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ('tax_notes', fields.JSONField(encoder=JSON_DUMPS, decoder=loads)),
                 ('reckoning', fields.JSONField(encoder=JSON_DUMPS, decoder=loads)),

@@ -67,8 +67,12 @@ def test_a_grouped_price_makes_a_line_per_group_each_through_its_own_tiers():
     ]
 
 
-def test_a_grouped_price_without_usage_makes_no_line():
-    assert rated(price(group_by=("origin",))) == []
+def test_a_grouped_price_without_usage_says_so_and_asks_for_nothing():
+    least = Adjustments(minimum=Decimal(5))
+    for sold in (price(group_by=("origin",)), price(group_by=("origin",), adjustments=least)):
+        (line,) = rated(sold)
+        assert (line.group, line.quantity, line.amount) == ({}, 0, 0)
+        assert explanation.evaluate(explanation.to_json(line.explanation)) == 0
 
 
 def test_several_dimensions_make_a_line_per_combination_of_their_values():

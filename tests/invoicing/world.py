@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -28,11 +28,14 @@ from app.kernel.ids import ulid
 from app.kernel.scope import SYSTEM, Scope
 from app.metering import actions as meters
 from app.metering.aggregations import Sum
+from app.metering.corrections.storing import CorrectionStore
+from app.metering.corrections.wire import read_corrections
 from app.metering.meter import CreateMeter
 from app.subscriptions import actions as subscriptions
 from app.subscriptions.subscription import CreateSubscription, Subscription
 from app.tenants.actions import environments, tenants
 from app.tenants.commands import CreateTenant
+from tests.metering.correcting import Op, line
 
 JAN = datetime(2025, 1, 1, tzinfo=UTC)
 TIERS = (Tier(Decimal(100), Decimal("0.5")), Tier(None, Decimal("0.1"), Decimal(3)))
@@ -96,29 +99,55 @@ class World:
         return await subscriptions.create(self.scope, command, by=SYSTEM, at=self.clock.now())
 
     async def use(
-        self, name: str, used: Sequence[tuple[datetime, str, str]], *, copies: int = 1
-    ) -> None:
-        """Events of the meter as the consumer stores them: instant, amount, region."""
+        self,
+        name: str,
+        used: Sequence[tuple[datetime, str, str]],
+        *,
+        copies: int = 1,
+        accepted: datetime | None = None,
+    ) -> list[str]:
+        """Events of the meter as the consumer stores them: instant, amount, region; their ids.
+
+        Each was accepted as it happened, unless said otherwise.
+        """
+        ids = [ulid() for _ in used]
         rows = b"".join(
-            self._event(name, at, {"amount": amount, "region": region}) + b"\n"
-            for at, amount, region in used
+            self._event(name, id_, at, accepted or at, {"amount": amount, "region": region}) + b"\n"
+            for id_, (at, amount, region) in zip(ids, used, strict=True)
         )
         for copy in range(copies):
             await self.services.clickhouse.insert("events", rows, token=f"{ulid()}-{copy}")
+        return ids
 
-    def _event(self, name: str, at: datetime, properties: dict[str, str]) -> bytes:
+    async def void(self, event_id: str, accepted: datetime) -> None:
+        await self._correct(Op("voided", event_id, accepted, copy=1))
+
+    async def amend(self, event_id: str, accepted: datetime, amount: str, region: str) -> None:
+        properties = orjson.dumps({"amount": amount, "region": region}).decode()
+        await self._correct(Op("amended", event_id, accepted, {"properties": properties}, copy=2))
+
+    async def _correct(self, op: Op) -> None:
+        corrections, faulty = read_corrections(line(self.scope, op), 0)
+        assert not faulty
+        store = CorrectionStore(self.services.clickhouse)
+        _, refused = await store.store(corrections, ulid())
+        assert not refused
+
+    def _event(
+        self, name: str, id_: str, at: datetime, accepted: datetime, properties: dict[str, str]
+    ) -> bytes:
         return orjson.dumps(
             {
                 "tenant_id": self.scope.tenant_id,
                 "environment_id": self.scope.environment_id,
-                "event_id": ulid(),
+                "event_id": id_,
                 "event_name": "request",
                 "external_customer_id": name,
                 "timestamp": _millisecond(at),
                 "source": "",
                 "properties": orjson.dumps(properties).decode(),
                 "fields": properties,
-                "ingested_at": _millisecond(at + timedelta(seconds=1)),
+                "ingested_at": _millisecond(accepted),
                 "batch": "test",
             }
         )

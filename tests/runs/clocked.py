@@ -25,7 +25,9 @@ async def build(
     world = await worlds.build(clickhouse, storage, development=True, **options)
     command = CreateTestClock(name="Clock", governs=governs, frozen_at=JAN)
     clock = await actions.create(world.scope, command, by=SYSTEM, at=MACHINE)
-    world = replace(world, services=replace(world.services, clock=FixedClock(MACHINE)))
+    machine = FixedClock(MACHINE)
+    services = replace(world.services, clock=machine, visibility=worlds.CaughtUp(machine))
+    world = replace(world, services=services)
     return replace(world, clock_id=clock.id) if governs is Governs.CUSTOMERS else world
 
 

@@ -13,6 +13,7 @@ from app.invoicing.actions.note_downloads import NoteFileKind, download_note, li
 from app.invoicing.actions.previewing import preview
 from app.invoicing.actions.printing import print_many
 from app.invoicing.actions.reissuing import reissue
+from app.invoicing.actions.replaying import replay
 from app.invoicing.actions.settling import Settling, reverse_write_off, settle, write_off
 from app.invoicing.actions.subscribing import subscribe
 from app.invoicing.actions.thresholds import bill_thresholds
@@ -41,6 +42,7 @@ __all__ = [
     "preview",
     "print_many",
     "reissue",
+    "replay",
     "reverse_write_off",
     "set_logo",
     "settle",

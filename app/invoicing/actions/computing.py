@@ -69,7 +69,7 @@ async def computed(
     Raises: PeriodChanged, Unavailable.
     """
     bills = await _bills(scope, [invoice for invoice in invoices if invoice.subscription_id])
-    counted = await count(scope, clickhouse, bills.values())
+    counted = await count(scope, clickhouse, bills.values(), as_of=moment.watermark)
     found = await _lines_by_hand(scope, invoices)
     fresh = []
     for invoice in invoices:
@@ -109,6 +109,7 @@ def _renewed(
         totals=manual.sums(together, before.currency),
         engine_version=fresh.engine_version,
         catalog_hash=fresh.catalog_hash,
+        zone_data=fresh.zone_data,
         usage_watermark=fresh.usage_watermark,
         updated_at=moment.at,
     )

@@ -42,7 +42,7 @@ async def bill(
     """
     bills = {s.subscription.id: due(s, moment.at, limit=most) for s in subjects}
     asked = [each for found in bills.values() for each in found if each.needs_invoice]
-    counted = await count(scope, clickhouse, asked)
+    counted = await count(scope, clickhouse, asked, as_of=moment.watermark)
     drafts = [draft(each, counted, moment) for each in asked]
     reached = [
         Billed(

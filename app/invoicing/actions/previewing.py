@@ -26,7 +26,8 @@ async def preview(
     bill = upcoming(found[0])
     if bill is None:
         raise NothingToBill(subscription_id)
-    drafted = draft(bill, await count(scope, clickhouse, [bill]), moment)
+    counted = await count(scope, clickhouse, [bill], as_of=moment.watermark)
+    drafted = draft(bill, counted, moment)
     invoice = replace(drafted.invoice, status=InvoiceStatus.DRAFT, finalize_at=None)
     unsaved = replace(drafted, invoice=invoice)
     (reckoned_,) = await reckoned(scope, [unsaved], at=moment.at, lock=False)

@@ -28,11 +28,12 @@ async def reissue(
     reason: str,
     by: Actor,
     at: datetime,
+    watermark: datetime | None = None,
 ) -> Invoice:
     """The draft that takes the place of an issued, skipped or void invoice, for the same period.
 
-    It is computed from the usage of this moment, keeps what was written by hand, and waits for
-    somebody to finalize it. The invoice is voided unless it is void.
+    It is computed from the usage as of the watermark (None: of this moment), keeps what was
+    written by hand, and waits for somebody to finalize it. The invoice is voided unless it is void.
     Raises: Invalid (INVALID_REASON), NotFound, InvoiceNotFinalized (a draft), PeriodChanged,
     InvoiceAlreadyReplaced, InvoicePaidInPart, Unavailable.
     """
@@ -40,7 +41,7 @@ async def reissue(
     before = await reads.get(scope, invoice_id)
     _check(before)
     # Before the transaction: it asks ClickHouse.
-    (now,) = await computed(scope, [before], clickhouse, Moment(at, None))
+    (now,) = await computed(scope, [before], clickhouse, Moment(at, watermark))
     fresh = _again(now, at)
     async with writing(scope) as connection:
         old = await locks.invoice(connection, scope, invoice_id)

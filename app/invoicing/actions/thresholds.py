@@ -31,7 +31,8 @@ async def bill_thresholds(
     """
     found = [(s.subscription, accruing(s, moment.at)) for s in subjects]
     bills = [(subscription, bill) for subscription, bill in found if bill is not None]
-    counted = await count(scope, clickhouse, [bill for _, bill in bills])
+    asked = [bill for _, bill in bills]
+    counted = await count(scope, clickhouse, asked, as_of=moment.watermark)
     drafts = [(subscription, draft(bill, counted, moment)) for subscription, bill in bills]
     reached = [pair for pair in drafts if _reaches(*pair)]
     point("invoicing.threshold_rated")

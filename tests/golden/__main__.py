@@ -1,0 +1,3 @@
+from tests.golden.facts import write
+
+write()
