@@ -17,12 +17,14 @@ from app.infra.s3 import Storage
 from app.invoicing import actions, reads
 from app.invoicing.bills import Moment
 from app.invoicing.invoice import Invoice, InvoiceStatus
-from app.invoicing.work import BILL, FINALIZE, PRINT, THRESHOLD
+from app.invoicing.work import BILL, CHANGE, CREDIT, FINALIZE, PRINT, THRESHOLD
 from app.kernel.clock import Clock
-from app.kernel.errors import Unavailable
+from app.kernel.errors import DomainError, Unavailable
 from app.kernel.scope import SYSTEM
 from app.subscriptions import reads as subscriptions
 from app.subscriptions.actions import watch_again
+from app.subscriptions.actions.changing import fail
+from app.subscriptions.errors import BillingIsBehind
 from app.tenants.reads import environments
 
 log = structlog.get_logger(__name__)
@@ -173,6 +175,54 @@ async def threshold_page(services: Billing, page: Page) -> PageDone:
         interval = timedelta(seconds=services.settings.threshold_interval_seconds)
         await watch_again(page.scope, checked, at=page.at, later=page.at + interval)
     return _done(page, tally, after)
+
+
+async def change_page(services: Billing, page: Page) -> PageDone:
+    """Let changes take effect that have come, in their order, once what falls due before each is
+    billed. One that is refused fails for good, and all is as it was. Raises: Unavailable.
+    """
+    ids, after = await due.take(page, CHANGE)
+    moment = await _moment(services, page)
+
+    async def apply(some: Sequence[str]) -> list[str]:
+        for change_id in some:
+            await _apply(services, page, change_id, moment)
+        return list(some)
+
+    applied: list[str] = []
+    refused: dict[str, str] = {}
+    for change_id in ids:
+        done, failed = await due.apart([change_id], apply)
+        applied, refused = [*applied, *done], refused | failed
+    await due.note(page, CHANGE, refused)
+    return _done(page, Tally(changed=len(applied), failed=len(refused)), after)
+
+
+async def _apply(services: Billing, page: Page, change_id: str, moment: Moment) -> None:
+    found = (await subscriptions.changes_by_ids(page.scope, [change_id])).get(change_id)
+    ids = [] if found is None else [found.subscription_id]
+    moved = True
+    while moved and (left := await subscriptions.due_for_billing(page.scope, ids, page.at)):
+        outcome = await actions.bill(
+            page.scope, left, services.clickhouse, moment=moment, most=page.limit, by=SYSTEM
+        )
+        moved = bool(outcome.moved)
+    try:
+        await actions.apply_due(page.scope, change_id, by=SYSTEM, at=page.at)
+    except BillingIsBehind:
+        raise  # somebody else is on it
+    except DomainError as error:
+        await fail(page.scope, change_id, error, by=SYSTEM, at=page.at)
+
+
+async def credit_page(services: Billing, page: Page) -> PageDone:
+    """Give back what changes left unused of invoices that are issued by now."""
+
+    async def credit(some: Sequence[str]) -> list[str]:
+        return await actions.credit_many(page.scope, list(some), by=SYSTEM, at=page.at)
+
+    done = await due.do_page(page, CREDIT, "credited", credit)
+    return _done(page, done.tally, done.after)
 
 
 async def finalize_page(services: Billing, page: Page) -> PageDone:

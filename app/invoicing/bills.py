@@ -41,7 +41,7 @@ from app.subscriptions.periods import (
     point_at,
     points,
 )
-from app.subscriptions.services import accrued, cut_of, is_waived, service_of
+from app.subscriptions.services import accrued, cut_of, is_waived, services_of
 from app.subscriptions.subscription import (
     OVER,
     Cut,
@@ -166,13 +166,13 @@ def upcoming(subject: BillableSubscription) -> Bill | None:
 
 def accruing(subject: BillableSubscription, at: datetime) -> Bill | None:
     """The usage so far of the periods under way at `at`; None where nothing accrues, or the next
-    bill has fallen due. What a period costs at least counts when it ends."""
+    bill, or a change, has fallen due. What a period costs at least counts when it ends."""
     subscription = subject.subscription
     until = subscription.billed_until
     if subscription.status in _IDLE or until is None or at <= max(until, subscription.charged_from):
         return None
-    following = instant_after(subscription, until)
-    if following is not None and following <= at:
+    following = (instant_after(subscription, until), subscription.next_change_at)
+    if any(instant is not None and instant <= at for instant in following):
         return None
     found = [(i, _unlimited(p), accrued(subscription, i, p, at)) for i, p in subject.lines]
     entries = _entries(subject, found)
@@ -188,6 +188,11 @@ def accruing(subject: BillableSubscription, at: datetime) -> Bill | None:
 def _unlimited(price: Price) -> Price:
     adjustments = msgspec.structs.replace(price.adjustments, minimum=None)
     return replace(price, adjustments=adjustments)
+
+
+def at_instant(subject: BillableSubscription, at: datetime) -> Bill:
+    """The bill of the point at `at`, billed or not."""
+    return _bill(subject, point_at(subject.subscription, at))
 
 
 def again(subject: BillableSubscription, reason: BillingReason, period: Period) -> Bill | None:
@@ -225,7 +230,11 @@ def draft(bill: Bill, counted: Mapping[Billed, Counted], moment: Moment) -> Draf
 
 def _bill(subject: BillableSubscription, point: BillingPoint) -> Bill:
     subscription = subject.subscription
-    found = ((i, price, service_of(subscription, i, price, point)) for i, price in subject.lines)
+    found = (
+        (item, price, service)
+        for item, price in subject.lines
+        for service in services_of(subscription, item, price, point)
+    )
     return Bill(subscription, point, _entries(subject, found))
 
 

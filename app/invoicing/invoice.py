@@ -29,9 +29,9 @@ class BillingReason(StrEnum):
     `subscription_create` asks for the first period's advance fees; `subscription_cycle` for
     what a period that ended owes in arrears and for the next period's advance fees;
     `trial_end` for the first advance fees after a trial; `subscription_update` for advance fees
-    of the rest of a period, such as after a pause; `threshold` for usage of a period that is
-    under way, once it came to the subscription's threshold. `one_off` was written by hand; its
-    identity is the caller's key.
+    of the rest of a period, such as after a pause or a change; `threshold` for usage of a period
+    that is under way, once it came to the subscription's threshold. `one_off` was written by
+    hand; its identity is the caller's key.
     """
 
     SUBSCRIPTION_CREATE = "subscription_create"
@@ -172,8 +172,12 @@ class Invoice:
     @property
     def tax_point(self) -> datetime:
         """The instant that coupons, taxes and exemptions are judged by: not when it is drafted,
-        so that a late run bills as one in time. Fees of a first period fall due as it begins."""
-        first = self.reason is BillingReason.SUBSCRIPTION_CREATE
+        so that a late run bills as one in time. Fees of a first period, and of the rest of one,
+        fall due as it begins."""
+        first = self.reason in (
+            BillingReason.SUBSCRIPTION_CREATE,
+            BillingReason.SUBSCRIPTION_UPDATE,
+        )
         return self.period.start if first else self.period.end
 
     @property

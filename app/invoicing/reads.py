@@ -2,12 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Collection
+from datetime import datetime
 
 from app.infra import listing
 from app.infra.listing import Column, Listing, Order, Page, PageRequest
 from app.infra.postgres import fetch
 from app.infra.rows import having, the
-from app.invoicing.invoice import BillingReason, Invoice, InvoiceLine, Settlement
+from app.invoicing.invoice import BillingReason, Invoice, InvoiceLine, LineKind, Settlement
 from app.invoicing.records import invoice_of, line_of, settlement_of
 from app.kernel.scope import Scope
 
@@ -98,6 +99,29 @@ async def lines_of_thresholds(scope: Scope, subscription_ids: Collection[str]) -
         BillingReason.THRESHOLD.value,
     )
     return [line_of(row) for row in rows]
+
+
+async def fixed_lines_until_after(
+    scope: Scope, subscription_id: str, line_item_ids: Collection[str], at: datetime
+) -> list[tuple[Invoice, InvoiceLine]]:
+    """The lines that bill fixed charges of these line items of a subscription for time after
+    `at`, on drafts and on invoices in force, each with its invoice, by invoice and position."""
+    rows = await fetch(
+        scope,
+        "SELECT l.* FROM invoice_lines l JOIN invoices i ON i.id = l.invoice_id "
+        "WHERE i.tenant_id = $1 AND i.environment_id = $2 AND i.subscription_id = $3 "
+        "AND l.subscription_line_item_id = ANY($4) AND l.kind = $5 AND l.service_end > $6 "
+        "AND i.status IN ('draft', 'finalized') ORDER BY i.id, l.position",
+        scope.tenant_id,
+        scope.environment_id,
+        subscription_id,
+        list(line_item_ids),
+        LineKind.FIXED.value,
+        at,
+    )
+    lines = [line_of(row) for row in rows]
+    invoices = await by_ids(scope, {line.invoice_id for line in lines})
+    return [(invoices[line.invoice_id], line) for line in lines]
 
 
 async def lines_by_ids(scope: Scope, ids: Collection[str]) -> dict[str, InvoiceLine]:

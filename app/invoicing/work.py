@@ -5,5 +5,7 @@
 
 BILL = "subscription.bill"  # a subscription: its next point is reached
 THRESHOLD = "subscription.threshold"  # a subscription: its usage is compared with its threshold
+CHANGE = "subscription.change"  # a change of a subscription: it takes effect
+CREDIT = "subscription.credit"  # a change: what it left unused is given back of an issued invoice
 FINALIZE = "invoice.finalize"  # a draft: its wait for late events is over
 PRINT = "invoice.print"  # an issued invoice: its PDF is to be stored

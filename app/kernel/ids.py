@@ -44,6 +44,7 @@ PREFIXES = {
     "sli": "subscription line item",
     "hold": "subscription holding",
     "spau": "subscription pause",
+    "schg": "subscription change",
     "inv": "invoice",
     "invl": "invoice line",
     "stl": "invoice settlement",

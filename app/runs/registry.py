@@ -15,8 +15,10 @@ from app.invoicing.billing import Billing
 def kinds(services: Billing) -> tuple[Kind, ...]:
     """The kinds of due work, in the order in which they are done."""
     return (
+        Kind(work.CHANGE, partial(billing.change_page, services)),
         Kind(work.BILL, partial(billing.bill_page, services)),
         Kind(work.THRESHOLD, partial(billing.threshold_page, services)),
         Kind(work.FINALIZE, partial(billing.finalize_page, services)),
+        Kind(work.CREDIT, partial(billing.credit_page, services)),
         Kind(work.PRINT, partial(billing.print_page, services)),
     )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from app.catalog.price import LONGEST_TRIAL_DAYS, Billing, ChargeKind, Price
@@ -11,11 +12,20 @@ from app.kernel import checks
 from app.kernel.errors import Invalid
 from app.kernel.period import Cadence, Duration
 from app.subscriptions.subscription import CreateSubscription, Held, Trial
-from app.subscriptions.terms import Terms
 from app.subscriptions.timeline import multiple_of
 
 
-def bought(offered: Sequence[Price], terms: Terms, wanted: Sequence[str] | None) -> list[Price]:
+class Sought(Protocol):
+    """The currency and the rhythm that prices must fit."""
+
+    @property
+    def currency(self) -> str: ...
+
+    @property
+    def cadence(self) -> Cadence: ...
+
+
+def bought(offered: Sequence[Price], terms: Sought, wanted: Sequence[str] | None) -> list[Price]:
     """The prices that are wanted, or all that fit the terms. Raises: Invalid."""
     found = [price for price in offered if price.currency == terms.currency]
     if wanted is not None:
@@ -98,7 +108,7 @@ def checked_trial(
     return trial
 
 
-def _named(found: Sequence[Price], terms: Terms, wanted: Sequence[str]) -> list[Price]:
+def _named(found: Sequence[Price], terms: Sought, wanted: Sequence[str]) -> list[Price]:
     known = {price.id: price for price in found}
     for index, price_id in enumerate(wanted):
         field = f"priceIds[{index}]"

@@ -7,9 +7,10 @@ DomainError
 │                      NO_MATCHING_PRICE, INVALID_TRIAL_DAYS, INVALID_TRIAL_ENDS_AT,
 │                      TRIALS_DISAGREE, INVALID_NET_DAYS, INVALID_PURCHASE_ORDER,
 │                      INVALID_AT, INVALID_RESUMES_AT, INVALID_COMMENT, INVALID_REASON,
-│                      INVALID_BEHAVIOUR, UNKNOWN_FIELD; of numbers: NOT_FINITE, NOT_POSITIVE,
-│                      NEGATIVE_AMOUNT, TOO_MANY_DIGITS
-├── NotFound           NOT_FOUND (subscription, customer, plan)
+│                      INVALID_BEHAVIOUR, CURRENCY_MISMATCH, WRONG_PLAN, REQUIRED,
+│                      UNKNOWN_FIELD; of numbers: NOT_FINITE, NOT_POSITIVE, NEGATIVE_AMOUNT,
+│                      TOO_MANY_DIGITS
+├── NotFound           NOT_FOUND (subscription, customer, plan, plan version, line, change)
 └── Conflict
     ├── CUSTOMER_ARCHIVED, PLAN_ARCHIVED, PLAN_NOT_PUBLISHED
     ├── WrongStatus
@@ -19,12 +20,19 @@ DomainError
     │   ├── SubscriptionHasNotStarted SUBSCRIPTION_NOT_STARTED
     │   ├── SubscriptionIsTrialing    SUBSCRIPTION_TRIALING
     │   ├── SubscriptionIsNotTrialing SUBSCRIPTION_NOT_TRIALING
+    │   ├── SubscriptionIsPaused      SUBSCRIPTION_PAUSED
     │   └── SubscriptionIsNotPaused   SUBSCRIPTION_NOT_PAUSED
     ├── CancellationIsPending         CANCELLATION_PENDING
     ├── PauseIsPending                PAUSE_PENDING
     ├── NothingPending                NOTHING_PENDING
     ├── PeriodHasNoEnd                PERIOD_HAS_NO_END
-    └── AlreadyBilled                 ALREADY_BILLED
+    ├── AlreadyBilled                 ALREADY_BILLED
+    ├── EndsBefore                    SUBSCRIPTION_ENDS_BEFORE
+    ├── ChangedAtInstant              CHANGED_AT_INSTANT
+    ├── NothingChanges                NOTHING_CHANGES
+    ├── LineHasNoQuantity             LINE_WITHOUT_QUANTITY
+    ├── LineHasEnded                  LINE_ENDED
+    └── BillingIsBehind               BILLING_BEHIND
 """
 
 from datetime import datetime
@@ -72,6 +80,11 @@ class SubscriptionIsTrialing(WrongStatus):
 class SubscriptionIsNotTrialing(WrongStatus):
     code = "SUBSCRIPTION_NOT_TRIALING"
     why = "it has no trial that is still to end"
+
+
+class SubscriptionIsPaused(WrongStatus):
+    code = "SUBSCRIPTION_PAUSED"
+    why = "resume it first, or name an instant after the pause"
 
 
 class SubscriptionIsNotPaused(WrongStatus):
@@ -141,3 +154,76 @@ class AlreadyBilled(Conflict):
             field=field,
         )
         self.subscription_id, self.until = subscription_id, until
+
+
+class EndsBefore(Conflict):
+    """The subscription is over when the change would take effect."""
+
+    code = "SUBSCRIPTION_ENDS_BEFORE"
+
+    def __init__(self, subscription_id: str, ends_at: datetime, field: str) -> None:
+        super().__init__(
+            f"subscription {subscription_id} ends at {ends_at.isoformat()}, before that would take "
+            "effect",
+            field=field,
+        )
+        self.subscription_id, self.ends_at = subscription_id, ends_at
+
+
+class ChangedAtInstant(Conflict):
+    """Another change concerns the same at that very instant."""
+
+    code = "CHANGED_AT_INSTANT"
+
+    def __init__(self, change_id: str, at: datetime, field: str) -> None:
+        super().__init__(
+            f"change {change_id} takes effect at {at.isoformat()}, too; take it back first, or "
+            "name another instant",
+            field=field,
+        )
+        self.change_id, self.at = change_id, at
+
+
+class NothingChanges(Conflict):
+    """All is already as it is asked to be."""
+
+    code = "NOTHING_CHANGES"
+
+    def __init__(self, what: str, field: str) -> None:
+        super().__init__(f"{field}: {what} already", field=field)
+
+
+class LineHasNoQuantity(Conflict):
+    """Nothing is held of usage, and what is charged once was charged for what was held."""
+
+    code = "LINE_WITHOUT_QUANTITY"
+
+    def __init__(self, line_item_id: str, why: str) -> None:
+        super().__init__(
+            f"line {line_item_id} {why}, so no quantity of it can change", field="lineItemId"
+        )
+        self.line_item_id = line_item_id
+
+
+class LineHasEnded(Conflict):
+    """Nothing has taken over from the line that is in force when the change takes effect."""
+
+    code = "LINE_ENDED"
+
+    def __init__(self, line_item_id: str, at: datetime) -> None:
+        super().__init__(
+            f"line {line_item_id} is not charged for at {at.isoformat()}", field="lineItemId"
+        )
+        self.line_item_id = line_item_id
+
+
+class BillingIsBehind(Conflict):
+    """What falls due before the change is not billed yet; billing does both in their order."""
+
+    code = "BILLING_BEHIND"
+
+    def __init__(self, subscription_id: str, at: datetime) -> None:
+        super().__init__(
+            f"what subscription {subscription_id} owed at {at.isoformat()} is not billed yet"
+        )
+        self.subscription_id = subscription_id

@@ -135,3 +135,47 @@ class SubscriptionEnded(SubscriptionEvent):
     """It reached its end and is billed completely."""
 
     name: ClassVar[str] = "subscription.ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionChangeEvent(SubscriptionEvent):
+    """Every event of a change says which, of what kind, and when it takes effect."""
+
+    change_id: str
+    kind: str
+    effective_at: datetime
+
+    def payload(self) -> dict[str, Any]:
+        return SubscriptionEvent.payload(self) | {
+            "change_id": self.change_id,
+            "kind": self.kind,
+            "effective_at": self.effective_at.isoformat(),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionChangeScheduled(SubscriptionChangeEvent):
+    """Quantity or plan will change at an instant to come."""
+
+    name: ClassVar[str] = "subscription.change_scheduled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionChanged(SubscriptionChangeEvent):
+    """Quantity or plan has changed: lines have ended and others have begun."""
+
+    name: ClassVar[str] = "subscription.changed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionChangeCanceled(SubscriptionChangeEvent):
+    """It was taken back, or the subscription was over before it came."""
+
+    name: ClassVar[str] = "subscription.change_canceled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionChangeFailed(SubscriptionChangeEvent):
+    """It was refused when it came; all is as it was."""
+
+    name: ClassVar[str] = "subscription.change_failed"

@@ -43,6 +43,8 @@ class SubscriptionTable(ScopedTable):
     current_period_end = fields.DatetimeField()
     billed_until = fields.DatetimeField(null=True)
     threshold_until = fields.DatetimeField(null=True)
+    changed_at = fields.JSONField[list[str]]()
+    next_change_at = fields.DatetimeField(null=True)
     revision = fields.IntField()
     metadata = fields.JSONField[dict[str, str]]()
 
@@ -64,6 +66,11 @@ class LineItemTable(ScopedTable):
     quantity = quantity_field(null=True)
     starts_at = fields.DatetimeField()
     ends_at = fields.DatetimeField(null=True)
+    # The id of the first line of a history of lines that took over from one another.
+    line_key = id_field()
+    first_fee = fields.CharField(max_length=16)
+    change_id = id_field(null=True)
+    replaces_id = id_field(null=True)
 
     class Meta:
         table = "subscription_line_items"
@@ -107,3 +114,40 @@ class PauseTable(ScopedTable):
     class Meta:
         table = "subscription_pauses"
         indexes = (("tenant_id", "environment_id", "subscription_id", "starts_at", "id"),)
+
+
+class SubscriptionChangeTable(ScopedTable):
+    """Changes to come, applied, taken back and failed."""
+
+    subscription_id = id_field()
+    customer_id = id_field()
+    kind = fields.CharField(max_length=16)
+    status = fields.CharField(max_length=16)
+    mode = fields.CharField(max_length=16)
+    proration = fields.CharField(max_length=20)
+    effective_at = fields.DatetimeField()
+    applied_at = fields.DatetimeField(null=True)
+    canceled_at = fields.DatetimeField(null=True)
+    failure_code = fields.CharField(max_length=64, null=True)
+    failure_message = fields.CharField(max_length=1000, null=True)
+    terms = fields.JSONField[dict[str, Any]]()
+    direction = fields.CharField(max_length=16, null=True)
+    closed_ids = fields.JSONField[list[str]]()
+    opened_ids = fields.JSONField[list[str]]()
+    invoice_id = id_field(null=True)
+    credit_note_ids = fields.JSONField[list[str]]()
+
+    class Meta:
+        table = "subscription_changes"
+        constraints = (
+            CheckConstraint(
+                check="(status = 'applied') = (applied_at IS NOT NULL) AND "
+                "(status = 'canceled') = (canceled_at IS NOT NULL) AND "
+                "(status = 'failed') = (failure_code IS NOT NULL)",
+                name="subscription_changes_status",
+            ),
+        )
+        indexes = (
+            ("tenant_id", "environment_id", "subscription_id", "effective_at", "id"),
+            ("tenant_id", "environment_id", "status", "effective_at", "id"),
+        )

@@ -1,8 +1,9 @@
 """When a subscription is billed: its points, and the periods that end and begin there. Pure.
 
-Points are its start, the end of its trial, every boundary between periods, its end, and where
-pauses begin and end. At a point the period that ends there is billed in arrears and the one that
-begins there in advance; `services.py` says what that is for each line.
+Points are its start, the end of its trial, every boundary between periods, its end, where
+pauses begin and end, and where changes within a period were charged for. At a point the period
+that ends there is billed in arrears and the one that begins there in advance; `services.py` says
+what that is for each line.
 """
 
 from collections.abc import Iterator
@@ -42,7 +43,8 @@ class Service:
 class BillingPoint:
     """`arrears` ends at `at`, `advance` begins there; None where nothing does.
 
-    Where a pause or a cut ends within a period, `advance` is the rest of that period.
+    Where a pause or a cut ends, or a change was made, within a period, `advance` is the rest of
+    that period.
     """
 
     at: datetime
@@ -72,12 +74,16 @@ def next_point(subscription: Subscription) -> BillingPoint | None:
 
 
 def due_points(subscription: Subscription, at: datetime, *, limit: int) -> list[BillingPoint]:
-    """The first `limit` points that have come by `at`: one per elapsed period after an outage."""
+    """The first `limit` points that have come by `at`: one per elapsed period after an outage.
+
+    None from a change on that has come and is not applied.
+    """
     found: list[BillingPoint] = []
     if subscription.status is SubscriptionStatus.DRAFT:
         return found
+    change = subscription.next_change_at
     for point in islice(points(subscription), limit):
-        if point.at > at:
+        if point.at > at or (change is not None and point.at >= change):
             break
         found.append(point)
     return found
@@ -96,6 +102,7 @@ def instant_after(subscription: Subscription, after: datetime | None) -> datetim
     for pause in subscription.pauses:
         instants += (pause.starts_at, pause.ends_at)
     instants += (cut.until for cut in subscription.cuts)
+    instants += subscription.changed_at
     return min((at for at in instants if at is not None and at > after), default=None)
 
 
@@ -172,6 +179,7 @@ def instant_at(subscription: Subscription, at: datetime) -> datetime:
     for pause in subscription.pauses:
         instants += (pause.starts_at, pause.ends_at or pause.starts_at)
     instants += (cut.until for cut in subscription.cuts)
+    instants += subscription.changed_at
     return max(instant for instant in instants if subscription.starts_at <= instant <= at)
 
 

@@ -11,12 +11,13 @@ from app.infra.postgres import fetch
 from app.infra.rows import having, the
 from app.kernel.scope import Scope
 from app.subscriptions.billable import BillableSubscription
+from app.subscriptions.change import SubscriptionChange
 from app.subscriptions.entitlements import Entitled
 from app.subscriptions.entitlements import entitled as put_together
 from app.subscriptions.holding import Holding
 from app.subscriptions.pause import Pause
 from app.subscriptions.periods import due_points
-from app.subscriptions.records import holding_of, line_item_of, pause_of, subscription_of
+from app.subscriptions.records import change_of, holding_of, line_item_of, pause_of, subscription_of
 from app.subscriptions.subscription import (
     OVER,
     LineItem,
@@ -66,6 +67,25 @@ PAUSES = Listing(
         Column("updated_at", "datetime", sortable=True),
     ),
     default_order=(Order("starts_at", descending=True),),
+)
+CHANGES = Listing(
+    table="subscription_changes",
+    columns=(
+        Column("id", "id", sortable=True),
+        Column("subscription_id", "id"),
+        Column("customer_id", "id"),
+        Column("kind", "enum"),
+        Column("status", "enum"),
+        Column("proration", "enum"),
+        Column("direction", "enum", nullable=True),
+        Column("failure_code", "string", nullable=True),
+        Column("effective_at", "datetime", sortable=True),
+        Column("applied_at", "datetime", sortable=True, nullable=True),
+        Column("canceled_at", "datetime", nullable=True),
+        Column("created_at", "datetime", sortable=True),
+        Column("updated_at", "datetime", sortable=True),
+    ),
+    default_order=(Order("effective_at", descending=True),),
 )
 
 
@@ -226,6 +246,45 @@ async def pages_of_pauses(
         scope, PAUSES, request, column="subscription_id", parents=subscription_ids
     )
     return {key: rows.map(pause_of) for key, rows in found.items()}
+
+
+async def changes_page(scope: Scope, request: PageRequest) -> Page[SubscriptionChange]:
+    return (await listing.page(scope, CHANGES, request)).map(change_of)
+
+
+async def changes_by_ids(scope: Scope, ids: Collection[str]) -> dict[str, SubscriptionChange]:
+    """The changes with these ids; absent ids are absent from the result."""
+    rows = await having(scope, "subscription_changes", "id", ids)
+    return {row["id"]: change_of(row) for row in rows}
+
+
+async def pages_of_changes(
+    scope: Scope, subscription_ids: Collection[str], request: PageRequest
+) -> dict[str, Page[SubscriptionChange]]:
+    """The page of each subscription's changes, whatever became of them; every subscription is a
+    key."""
+    found = await listing.pages_of(
+        scope, CHANGES, request, column="subscription_id", parents=subscription_ids
+    )
+    return {key: rows.map(change_of) for key, rows in found.items()}
+
+
+async def scheduled_changes(
+    scope: Scope, subscription_ids: Collection[str]
+) -> dict[str, list[SubscriptionChange]]:
+    """Each subscription's changes that are still to come, the next first; every subscription is
+    a key."""
+    rows = await having(
+        scope,
+        "subscription_changes",
+        "subscription_id",
+        subscription_ids,
+        also="AND status = 'scheduled' ORDER BY effective_at, id",
+    )
+    found: dict[str, list[SubscriptionChange]] = {key: [] for key in subscription_ids}
+    for row in rows:
+        found[row["subscription_id"]].append(change_of(row))
+    return found
 
 
 async def count_by_status(scope: Scope) -> dict[SubscriptionStatus, int]:

@@ -11,6 +11,15 @@ from app.catalog.entitlement import Owner, OwnerKind
 from app.infra.rows import json_of
 from app.kernel.commands import fields_of
 from app.kernel.period import Cadence, Period
+from app.subscriptions.change import (
+    ChangeMode,
+    Direction,
+    Failure,
+    Proration,
+    SubscriptionChange,
+    SubscriptionChangeKind,
+    SubscriptionChangeStatus,
+)
 from app.subscriptions.holding import Holding
 from app.subscriptions.pause import Pause, PauseBehaviour, PauseSpan
 from app.subscriptions.subscription import (
@@ -19,6 +28,7 @@ from app.subscriptions.subscription import (
     CancelReason,
     CollectionMethod,
     Cut,
+    FirstFee,
     LineItem,
     PaymentTerms,
     Subscription,
@@ -62,6 +72,8 @@ def subscription_of(record: asyncpg.Record) -> Subscription:
         metadata=json_of(record["metadata"]),
         created_at=record["created_at"],
         updated_at=record["updated_at"],
+        changed_at=_listed(record["changed_at"], datetime),
+        next_change_at=record["next_change_at"],
     )
 
 
@@ -75,6 +87,7 @@ def columns(subscription: Subscription) -> dict[str, Any]:
         "metadata": dict(subscription.metadata),
         "pauses": plain(subscription.pauses),
         "cuts": plain(subscription.cuts),
+        "changed_at": plain(subscription.changed_at),
         "cadence_unit": cadence.unit,
         "cadence_count": cadence.count,
         "current_period_start": period.start,
@@ -92,9 +105,9 @@ def columns(subscription: Subscription) -> dict[str, Any]:
     }
 
 
-def plain(rows: Sequence[PauseSpan] | Sequence[Cut]) -> list[dict[str, Any]]:
+def plain(rows: Sequence[PauseSpan] | Sequence[Cut] | Sequence[datetime]) -> list[Any]:
     """As a JSON column keeps them."""
-    found: list[dict[str, Any]] = msgspec.to_builtins(list(rows))
+    found: list[Any] = msgspec.to_builtins(list(rows))
     return found
 
 
@@ -109,7 +122,50 @@ def line_item_of(record: asyncpg.Record) -> LineItem:
         ends_at=record["ends_at"],
         created_at=record["created_at"],
         updated_at=record["updated_at"],
+        line_key=record["line_key"],
+        first_fee=FirstFee(record["first_fee"]),
+        change_id=record["change_id"],
+        replaces_id=record["replaces_id"],
     )
+
+
+def change_of(record: asyncpg.Record) -> SubscriptionChange:
+    code, direction = record["failure_code"], record["direction"]
+    return SubscriptionChange(
+        id=record["id"],
+        subscription_id=record["subscription_id"],
+        customer_id=record["customer_id"],
+        kind=SubscriptionChangeKind(record["kind"]),
+        status=SubscriptionChangeStatus(record["status"]),
+        mode=ChangeMode(record["mode"]),
+        proration=Proration(record["proration"]),
+        effective_at=record["effective_at"],
+        applied_at=record["applied_at"],
+        canceled_at=record["canceled_at"],
+        failure=None if code is None else Failure(code, record["failure_message"]),
+        terms=json_of(record["terms"]),
+        direction=None if direction is None else Direction(direction),
+        closed_ids=tuple(json_of(record["closed_ids"])),
+        opened_ids=tuple(json_of(record["opened_ids"])),
+        invoice_id=record["invoice_id"],
+        credit_note_ids=tuple(json_of(record["credit_note_ids"])),
+        created_at=record["created_at"],
+        updated_at=record["updated_at"],
+    )
+
+
+def change_columns(change: SubscriptionChange) -> dict[str, Any]:
+    """The change's row, without its scope."""
+    row = fields_of(change)
+    failure = row.pop("failure")
+    return row | {
+        "terms": dict(change.terms),
+        "failure_code": None if failure is None else failure.code,
+        "failure_message": None if failure is None else failure.message[:1000],
+        **{name: list(row[name]) for name in ("closed_ids", "opened_ids", "credit_note_ids")},
+        **{name: row[name].value for name in ("kind", "status", "mode", "proration")},
+        "direction": None if change.direction is None else change.direction.value,
+    }
 
 
 def holding_of(record: asyncpg.Record) -> Holding:

@@ -4,13 +4,15 @@
 - Fixed charges in advance: for the one that begins there, or its rest where an earlier bill was
   cut short or a pause was in the way.
 - Charges made once: at the point in whose time the line starts.
+- A line that a change began within a period, and whose first fee is put off: for the rest of the
+  period with the bill of the subscription's period, besides what else falls due there.
 
 Periods of a longer cadence consist of whole periods of the subscription, so all of it falls on
 its points. Nothing is charged for what is paused, and but for usage that is asked to be billed,
 nothing for the trial.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from app.catalog.price import Billing, ChargeKind, InvoiceTiming, Price
@@ -25,13 +27,24 @@ from app.subscriptions.periods import (
     known_before,
     paused_within,
 )
-from app.subscriptions.subscription import Cut, LineItem, Subscription
+from app.subscriptions.subscription import Cut, FirstFee, LineItem, Subscription
+
+
+def services_of(
+    subscription: Subscription, line: LineItem, price: Price, point: BillingPoint
+) -> Iterator[Service]:
+    """What the line is billed for at the point, in order of time."""
+    if is_in_advance(price) and (rest := _rest(subscription, line, price, point)) is not None:
+        yield rest
+    if (service := service_of(subscription, line, price, point)) is not None:
+        yield service
 
 
 def service_of(
     subscription: Subscription, line: LineItem, price: Price, point: BillingPoint
 ) -> Service | None:
-    """What the line is billed for at the point; None for nothing."""
+    """What the line is billed for at the point, but for a first fee that was put off; None for
+    nothing."""
     if price.billing is Billing.ONE_TIME:
         return _once(subscription, line, point)
     if is_in_advance(price):
@@ -113,23 +126,59 @@ def _in_advance(
 ) -> Service | None:
     if point.advance is None or point.at < subscription.charged_from:
         return None
-    if subscription.pauses or subscription.cuts or price.cadence != subscription.cadence:
-        start = _unpaid(subscription, line, price, point.at)
-        if start is None or instant_at(subscription, start) != point.at:
+    simple = not (subscription.pauses or subscription.cuts or subscription.changed_at)
+    if simple and price.cadence == subscription.cadence:
+        # What begins later is charged for by whatever lets it begin.
+        start = point.advance.period.start
+        known = line.starts_at <= point.at
+        full, end = point.advance.full, point.advance.period.end
+    else:
+        unpaid = _unpaid(subscription, line, price, point.at)
+        if unpaid is None or instant_at(subscription, unpaid) != point.at:
             return None
+        start, known = unpaid, not _is_put_off(subscription, line, price, unpaid)
         (full, end), cut = _natural(subscription, price, start), horizon(subscription, start)
         end = end if cut is None else min(end, cut)
-    else:
-        start = max(point.advance.period.start, line.starts_at)
-        full, end = point.advance.full, point.advance.period.end
-    end = end if line.ends_at is None else min(end, line.ends_at)
+    # A line that ends later was billed for all of its period all the same: what is unused is
+    # given back by what ended it.
+    gone = line.ends_at is not None and line.ends_at <= start
+    return Service(Period(start, end), full) if known and not gone and start < end else None
+
+
+def _rest(
+    subscription: Subscription, line: LineItem, price: Price, point: BillingPoint
+) -> Service | None:
+    """The first fee of a line, put off until the bill of the period that it begins in."""
+    if line.first_fee is not FirstFee.NEXT_INVOICE or point.arrears is None:
+        return None
+    begun = point.arrears.period.start <= line.starts_at < point.at
+    if not begun or not _is_put_off(subscription, line, price, line.starts_at):
+        return None
+    start = _served_from(subscription, line.starts_at)
+    if start is None or is_waived(subscription, point.at):
+        return None
+    full, end = _natural(subscription, price, start)
+    ends = (line.ends_at, subscription.ends_at)
+    end = min([end, *(at for at in ends if at is not None and at <= point.at)])
     return Service(Period(start, end), full) if start < end else None
 
 
+def _is_put_off(subscription: Subscription, line: LineItem, price: Price, at: datetime) -> bool:
+    """Whether the line began within the period that holds `at`, and its fee then is not charged
+    when it begins."""
+    if line.first_fee is FirstFee.PRORATED:
+        return False
+    begins = cycle_at(subscription, at, price.cadence).start
+    return line.starts_at > max(begins, subscription.charged_from)
+
+
 def _once(subscription: Subscription, line: LineItem, point: BillingPoint) -> Service | None:
-    end = subscription.ends_at
     at = _served_from(subscription, max(line.starts_at, subscription.charged_from))
-    if at is None or (end is not None and at >= end) or instant_at(subscription, at) != point.at:
+    if at is None or any(
+        end is not None and at >= end for end in (subscription.ends_at, line.ends_at)
+    ):
+        return None
+    if instant_at(subscription, at) != point.at:
         return None
     moment = Period(at, at)
     return Service(moment, moment)

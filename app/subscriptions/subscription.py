@@ -117,7 +117,10 @@ class Subscription:
     `billed_until` is the last point of billing that is done (see periods.py); None before the
     first. `current_period` is the one that billing has reached. `threshold_until` is until when
     usage was billed by the last invoice that a threshold made. `revision` counts the changes of
-    the row: a change is refused where it is not the one that was read.
+    the row: a change is refused where it is not the one that was read. `changed_at` are the
+    instants within periods at which changes were charged for, each a point of billing.
+    `next_change_at` is when the next scheduled change takes effect; nothing from then on is
+    billed before it has.
     """
 
     id: str
@@ -146,6 +149,8 @@ class Subscription:
     metadata: Mapping[str, str]
     created_at: datetime
     updated_at: datetime
+    changed_at: tuple[datetime, ...] = ()
+    next_change_at: datetime | None = None
 
     @property
     def schedule(self) -> Schedule:
@@ -173,12 +178,25 @@ class Subscription:
         return SubscriptionStatus.TRIALING if at < self.charged_from else SubscriptionStatus.ACTIVE
 
 
+class FirstFee(StrEnum):
+    """How a line that begins within a period is charged in advance for the rest of it."""
+
+    PRORATED = "prorated"
+    """When it begins."""
+    NONE = "none"
+    """Not at all."""
+    NEXT_INVOICE = "next_invoice"
+    """With the bill of the subscription's period that it begins in."""
+
+
 @dataclass(frozen=True, slots=True)
 class LineItem:
     """One price of a subscription. Identity of a billed line is (line item, period).
 
     `quantity` is held for fixed charges and None for usage. `price_hash` is the price's
-    content hash when it was bought.
+    content hash when it was bought. A change ends a line and begins another, which names the
+    change, what it took over from (`replaces_id`), and as `line_key` the id of the first line
+    of their history.
     """
 
     id: str
@@ -190,6 +208,13 @@ class LineItem:
     ends_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    line_key: str = ""
+    first_fee: FirstFee = FirstFee.PRORATED
+    change_id: str | None = None
+    replaces_id: str | None = None
+
+    def covers(self, at: datetime) -> bool:
+        return self.starts_at <= at and (self.ends_at is None or at < self.ends_at)
 
 
 @dataclass(frozen=True, slots=True)

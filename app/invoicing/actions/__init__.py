@@ -1,6 +1,7 @@
 """What can be done with invoices: one function per verb, each one transaction."""
 
 from app.invoicing.actions.branding import set_logo
+from app.invoicing.actions.changing import apply_due, change, credit_many
 from app.invoicing.actions.computing import compute, compute_many
 from app.invoicing.actions.creating import create
 from app.invoicing.actions.credit_verbs import settle_refund, update_credit_note, void_credit_note
@@ -25,12 +26,15 @@ __all__ = [
     "NoteFileKind",
     "Outcome",
     "Settling",
+    "apply_due",
     "bill",
     "bill_thresholds",
+    "change",
     "compute",
     "compute_many",
     "create",
     "credit",
+    "credit_many",
     "download",
     "download_note",
     "edit",

@@ -9,6 +9,7 @@ from app.subscriptions.actions.activate import activate
 from app.subscriptions.actions.advance import Billed, advance
 from app.subscriptions.actions.cancel import cancel, uncancel
 from app.subscriptions.actions.changes import cancel_change
+from app.subscriptions.actions.changing import Applied, RequestChange
 from app.subscriptions.actions.create import create
 from app.subscriptions.actions.move import move_customer
 from app.subscriptions.actions.pause import pause, resume
@@ -17,7 +18,9 @@ from app.subscriptions.actions.trial import set_trial_end
 from app.subscriptions.actions.update import update
 
 __all__ = [
+    "Applied",
     "Billed",
+    "RequestChange",
     "activate",
     "advance",
     "bill_usage_until",

@@ -4,11 +4,13 @@ from datetime import datetime
 from app.infra.postgres import writing
 from app.kernel.events import Event
 from app.kernel.scope import Actor, Scope
+from app.subscriptions import reads
 from app.subscriptions.actions import pauses
 from app.subscriptions.actions.cancel import uncancel
+from app.subscriptions.actions.changing import take_back
 from app.subscriptions.actions.rows import locked, save, told
 from app.subscriptions.changes.pausing import unfinished, with_span, without_span
-from app.subscriptions.changes.pending import ChangeKind, pending
+from app.subscriptions.changes.pending import OF_ROWS, ChangeKind, pending
 from app.subscriptions.changes.standing import running
 from app.subscriptions.changes.trials import trial_as_planned
 from app.subscriptions.errors import NothingPending
@@ -17,16 +19,25 @@ from app.subscriptions.subscription import Subscription
 
 
 async def cancel_change(
-    scope: Scope, subscription_id: str, kind: ChangeKind, *, by: Actor, at: datetime
+    scope: Scope,
+    subscription_id: str,
+    kind: ChangeKind,
+    change_id: str | None = None,
+    *,
+    by: Actor,
+    at: datetime,
 ) -> Subscription:
     """Take back a change that is still to come, so that all is as if nobody had asked for it.
 
-    A cancellation is taken back, a pause never begins, one under way or to come lasts until it
-    is resumed, and a trial ends when it would have before that was changed.
+    Of several changes of quantity or plan it is the next, or the one that is named. A
+    cancellation is taken back, a pause never begins, one under way or to come lasts until it is
+    resumed, and a trial ends when it would have before that was changed.
     Raises: Invalid, NotFound, SubscriptionIsOver, SubscriptionIsDraft, NothingPending.
     """
     if kind is ChangeKind.CANCEL:
         return await uncancel(scope, subscription_id, by=by, at=at)
+    if kind in OF_ROWS.values():
+        return await _take_back(scope, subscription_id, kind, change_id, by=by, at=at)
     async with writing(scope) as connection:
         before = await locked(connection, scope, subscription_id)
         running(before, at)
@@ -37,6 +48,28 @@ async def cancel_change(
         events: list[Event] = [SubscriptionUpdated(**told(after), occurred_at=at)]
         action = "subscription.cancel_change"
         return await save(scope, before, after, events, action=action, by=by, at=at)
+
+
+async def _take_back(
+    scope: Scope,
+    subscription_id: str,
+    kind: ChangeKind,
+    change_id: str | None,
+    *,
+    by: Actor,
+    at: datetime,
+) -> Subscription:
+    async with writing(scope) as connection:
+        before = await locked(connection, scope, subscription_id)
+        coming = (await reads.scheduled_changes(scope, [subscription_id]))[subscription_id]
+        found = [
+            row for row in coming if OF_ROWS[row.kind.value] is kind and change_id in (None, row.id)
+        ]
+        if not found:
+            field = "id" if change_id is None else "changeId"
+            raise NothingPending(before.id, f"change of {kind.value}", field=field)
+        await take_back(scope, found[0].id, by=by, at=at)
+        return await reads.get(scope, subscription_id)
 
 
 async def _without(

@@ -183,7 +183,8 @@ def _lines(
     """A line for each price."""
     return [
         LineItem(
-            id=new_id("sli"),
+            id=(line_id := new_id("sli")),
+            line_key=line_id,
             subscription_id=subscription.id,
             price_id=price.id,
             price_hash=price.content_hash,

@@ -1,3 +1,4 @@
+from collections.abc import Collection
 from datetime import datetime
 from decimal import Decimal
 
@@ -51,3 +52,14 @@ async def hold(
         }
         await HoldingTable.create(**row)
     return holding
+
+
+async def let_go(
+    scope: Scope, holdings: Collection[Holding], *, at: datetime, ends_at: datetime
+) -> None:
+    """Hold these until `ends_at` only. Call inside `writing(scope)`."""
+    await HoldingTable.filter(
+        tenant_id=scope.tenant_id,
+        environment_id=scope.environment_id,
+        id__in=[holding.id for holding in holdings],
+    ).update(ends_at=ends_at, updated_at=at)

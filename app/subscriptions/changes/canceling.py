@@ -4,15 +4,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from app.kernel import checks
-from app.subscriptions.changes.standing import running, unbilled
+from app.subscriptions.changes.standing import period_end, running, unbilled
 from app.subscriptions.errors import (
     AlreadyBilled,
     CancellationIsPending,
     NothingPending,
-    PeriodHasNoEnd,
     SubscriptionIsDraft,
 )
-from app.subscriptions.periods import cycle_at
 from app.subscriptions.subscription import (
     Cancellation,
     CancelMode,
@@ -85,17 +83,8 @@ def _end(subscription: Subscription, command: CancelSubscription, *, at: datetim
         return unbilled(subscription, max(at, subscription.starts_at))
     if command.at is not None:
         return _named(subscription, within(command.at, "at"))
-    end = _period_end(subscription, max(at, subscription.starts_at))
+    end = period_end(subscription, max(at, subscription.starts_at), field="mode")
     return end if subscription.ends_at is None else min(end, subscription.ends_at)
-
-
-def _period_end(subscription: Subscription, at: datetime) -> datetime:
-    if at < subscription.charged_from:
-        return subscription.charged_from
-    end = cycle_at(subscription, at).end
-    if end is None:
-        raise PeriodHasNoEnd(subscription.id, "mode")
-    return end
 
 
 def _named(subscription: Subscription, end: datetime) -> datetime:

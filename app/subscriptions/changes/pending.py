@@ -1,9 +1,11 @@
 """What is to come for a subscription, in order: its scheduled changes. Pure."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from app.subscriptions.change import SubscriptionChange, SubscriptionChangeKind
 from app.subscriptions.subscription import OVER, Subscription, SubscriptionStatus
 
 
@@ -15,19 +17,32 @@ class ChangeKind(StrEnum):
     CANCEL = "cancel"
     END = "end"
     """It was created with this end, or got it later; update `endsAt` to change it."""
+    QUANTITY = "quantity"
+    PLAN = "plan"
+
+
+# The kinds that are rows of their own, each with an id.
+OF_ROWS = {kind.value: ChangeKind(kind.value) for kind in SubscriptionChangeKind}
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """`cancelable`: whether it can be taken back by `cancel_change`."""
+    """`cancelable`: whether it can be taken back by `cancel_change`. `change_id` names the row
+    of a change of quantity or plan."""
 
     kind: ChangeKind
     at: datetime
     cancelable: bool
+    change_id: str | None = None
 
 
-def pending(subscription: Subscription, at: datetime) -> list[Change]:
-    """The changes that are still to come at `at`, the next one first."""
+def pending(
+    subscription: Subscription, at: datetime, rows: Iterable[SubscriptionChange] = ()
+) -> list[Change]:
+    """The changes that are still to come at `at`, the next one first.
+
+    `rows` are its scheduled changes of quantity and plan.
+    """
     if subscription.status in OVER or subscription.status is SubscriptionStatus.DRAFT:
         return []
     found = [Change(ChangeKind.START, subscription.starts_at, cancelable=False)]
@@ -43,4 +58,9 @@ def pending(subscription: Subscription, at: datetime) -> list[Change]:
         canceled = subscription.cancellation is not None
         kind = ChangeKind.CANCEL if canceled else ChangeKind.END
         found.append(Change(kind, subscription.ends_at, cancelable=canceled))
-    return sorted((c for c in found if c.at > at), key=lambda change: change.at)
+    coming = [change for change in found if change.at > at]
+    coming += [
+        Change(OF_ROWS[row.kind.value], row.effective_at, cancelable=True, change_id=row.id)
+        for row in rows
+    ]
+    return sorted(coming, key=lambda change: change.at)

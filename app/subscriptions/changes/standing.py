@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from app.subscriptions.errors import SubscriptionIsDraft, SubscriptionIsOver
-from app.subscriptions.periods import INSTANT, at_period
+from app.subscriptions.errors import PeriodHasNoEnd, SubscriptionIsDraft, SubscriptionIsOver
+from app.subscriptions.periods import INSTANT, at_period, cycle_at
 from app.subscriptions.subscription import OVER, Subscription, SubscriptionStatus
 
 
@@ -34,6 +34,16 @@ def unbilled(subscription: Subscription, at: datetime) -> datetime:
     """`at`, or the instant after where `at` itself is billed already, which nothing can change."""
     until = subscription.billed_until
     return at if until is None or at > until else until + INSTANT
+
+
+def period_end(subscription: Subscription, at: datetime, *, field: str) -> datetime:
+    """The end of the period that holds `at`, or of the trial. Raises: PeriodHasNoEnd."""
+    if at < subscription.charged_from:
+        return subscription.charged_from
+    end = cycle_at(subscription, at).end
+    if end is None:
+        raise PeriodHasNoEnd(subscription.id, field)
+    return end
 
 
 def refreshed(subscription: Subscription) -> Subscription:

@@ -1,0 +1,59 @@
+"""Which version of which plan a change goes over to."""
+
+from dataclasses import replace
+
+import asyncpg
+
+from app.catalog.actions.locks import lock
+from app.catalog.errors import PlanNotPublished
+from app.catalog.plan_version import PlanVersion, PlanVersionStatus
+from app.catalog.reads import plan_versions
+from app.kernel.errors import Invalid
+from app.kernel.scope import Scope
+from app.subscriptions.actions.create import version_for_sale
+from app.subscriptions.change import ChangePlan
+from app.subscriptions.errors import NothingChanges
+from app.subscriptions.subscription import Subscription
+
+
+async def version_to_change_to(
+    connection: asyncpg.Connection, scope: Scope, subscription: Subscription, command: ChangePlan
+) -> ChangePlan:
+    """The command with the plan and the version it goes over to, which is published.
+
+    The plan is locked against its changing. Raises: Invalid, NotFound, Archived,
+    PlanNotPublished, NothingChanges.
+    """
+    version = await _version(connection, scope, command)
+    field = "planId" if command.plan_version_id is None else "planVersionId"
+    check_other(subscription, version.id, field)
+    return replace(command, plan_id=version.plan_id, plan_version_id=version.id)
+
+
+def check_other(subscription: Subscription, version_id: str | None, field: str) -> None:
+    """Raises: NothingChanges where the subscription is on that version already."""
+    if version_id == subscription.plan_version_id:
+        raise NothingChanges(f"the subscription is on plan version {version_id}", field)
+
+
+async def _version(
+    connection: asyncpg.Connection, scope: Scope, command: ChangePlan
+) -> PlanVersion:
+    if command.plan_version_id is None:
+        if command.plan_id is None:
+            raise Invalid(
+                "planId: name a plan, or a version of one", field="planId", code="REQUIRED"
+            )
+        await lock(connection, scope, "plans", command.plan_id, shared=True)
+        return await version_for_sale(scope, command.plan_id)
+    version = await plan_versions.get(scope, command.plan_version_id, field="planVersionId")
+    if command.plan_id not in (None, version.plan_id):
+        raise Invalid(
+            f"planVersionId: {version.id} is a version of plan {version.plan_id}",
+            field="planVersionId",
+            code="WRONG_PLAN",
+        )
+    await lock(connection, scope, "plans", version.plan_id, shared=True)
+    if version.status is not PlanVersionStatus.PUBLISHED:
+        raise PlanNotPublished(version.plan_id, field="planVersionId")
+    return version
