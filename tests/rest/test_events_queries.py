@@ -107,6 +107,8 @@ async def test_an_event_is_shown_as_it_was_sent(door):
         "source": "",
         "properties": None,
         "ingested_at": "2024-06-15T12:00:00.000Z",
+        "kind": "original",
+        "version": 1,
     }
 
 

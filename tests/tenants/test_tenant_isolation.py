@@ -21,6 +21,7 @@ from app.tenants.reads import service_accounts as account_reads
 from app.tenants.reads import users as user_reads
 from app.tenants.role import PERMISSIONS
 from app.tenants.tenant import whole
+from tests.clocks import make as clocks
 from tests.tenants import make
 from tests.tenants.refusal import refused
 from tests.tenants.test_sessions import AUTH
@@ -37,6 +38,7 @@ class Furnished:
         self.user = await make.user(self.made, clock, user_roles=("viewer",))
         self.role = await make.role(self.made, clock)
         self.account = await make.account(self.made, clock)
+        await clocks.clock(make.development(self.made))
         self.key = (await make.key(self.scope, clock)).key
         command = LogIn(email=self.made.owner.email, password=make.PASSWORD)
         await sessions.log_in(AUTH, command, address=None, request_id=None, at=clock.now())
@@ -66,7 +68,7 @@ async def test_without_any_filter_a_tenant_sees_its_own_rows_only(mine, theirs, 
     for one in (mine, theirs):
         seen = 0
         tenant_id = one.made.tenant.id
-        for scope in (one.scope, whole(tenant_id)):
+        for scope in (one.scope, make.development(one.made), whole(tenant_id)):
             rows = await fetch(scope, f"SELECT DISTINCT tenant_id FROM {table}")  # noqa: S608
             assert {row["tenant_id"] for row in rows} <= {tenant_id}
             seen += len(rows)
