@@ -213,11 +213,12 @@ async def _many(
 async def _answers(context: Context, asked: Sequence[AskedCorrection], *, partial: bool) -> Answers:
     runtime, caller = context.runtime, context.caller
     own = caller.environment.settings.events if caller.environment else None
+    earliest, latest = runtime.clock.presents(context.scope)
     return await correct(
         context.scope,
         Hands(runtime.settings, runtime.clickhouse, runtime.producer),
         asked,
-        limits=Limits.of(runtime.settings.ingest, own, at=context.now()),
+        limits=Limits.of(runtime.settings.ingest, own, at=earliest, latest_present=latest),
         by=context.actor,
         at=runtime.clock.now(),
         partial=partial,

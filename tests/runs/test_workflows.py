@@ -36,6 +36,7 @@ from app.runs.commands import (
 from app.runs.schedules import ensure_schedules, schedule_id, start_billing_run
 from app.runs.workflows import WORKFLOWS, BillingRun, BillingSweep, run_id
 from tests.invoicing.test_billing import APR, everything, invoices
+from tests.invoicing.world import CaughtUp
 
 HISTORIES = Path(__file__).parents[1] / "histories"
 
@@ -123,7 +124,7 @@ async def test_a_run_asked_for_twice_is_one_run(world, temporal):
 async def test_nothing_is_billed_before_accepted_events_are_counted(world, temporal):
     await world.subscribe("acme")
 
-    class Behind:
+    class Behind(CaughtUp):
         asked = 0
 
         async def caught_up(self, watermark):
@@ -131,7 +132,7 @@ async def test_nothing_is_billed_before_accepted_events_are_counted(world, tempo
             assert await invoices(world) == []
             return self.asked >= 3
 
-    behind = Behind()
+    behind = Behind(world.services.clock)
     waiting = replace(world, services=replace(world.services, visibility=behind))
     async with working(temporal, waiting) as queue:
         handle = await start_billing_run(temporal, world.scope, task_queue=queue)
