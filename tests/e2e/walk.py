@@ -53,6 +53,11 @@ ID_NAMES: Final[Mapping[str, str]] = {
     "invoiceLineChange.id": "draftLine",
     "removeLines": "draftLine",
     "lineId": "invoiceLine",
+    "lineItemId": "subscriptionLineItem",
+    "changeId": "subscriptionChange",
+    "replacesId": "subscriptionLineItem",
+    "subscriptionQuantityChange.id": "subscription",
+    "subscriptionPlanChange.id": "subscription",
 }
 # Texts that identify: by the name of the input, what of a world it is.
 TEXT_NAMES: Final[Mapping[str, str]] = {
