@@ -49,6 +49,7 @@ from app.metering import reads as meters
 from app.metering.event_versions import StoredEvent
 from app.metering.meter import Meter
 from app.subscriptions import reads as subscriptions
+from app.subscriptions.change import SubscriptionChange
 from app.subscriptions.entitlements import Entitled
 from app.subscriptions.pause import Pause
 from app.subscriptions.subscription import LineItem, Subscription
@@ -260,6 +261,18 @@ class Loaders(TermLoaders):
     @cached_property
     def pauses_of_subscription(self) -> DataLoader[PageKey, Page[Pause]]:
         return paged(subscriptions.pages_of_pauses, self.scope)
+
+    @cached_property
+    def subscription_change(self) -> DataLoader[str, SubscriptionChange | None]:
+        return one(subscriptions.changes_by_ids, self.scope)
+
+    @cached_property
+    def changes_of_subscription(self) -> DataLoader[PageKey, Page[SubscriptionChange]]:
+        return paged(subscriptions.pages_of_changes, self.scope)
+
+    @cached_property
+    def scheduled_changes_of_subscription(self) -> DataLoader[str, list[SubscriptionChange]]:
+        return many(subscriptions.scheduled_changes, self.scope)
 
     @cached_property
     def invoice(self) -> DataLoader[str, Invoice | None]:

@@ -19,7 +19,8 @@ from app.graphql.filters import (
 from app.graphql.node import Node
 from app.graphql.paging import Direction
 from app.subscriptions.pause import Pause as Row
-from app.subscriptions.pause import PauseBehaviour, PauseStatus
+from app.subscriptions.pause import PauseBehaviour as PauseBehaviour
+from app.subscriptions.pause import PauseStatus
 
 strawberry.enum(PauseBehaviour, description="What a pause does to the ends of periods.")
 strawberry.enum(PauseStatus, description="Where a pause is in its life.")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import strawberry
 
-from app.graphql import access, customers, invoice_types
+from app.graphql import access, customers, invoice_types, subscription_change_types
 from app.graphql.cadences import Cadence
 from app.graphql.catalog import entitlements, plan_versions, plans, prices
 from app.graphql.context import Info
@@ -21,8 +21,9 @@ from app.graphql.subscription_inputs import (
     CollectionMethod,
 )
 from app.graphql.subscription_pauses import SubscriptionPause
+from app.graphql.subscription_verbs import ChangeKind
 from app.graphql.terms import coupon_attachments, tax_associations
-from app.subscriptions.changes.pending import Change, ChangeKind, pending
+from app.subscriptions.changes.pending import Change, pending
 from app.subscriptions.subscription import Cancellation, SubscriptionStatus, Trial
 from app.subscriptions.subscription import LineItem as LineItemRow
 from app.subscriptions.subscription import Subscription as Row
@@ -35,10 +36,9 @@ if TYPE_CHECKING:
     from app.graphql.catalog.prices import Price
     from app.graphql.customers import Customer
     from app.graphql.invoice_types import Invoice
+    from app.graphql.subscription_change_types import SubscriptionChange
     from app.graphql.terms.coupon_attachments import CouponAttachment
     from app.graphql.terms.tax_associations import TaxAssociation
-
-strawberry.enum(ChangeKind, name="ScheduledChangeKind", description="What is to come.")
 
 
 @strawberry.type(description="The time at a subscription's start that is free of fees.")
@@ -92,10 +92,14 @@ class ScheduledChange:
     cancelable: bool = strawberry.field(
         description="Whether `subscriptionCancelChange` takes it back."
     )
+    change_id: strawberry.ID | None = strawberry.field(
+        description="The change of quantity or plan that it is; null for any other kind."
+    )
 
     @classmethod
     def of(cls, row: Change) -> Self:
-        return cls(kind=row.kind, at=row.at, cancelable=row.cancelable)
+        change_id = None if row.change_id is None else strawberry.ID(row.change_id)
+        return cls(kind=row.kind, at=row.at, cancelable=row.cancelable, change_id=change_id)
 
 
 @strawberry.type(description="One price that a subscription bought.")
@@ -108,6 +112,16 @@ class SubscriptionLineItem(Node):
     starts_at: datetime = strawberry.field(description="Charged from then.")
     ends_at: datetime | None = strawberry.field(
         description="Charged until then; null: as long as the subscription runs."
+    )
+    line_key: strawberry.ID = strawberry.field(
+        description="The id of the first line of its history: lines that took over from one "
+        "another share it."
+    )
+    change_id: strawberry.ID | None = strawberry.field(
+        description="The change that it began with; null for one bought at the start."
+    )
+    replaces_id: strawberry.ID | None = strawberry.field(
+        description="The line that it took over from; null for none."
     )
 
     @strawberry.field(
@@ -129,6 +143,9 @@ class SubscriptionLineItem(Node):
             quantity=row.quantity,
             starts_at=row.starts_at,
             ends_at=row.ends_at,
+            line_key=strawberry.ID(row.line_key),
+            change_id=None if row.change_id is None else strawberry.ID(row.change_id),
+            replaces_id=None if row.replaces_id is None else strawberry.ID(row.replaces_id),
         )
 
 
@@ -212,7 +229,9 @@ class Subscription(Node):
         row = await info.context.load.plan_version.load(self.plan_version_id)
         return None if row is None else plan_versions.PlanVersion.of(row)
 
-    @strawberry.field(description="What it is charged for, in the order it was bought.")
+    @strawberry.field(
+        description="What it is, was and will be charged for, in the order it was bought."
+    )
     async def line_items(self, info: Info) -> list[SubscriptionLineItem]:
         rows = await info.context.load.line_items_of_subscription.load(self.id)
         return [SubscriptionLineItem.of(row) for row in rows]
@@ -252,11 +271,30 @@ class Subscription(Node):
 
     @strawberry.field(
         description="What is to come for it, the next first: its start, the end of its trial, "
-        "pauses, resumptions, and its end.",
+        "pauses, resumptions, changes of quantity and plan, and its end.",
     )
     async def scheduled_changes(self, info: Info) -> list[ScheduledChange]:
         at = await info.context.present.customer(self.customer_id)
-        return [ScheduledChange.of(change) for change in pending(self.row, at)]
+        rows = await info.context.load.scheduled_changes_of_subscription.load(self.id)
+        return [ScheduledChange.of(change) for change in pending(self.row, at, rows)]
+
+    @strawberry.field(
+        description="Its changes of quantity and plan, to come and whatever became of them, the "
+        "latest to take effect first."
+    )
+    async def changes(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[
+        Annotated["SubscriptionChange", strawberry.lazy("app.graphql.subscription_change_types")]
+    ]:
+        request = page_request(info, first=first, after=after, last=last, before=before)
+        page = await info.context.load.changes_of_subscription.load((self.id, request))
+        return Connection.of(page, subscription_change_types.SubscriptionChange.of)
 
     @strawberry.field(
         description="Its pauses, those that were taken back included, the latest first."

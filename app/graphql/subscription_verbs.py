@@ -5,11 +5,12 @@ from datetime import datetime
 import strawberry
 
 from app.graphql.subscription_inputs import CancelMode, CancelReason
+from app.graphql.subscription_pauses import PauseBehaviour
 from app.subscriptions.changes.canceling import CancelSubscription
 from app.subscriptions.changes.pausing import PauseMode, PauseSubscription, ResumeSubscription
-from app.subscriptions.changes.pending import ChangeKind
-from app.subscriptions.pause import PauseBehaviour
+from app.subscriptions.changes.pending import ChangeKind as ChangeKind
 
+strawberry.enum(ChangeKind, name="ScheduledChangeKind", description="What is to come.")
 strawberry.enum(PauseMode, name="SubscriptionPauseMode", description="From when on to pause.")
 
 
@@ -114,4 +115,7 @@ class SubscriptionCancelChangeInput:
     id: strawberry.ID = strawberry.field(description="Which subscription.")
     kind: ChangeKind = strawberry.field(
         description="Which of its scheduled changes, one that is cancelable."
+    )
+    change_id: strawberry.ID | None = strawberry.field(
+        description="Of several changes of quantity or plan: which; null: the next.", default=None
     )

@@ -249,7 +249,7 @@ class SubscriptionMutation:
 
     @strawberry.mutation(
         description="Take back one of a subscription's scheduled changes: a cancellation, a pause "
-        "that has not begun, a resumption, or a change of its trial's end.",
+        "that has not begun, a resumption, a change of its trial's end, of quantity or of plan.",
         extensions=[requires("subscription:write")],
     )
     async def subscription_cancel_change(
@@ -262,7 +262,9 @@ class SubscriptionMutation:
     ) -> SubscriptionResult:
         ctx = info.context
         at = await ctx.present.subscription(input.id)
-        row = await actions.cancel_change(ctx.scope, input.id, input.kind, by=ctx.actor, at=at)
+        row = await actions.cancel_change(
+            ctx.scope, input.id, input.kind, input.change_id, by=ctx.actor, at=at
+        )
         return Subscription.of(row)
 
 

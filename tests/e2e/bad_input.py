@@ -364,6 +364,18 @@ INPUTS: Final = [
     ("subscriptionUncancel", {"id": new_id("sub")}, "NOT_FOUND", "id"),
     ("subscriptionSetTrialEnd", {"id": new_id("sub")}, "NOT_FOUND", "id"),
     ("subscriptionCancelChange", {"id": new_id("sub"), "kind": "PAUSE"}, "NOT_FOUND", "id"),
+    (
+        "subscriptionQuantityChange",
+        {"id": new_id("sub"), "lineItemId": new_id("sli"), "quantity": "1"},
+        "NOT_FOUND",
+        "id",
+    ),
+    (
+        "subscriptionPlanChange",
+        {"id": new_id("sub"), "planId": "<plan>"},
+        "NOT_FOUND",
+        "id",
+    ),
     ("invoiceVoid", {"id": new_id("inv"), "reason": "none"}, "NOT_FOUND", "id"),
     _key("INVALID_PERMISSIONS", "permissions", permissions=["root"]),
     _key("INVALID_PERMISSIONS", "permissions", permissions=[]),

@@ -277,6 +277,17 @@ async def _invoices(caller: Caller, world: dict[str, str]) -> None:
         "subscriptionPause", "Subscription", "pauses { nodes { id } }", id=paused["id"]
     )
     world["subscriptionPause"] = answer["pauses"]["nodes"][0]["id"]
+    # Another, with a change to come.
+    going = await caller.do(
+        "subscriptionCreate", "Subscription", "id lineItems { id quantity }",
+        customerId=world["customer"], planId=world["plan"],
+    )  # fmt: skip
+    held = next(line for line in going["lineItems"] if line["quantity"] is not None)
+    change = await caller.do(
+        "subscriptionQuantityChange", "SubscriptionChange", "id",
+        id=going["id"], lineItemId=held["id"], quantity="3", mode="PERIOD_END",
+    )  # fmt: skip
+    world["subscriptionChange"] = change["id"]
     await _by_hand(caller, world)
 
 

@@ -60,6 +60,11 @@ ID_NAMES: Final[Mapping[str, str]] = {
     "lineId": "invoiceLine",
     "couponDetach.id": "couponAttachment",
     "taxAssociationCreate.invoiceId": "draftInvoice",
+    "lineItemId": "subscriptionLineItem",
+    "changeId": "subscriptionChange",
+    "replacesId": "subscriptionLineItem",
+    "subscriptionQuantityChange.id": "subscription",
+    "subscriptionPlanChange.id": "subscription",
 }
 # Texts that identify: by the name of the input, what of a world it is.
 TEXT_NAMES: Final[Mapping[str, str]] = {

@@ -1,6 +1,7 @@
 """What can be done with invoices: one function per verb, each one transaction."""
 
 from app.invoicing.actions.branding import set_logo
+from app.invoicing.actions.change_preview import ChangePreview, preview_cancel, preview_change
 from app.invoicing.actions.changing import apply_due, change, credit_many
 from app.invoicing.actions.computing import compute, compute_many
 from app.invoicing.actions.creating import create
@@ -21,6 +22,7 @@ from app.invoicing.actions.thresholds import bill_thresholds
 from app.invoicing.actions.voiding import void
 
 __all__ = [
+    "ChangePreview",
     "File",
     "FileKind",
     "NoteFileKind",
@@ -44,6 +46,8 @@ __all__ = [
     "link",
     "link_note",
     "preview",
+    "preview_cancel",
+    "preview_change",
     "print_many",
     "reissue",
     "replay",

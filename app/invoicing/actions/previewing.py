@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from app.infra.clickhouse import ClickHouse
-from app.invoicing.bills import Drafted, Moment, draft, upcoming
+from app.invoicing.bills import Bill, Drafted, Moment, draft, upcoming
 from app.invoicing.errors import NothingToBill
 from app.invoicing.in_force import reckoned
 from app.invoicing.invoice import InvoiceStatus
@@ -26,9 +26,13 @@ async def preview(
     bill = upcoming(found[0])
     if bill is None:
         raise NothingToBill(subscription_id)
+    return await unsaved(scope, bill, clickhouse, moment=moment)
+
+
+async def unsaved(scope: Scope, bill: Bill, clickhouse: ClickHouse, *, moment: Moment) -> Drafted:
+    """The invoice of a bill with the usage of this moment. Raises: NotFound, Unavailable."""
     counted = await count(scope, clickhouse, [bill], as_of=moment.watermark)
     drafted = draft(bill, counted, moment)
     invoice = replace(drafted.invoice, status=InvoiceStatus.DRAFT, finalize_at=None)
-    unsaved = replace(drafted, invoice=invoice)
-    (reckoned_,) = await reckoned(scope, [unsaved], at=moment.at, lock=False)
-    return reckoned_
+    (found,) = await reckoned(scope, [replace(drafted, invoice=invoice)], at=moment.at, lock=False)
+    return found

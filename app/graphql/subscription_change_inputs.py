@@ -1,0 +1,191 @@
+"""What queries and mutations of changes of subscriptions take."""
+
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+
+import strawberry
+from strawberry import UNSET
+
+from app.graphql.filters import (
+    DateTimeFilter,
+    EnumFilter,
+    IdFilter,
+    StringFilter,
+    and_filters,
+    not_filter,
+    or_filters,
+)
+from app.graphql.paging import Direction as Way
+from app.graphql.subscription_inputs import HeldQuantityInput
+from app.graphql.subscription_verbs import SubscriptionCancelInput
+from app.subscriptions.actions import RequestChange
+from app.subscriptions.change import ChangeMode as ChangeMode
+from app.subscriptions.change import (
+    ChangePlan,
+    ChangeQuantity,
+    SubscriptionChangeKind,
+    SubscriptionChangeStatus,
+    Timing,
+)
+from app.subscriptions.change import Direction as Direction
+from app.subscriptions.change import Proration as Proration
+from app.subscriptions.subscription import Held
+
+strawberry.enum(
+    ChangeMode, name="SubscriptionChangeMode", description="When a change takes effect."
+)
+strawberry.enum(
+    Proration,
+    name="ProrationBehaviour",
+    description="What a change within a period does to fees in advance.",
+)
+strawberry.enum(
+    Direction,
+    name="SubscriptionChangeDirection",
+    description="How the recurring fixed fees compare with what they were.",
+)
+strawberry.enum(SubscriptionChangeKind, description="What changes.")
+strawberry.enum(SubscriptionChangeStatus, description="What became of a change.")
+
+
+@strawberry.input(description="Another quantity of a fixed charge.")
+class SubscriptionQuantityChangeInput:
+    id: strawberry.ID = strawberry.field(description="Which subscription.")
+    line_item_id: strawberry.ID = strawberry.field(
+        description="Which of its lines; one that another has taken over from stands for it."
+    )
+    quantity: Decimal = strawberry.field(description="How much is to be held; not negative.")
+    mode: ChangeMode = strawberry.field(description="When.", default=ChangeMode.NOW)
+    at: datetime | None = strawberry.field(
+        description="With the mode AT: at this instant, which lies in the future.", default=None
+    )
+    proration: Proration = strawberry.field(
+        description="What becomes of fees in advance.", default=Proration.CREATE_PRORATIONS
+    )
+
+    def command(self) -> RequestChange:
+        return RequestChange(
+            subscription_id=self.id,
+            what=ChangeQuantity(line_item_id=self.line_item_id, quantity=self.quantity),
+            timing=Timing(mode=self.mode, at=self.at),
+            proration=self.proration,
+        )
+
+
+@strawberry.input(description="Another plan, or another version of the plan.")
+class SubscriptionPlanChangeInput:
+    id: strawberry.ID = strawberry.field(description="Which subscription.")
+    plan_id: strawberry.ID | None = strawberry.field(
+        description="The plan to go over to, to its current version unless one is named.",
+        default=None,
+    )
+    plan_version_id: strawberry.ID | None = strawberry.field(
+        description="The version to go over to, which is published.", default=None
+    )
+    price_ids: list[strawberry.ID] | None = strawberry.field(
+        description="Its prices to buy; null: the recurring ones in the subscription's currency "
+        "and cadence.",
+        default=None,
+    )
+    quantities: list[HeldQuantityInput] | None = strawberry.field(
+        description="How much of fixed charges is held; of those not named as much as of the "
+        "line that the price takes over from, else 1.",
+        default=None,
+    )
+    mode: ChangeMode = strawberry.field(description="When.", default=ChangeMode.NOW)
+    at: datetime | None = strawberry.field(
+        description="With the mode AT: at this instant, which lies in the future.", default=None
+    )
+    proration: Proration = strawberry.field(
+        description="What becomes of fees in advance.", default=Proration.CREATE_PRORATIONS
+    )
+
+    def command(self) -> RequestChange:
+        what = ChangePlan(
+            plan_id=self.plan_id,
+            plan_version_id=self.plan_version_id,
+            price_ids=None if self.price_ids is None else tuple(self.price_ids),
+            quantities=tuple(Held(each.price_id, each.quantity) for each in self.quantities or ()),
+        )
+        timing = Timing(mode=self.mode, at=self.at)
+        return RequestChange(
+            subscription_id=self.id, what=what, timing=timing, proration=self.proration
+        )
+
+
+@strawberry.input(description="A change to look at before it is made: exactly one.", one_of=True)
+class SubscriptionChangePreviewInput:
+    quantity: strawberry.Maybe[SubscriptionQuantityChangeInput] = strawberry.field(
+        description="As `subscriptionQuantityChange` would make it."
+    )
+    plan: strawberry.Maybe[SubscriptionPlanChangeInput] = strawberry.field(
+        description="As `subscriptionPlanChange` would make it."
+    )
+    cancel: strawberry.Maybe[SubscriptionCancelInput] = strawberry.field(
+        description="As `subscriptionCancel` would make it."
+    )
+
+    @property
+    def change(
+        self,
+    ) -> SubscriptionQuantityChangeInput | SubscriptionPlanChangeInput | SubscriptionCancelInput:
+        (given,) = (each for each in (self.quantity, self.plan, self.cancel) if each is not None)
+        return given.value
+
+
+@strawberry.input(description="Which changes to list; all conditions given must hold.")
+class SubscriptionChangeFilter:
+    id: IdFilter | None = strawberry.field(description="By id.", default=UNSET)
+    subscription_id: IdFilter | None = strawberry.field(
+        description="By subscription.", default=UNSET
+    )
+    customer_id: IdFilter | None = strawberry.field(description="By customer.", default=UNSET)
+    kind: EnumFilter[SubscriptionChangeKind] | None = strawberry.field(
+        description="By what changes.", default=UNSET
+    )
+    status: EnumFilter[SubscriptionChangeStatus] | None = strawberry.field(
+        description="By what became of them.", default=UNSET
+    )
+    proration: EnumFilter[Proration] | None = strawberry.field(
+        description="By what becomes of fees in advance.", default=UNSET
+    )
+    direction: EnumFilter[Direction] | None = strawberry.field(
+        description="By how the recurring fixed fees compare.", default=UNSET
+    )
+    failure_code: StringFilter | None = strawberry.field(
+        description="By why they were refused when they came.", default=UNSET
+    )
+    effective_at: DateTimeFilter | None = strawberry.field(
+        description="By when they take, or took, effect.", default=UNSET
+    )
+    applied_at: DateTimeFilter | None = strawberry.field(
+        description="By when that was done.", default=UNSET
+    )
+    canceled_at: DateTimeFilter | None = strawberry.field(
+        description="By when they were taken back.", default=UNSET
+    )
+    created_at: DateTimeFilter | None = strawberry.field(
+        description="By when they were asked for.", default=UNSET
+    )
+    updated_at: DateTimeFilter | None = strawberry.field(
+        description="By when they last changed.", default=UNSET
+    )
+    and_: list["SubscriptionChangeFilter"] | None = and_filters()
+    or_: list["SubscriptionChangeFilter"] | None = or_filters()
+    not_: "SubscriptionChangeFilter | None" = not_filter()
+
+
+@strawberry.enum(description="What changes can be ordered by.")
+class SubscriptionChangeOrderField(Enum):
+    EFFECTIVE_AT = strawberry.enum_value("effective_at", description="When they take effect.")
+    APPLIED_AT = strawberry.enum_value("applied_at", description="When they were applied.")
+    CREATED_AT = strawberry.enum_value("created_at", description="When they were asked for.")
+    UPDATED_AT = strawberry.enum_value("updated_at", description="When they last changed.")
+    ID = strawberry.enum_value("id", description="Their id.")
+
+
+@strawberry.input(description="One key of the order of changes.")
+class SubscriptionChangeOrder:
+    field: SubscriptionChangeOrderField = strawberry.field(description="What to order by.")
+    direction: Way = strawberry.field(description="Which way.", default=Way.ASC)
