@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from graphql import get_named_type, is_leaf_type
 
 from app.cli import keys
 from app.config import Settings
@@ -129,7 +130,8 @@ async def test_a_field_that_leads_elsewhere_asks_for_the_permission_of_there(
     for parent, name in leading:
         thing = own[parent[0].lower() + parent[1:]]
         key = await _key_with(places.victim, read[str(prefix_of(thing))])
-        wanted = f"id ... on {parent} {{ {name} {{ __typename }} }}"
+        leaf = is_leaf_type(get_named_type(CORE.type_map[parent].fields[name].type))
+        wanted = f"id ... on {parent} {{ {name} {'' if leaf else '{ __typename }'} }}"
         async with calling(places.url, key) as caller:
             answer = await caller.ask(
                 f"query ($id: ID!) {{ node(id: $id) {{ id {wanted} }} }}", id=thing
