@@ -234,6 +234,19 @@ def _subscription(code: str, field: str, **given: Any) -> Any:
     return "subscriptionCreate", {**basics, **given}, code, field
 
 
+def _attachment(code: str, field: str, **given: Any) -> Any:
+    return "couponAttach", {"couponId": new_id("cpn"), **given}, code, field
+
+
+def _association(code: str, field: str, **given: Any) -> Any:
+    return "taxAssociationCreate", {"taxRateId": new_id("txr"), **given}, code, field
+
+
+def _exemption(code: str, field: str, **given: Any) -> Any:
+    basics = {"customerId": "<customer>", "kind": "EXEMPT", "reason": "none"}
+    return "taxExemptionCreate", {**basics, **given}, code, field
+
+
 def _amendment(code: str, field: str | None, **given: Any) -> Any:
     return "eventAmend", {"eventId": "e", "reason": "none", **given}, code, field
 
@@ -358,6 +371,36 @@ INPUTS: Final = [
     _subscription("INVALID_NET_DAYS", "netDays", netDays=366),
     _subscription("NOT_POSITIVE", "autoInvoiceThreshold", autoInvoiceThreshold="0"),
     _subscription("INVALID_PRICE_IDS", "priceIds[0]", priceIds=[new_id("pri")]),
+    _subscription("INVALID_COUPON_IDS", "couponIds", couponIds=[new_id("cpn")] * 21),
+    _subscription(_NO_INPUT, ".couponCodes", couponCodes=[7]),
+    _attachment("OWNER_REQUIRED", "customerId"),
+    _attachment("OWNER_AMBIGUOUS", "subscriptionId", customerId="c", subscriptionId="s"),
+    _attachment("NOT_FOUND", "customerId", customerId="<foreign customer>"),
+    _attachment("NOT_FOUND", "couponId", customerId="<customer>"),
+    _attachment("COUPON_AMBIGUOUS", "code", customerId="<customer>", code="x"),
+    _attachment("NOT_FOUND", "code", customerId="<customer>", couponId=None, code="none"),
+    _attachment(_NO_INPUT, ".startsAt", customerId="<customer>", startsAt="tomorrow"),
+    ("couponDetach", {"id": new_id("cpa")}, "NOT_FOUND", "id"),
+    _association("NOT_FOUND", "taxRateId"),
+    _association("TAX_RATE_AMBIGUOUS", "code", code="vat"),
+    _association("TAX_RATE_REQUIRED", "taxRateId", taxRateId=None),
+    _association(_NO_INPUT, ".priority", priority=2**40),
+    _association(
+        "INVALID_ENDS_AT", "endsAt", startsAt="2024-02-01T00:00:00Z", endsAt="2024-01-01T00:00:00Z"
+    ),
+    ("taxAssociationUpdate", {"id": new_id("txa"), "priority": 1}, "NOT_FOUND", "id"),
+    ("taxAssociationUpdate", {"id": new_id("txa"), "priority": -1}, "INVALID_PRIORITY", "priority"),
+    ("taxAssociationArchive", {"id": new_id("txa")}, "NOT_FOUND", "id"),
+    ("taxAssociationRestore", {"id": "no id at all"}, "NOT_FOUND", "id"),
+    _exemption("NOT_FOUND", "customerId", customerId="<foreign customer>"),
+    _exemption("NOT_FOUND", "taxRateIds[0]", taxRateIds=[new_id("txr")]),
+    _exemption("INVALID_TAX_RATE_IDS", "taxRateIds", taxRateIds=[str(n) for n in range(101)]),
+    _exemption("INVALID_REASON", "reason", reason=" "),
+    _exemption("INVALID_LEGEND", "legend", legend="x" * 501),
+    _exemption(_NO_INPUT, ".kind", kind="STANDARD"),
+    ("taxExemptionUpdate", {"id": new_id("txe"), "reason": None}, "REQUIRED", "reason"),
+    ("taxExemptionArchive", {"id": new_id("txe")}, "NOT_FOUND", "id"),
+    ("taxExemptionRestore", {"id": new_id("txe")}, "NOT_FOUND", "id"),
     ("subscriptionActivate", {"id": new_id("sub")}, "NOT_FOUND", "id"),
     ("subscriptionPause", {"id": new_id("sub")}, "NOT_FOUND", "id"),
     ("subscriptionResume", {"id": new_id("sub")}, "NOT_FOUND", "id"),

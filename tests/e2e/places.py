@@ -236,16 +236,18 @@ async def _invoices(caller: Caller, world: dict[str, str]) -> None:
         invoice={"numberPrefix": prefix, "creditNotePrefix": f"{prefix}-C"},
     )
     made = await caller.do(
-        "subscriptionCreate", "Subscription", "id lineItems { id }",
+        "subscriptionCreate", "Subscription", "id lineItems { id priceId }",
         customerId=world["customer"], planId=world["plan"], alignment="CALENDAR",
         startsAt="2024-01-01T00:00:00Z", endsAt="2024-03-01T00:00:00Z",
     )  # fmt: skip
     world["subscription"] = made["id"]
-    world["subscriptionLineItem"] = made["lineItems"][0]["id"]
+    fees = [line["id"] for line in made["lineItems"] if line["priceId"] == world["fixedPrice"]]
+    world["subscriptionLineItem"] = fees[0]
+    await _terms(caller, world)
     started = await caller.get("mutation { billingRunStart { ... on BillingRun { workflowId } } }")
     assert started["billingRunStart"], started
     query = """{ invoices(orderBy: [{field: PERIOD_START}]) {
-      nodes { id number total { amount } lines { id } } } }"""
+      nodes { id number total { amount } lines { id } discounts { id } taxes { id } } } }"""
     async with asyncio.timeout(60):
         while True:
             found = (await caller.get(query))["invoices"]["nodes"]
@@ -253,10 +255,12 @@ async def _invoices(caller: Caller, world: dict[str, str]) -> None:
                 break
             await asyncio.sleep(0.2)
     invoice = found[0]
-    # The fee, and what was used beyond the one that is included.
-    assert invoice["total"]["amount"] == "15", invoice
+    # The fee of 10 and four of five events at 1.25, as one is included; less 10 %, and 19 % on top.
+    assert invoice["total"]["amount"] == "16.07", invoice
     world["invoice"], world["number"] = invoice["id"], invoice["number"]
     world["invoiceLine"] = invoice["lines"][0]["id"]
+    world["invoiceDiscount"] = invoice["discounts"][0]["id"]
+    world["invoiceTax"] = invoice["taxes"][0]["id"]
     # One that is not over, and paused, so that its pause can be asked for.
     paused = await caller.do(
         "subscriptionCreate", "Subscription", "id",
@@ -291,6 +295,31 @@ async def _invoices(caller: Caller, world: dict[str, str]) -> None:
     await _by_hand(caller, world)
 
 
+async def _terms(caller: Caller, world: dict[str, str]) -> None:
+    """A coupon and a tax on the invoices, and somebody who is spared another tax."""
+    made = await caller.do(
+        "couponAttach", "CouponAttachment", "id",
+        couponId=world["coupon"], subscriptionLineItemId=world["subscriptionLineItem"],
+        startsAt="2024-01-01T00:00:00Z",
+    )  # fmt: skip
+    world["couponAttachment"] = made["id"]
+    rate = {"taxRateId": world["taxRate"]}
+    made = await caller.do(
+        "taxAssociationCreate", "TaxAssociation", "id", **rate, customerId=world["customer"]
+    )
+    world["taxAssociation"] = made["id"]
+    await caller.do(
+        "taxAssociationCreate", "TaxAssociation", "id",
+        **rate, subscriptionId=world["subscription"], autoApply=False,
+    )  # fmt: skip
+    made = await caller.do(
+        "taxExemptionCreate", "TaxExemption", "id",
+        customerId=world["customer"], kind="EXEMPT", reason=world["name"],
+        certificate=world["name"], endsAt="2000-01-01T00:00:00Z",
+    )  # fmt: skip
+    world["taxExemption"] = made["id"]
+
+
 async def _by_hand(caller: Caller, world: dict[str, str]) -> None:
     """A draft, and a credit note of the invoice, both with the world's key."""
     world["key"] = f"{world['name']}-key"
@@ -301,6 +330,10 @@ async def _by_hand(caller: Caller, world: dict[str, str]) -> None:
     )  # fmt: skip
     world["draftInvoice"] = made["id"]
     world["draftLine"], world["removedLine"] = (line["id"] for line in made["lines"])
+    await caller.do(
+        "taxAssociationCreate", "TaxAssociation", "id",
+        taxRateId=world["taxRate"], invoiceId=world["draftInvoice"], autoApply=False,
+    )  # fmt: skip
     made = await caller.do(
         "creditNoteCreate", "CreditNote", "id number",
         invoiceId=world["invoice"], reason="OTHER", memo=world["name"], key=world["key"],

@@ -22,11 +22,15 @@ from graphql import (
     GraphQLScalarType,
     GraphQLSchema,
     GraphQLUnionType,
+    OperationDefinitionNode,
     get_named_type,
     is_composite_type,
     is_required_argument,
     is_required_input_field,
+    parse,
 )
+
+from app.graphql.limits import Limits, plan_cost, total
 
 # Words of a selection: the API takes 500 fields at most.
 LARGEST: Final = 500
@@ -65,6 +69,7 @@ ID_NAMES: Final[Mapping[str, str]] = {
     "replacesId": "subscriptionLineItem",
     "subscriptionQuantityChange.id": "subscription",
     "subscriptionPlanChange.id": "subscription",
+    "taxAssociation.invoiceId": "draftInvoice",
 }
 # Texts that identify: by the name of the input, what of a world it is.
 TEXT_NAMES: Final[Mapping[str, str]] = {
@@ -95,6 +100,8 @@ TEXT_NAMES: Final[Mapping[str, str]] = {
 }
 # Texts of a mutation that something is found by; the others only claim a name for themselves.
 LOOKED_UP: Final = {"role", "roles", "eventId", "couponCodes"}
+# Mutations that look everything up, also what others claim, such as a code.
+LOOKING: Final = {"couponAttach", "taxAssociationCreate"}
 # Optional arguments of a root field that have to be there, beside the one in question.
 BESIDE: Final[Mapping[str, tuple[str, ...]]] = {
     "access(features.0)": ("externalCustomerId",),
@@ -189,6 +196,7 @@ class Question:
             self.root == "mutation"
             and slot is not None
             and not slot.is_id
+            and self.name not in LOOKING
             and not any(part in LOOKED_UP for part in slot.path)
         )
 
@@ -263,10 +271,18 @@ class Walk:
         call = f"{name}({passed})" if passed else name
         # Not as far from what was changed, where lists of what was made before would show.
         depth = 2 if root == "mutation" else 3
-        while len((asked := selection(self._schema, definition.type, depth)).split()) > LARGEST:
+        while True:
+            asked = selection(self._schema, definition.type, depth)
+            text = f"{root} {f'({head}) ' if head else ''}{{ {call} {asked} }}"
+            if len(asked.split()) <= LARGEST and self._cost(text) <= Limits().cost:
+                break
             depth -= 1
-        text = f"{root} {f'({head}) ' if head else ''}{{ {call} {asked} }}"
         return Question(root, name, text, variables, slot)
+
+    def _cost(self, text: str) -> int:
+        (operation,) = parse(text).definitions
+        assert isinstance(operation, OperationDefinitionNode)
+        return total(plan_cost(self._schema, operation, {}), {})
 
     def _wanted(self, name: str, kind: GraphQLInputType, *, required: bool) -> bool:
         """Optional inputs are given where they identify something."""
@@ -348,7 +364,8 @@ class Walk:
         if kind.name == "String" and name in TEXT_NAMES:
             what = TEXT_NAMES.get(f"{owner}.{name}", TEXT_NAMES[name])
             value = self._known(what)
-            if owner.startswith("new ") and name not in LOOKED_UP:
+            claims = name not in LOOKED_UP and owner.removeprefix("new ") not in LOOKING
+            if owner.startswith("new ") and claims:
                 value = f"{FRESH}@example.com" if what == "email" else FRESH
             return _Made(value, [Slot(path, what, is_id=False)])
         if name in VALUES:

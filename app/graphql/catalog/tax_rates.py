@@ -81,8 +81,7 @@ class TaxRate(Node):
     )
 
     @strawberry.field(
-        description="Whom it is asked of, archived associations included, the newest first.",
-        extensions=[requires("tax:read")],
+        description="Whom it is asked of, archived associations included, the newest first."
     )
     async def associations(
         self,

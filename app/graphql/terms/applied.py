@@ -49,24 +49,24 @@ class AppliedDiscount:
     base: Money = strawberry.field(description="What the lines that it covers had left before it.")
     coupon_snapshot: JSON = strawberry.field(description="The coupon as it was.")
 
-    @strawberry.field(description="The coupon as it is now.", extensions=[requires("coupon:read")])
-    async def coupon(
-        self, info: Info
-    ) -> Annotated["Coupon", strawberry.lazy("app.graphql.catalog.coupons")] | None:
-        row = await info.context.load.coupon.load(self.coupon_id)
-        return None if row is None else coupons.Coupon.of(row)
-
 
 @strawberry.type(description="A coupon as it was taken off an invoice.")
 class InvoiceDiscount(Node, AppliedDiscount):
     invoice_id: strawberry.ID = strawberry.field(description="Off which invoice.")
     shares: list[InvoiceLineShare] = strawberry.field(description="What falls on each line.")
 
-    @strawberry.field(description="Off which invoice.", extensions=[requires("invoice:read")])
+    @strawberry.field(description="Off which invoice.")
     async def invoice(
         self, info: Info
     ) -> Annotated["Invoice", strawberry.lazy("app.graphql.invoice_types")] | None:
         return await _invoice(info, self.invoice_id)
+
+    @strawberry.field(description="The coupon as it is now.", extensions=[requires("coupon:read")])
+    async def coupon(
+        self, info: Info
+    ) -> Annotated["Coupon", strawberry.lazy("app.graphql.catalog.coupons")] | None:
+        row = await info.context.load.coupon.load(self.coupon_id)
+        return None if row is None else coupons.Coupon.of(row)
 
     @classmethod
     def of(cls, row: rows.InvoiceDiscount) -> Self:
@@ -99,24 +99,24 @@ class AppliedTax:
     amount: Money = strawberry.field(description="What it comes to.")
     tax_rate_snapshot: JSON = strawberry.field(description="The rate as it was.")
 
-    @strawberry.field(description="The rate as it is now.", extensions=[requires("tax:read")])
-    async def tax_rate(
-        self, info: Info
-    ) -> Annotated["TaxRate", strawberry.lazy("app.graphql.catalog.tax_rates")] | None:
-        row = await info.context.load.tax_rate.load(self.tax_rate_id)
-        return None if row is None else tax_rates.TaxRate.of(row)
-
 
 @strawberry.type(description="A tax as it was asked for on an invoice, or why it was not.")
 class InvoiceTax(Node, AppliedTax):
     invoice_id: strawberry.ID = strawberry.field(description="On which invoice.")
     shares: list[InvoiceLineShare] = strawberry.field(description="What falls on each line.")
 
-    @strawberry.field(description="On which invoice.", extensions=[requires("invoice:read")])
+    @strawberry.field(description="On which invoice.")
     async def invoice(
         self, info: Info
     ) -> Annotated["Invoice", strawberry.lazy("app.graphql.invoice_types")] | None:
         return await _invoice(info, self.invoice_id)
+
+    @strawberry.field(description="The rate as it is now.", extensions=[requires("tax:read")])
+    async def tax_rate(
+        self, info: Info
+    ) -> Annotated["TaxRate", strawberry.lazy("app.graphql.catalog.tax_rates")] | None:
+        row = await info.context.load.tax_rate.load(self.tax_rate_id)
+        return None if row is None else tax_rates.TaxRate.of(row)
 
     @classmethod
     def of(cls, row: rows.InvoiceTax) -> Self:

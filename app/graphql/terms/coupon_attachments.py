@@ -59,7 +59,7 @@ class CouponAttachment(Node):
     async def times_used(self, info: Info) -> int:
         return await info.context.load.uses_of_attachment.load(self.id) or 0
 
-    @strawberry.field(description="Which coupon.", extensions=[requires("coupon:read")])
+    @strawberry.field(description="Which coupon.")
     async def coupon(
         self, info: Info
     ) -> Annotated["Coupon", strawberry.lazy("app.graphql.catalog.coupons")] | None:

@@ -63,7 +63,7 @@ class TaxAssociation(Node):
         description="When it was archived; null while it is in use."
     )
 
-    @strawberry.field(description="Which rate.", extensions=[requires("tax:read")])
+    @strawberry.field(description="Which rate.")
     async def tax_rate(
         self, info: Info
     ) -> Annotated["TaxRate", strawberry.lazy("app.graphql.catalog.tax_rates")] | None:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import Enum
-from typing import Any
+from typing import Any, cast
 
 import strawberry
 from strawberry import UNSET
@@ -21,11 +21,21 @@ from app.graphql.patch import present
 from app.invoicing.terms.taxation import CreateTaxExemption, TaxAssociationStatus, TaxTreatment
 
 
+@strawberry.enum(description="How a customer is spared a tax.")
+class TaxExemptionKind(Enum):
+    EXEMPT = strawberry.enum_value("exempt", description="It is not asked for.")
+    REVERSE_CHARGE = strawberry.enum_value(
+        "reverse_charge", description="The customer accounts for it."
+    )
+
+
 @strawberry.input(description="Which exemptions to list; all conditions given must hold.")
 class TaxExemptionFilter:
     id: IdFilter | None = strawberry.field(description="By id.", default=UNSET)
     customer_id: IdFilter | None = strawberry.field(description="By customer.", default=UNSET)
-    kind: EnumFilter[TaxTreatment] | None = strawberry.field(description="By kind.", default=UNSET)
+    kind: EnumFilter[TaxExemptionKind] | None = strawberry.field(
+        description="By kind.", default=UNSET
+    )
     certificate: StringFilter | None = strawberry.field(
         description="By the number of what proves it.", default=UNSET
     )
@@ -65,7 +75,7 @@ class TaxExemptionOrder:
 @strawberry.input(description="Why a customer is not asked for tax.")
 class TaxExemptionCreateInput:
     customer_id: strawberry.ID = strawberry.field(description="Whom to spare.")
-    kind: TaxTreatment = strawberry.field(
+    kind: TaxExemptionKind = strawberry.field(
         description="Exempt, or reverse charge: the customer accounts for the tax."
     )
     reason: str = strawberry.field(
@@ -94,7 +104,7 @@ class TaxExemptionCreateInput:
     def command(self) -> CreateTaxExemption:
         return CreateTaxExemption(
             customer_id=self.customer_id,
-            kind=self.kind,
+            kind=TaxTreatment(cast("str", self.kind.value)),
             reason=self.reason,
             certificate=self.certificate,
             legend=self.legend,
@@ -109,7 +119,7 @@ class TaxExemptionCreateInput:
 )
 class TaxExemptionUpdateInput:
     id: strawberry.ID = strawberry.field(description="Which exemption.")
-    kind: strawberry.Maybe[TaxTreatment | None] = strawberry.field(
+    kind: strawberry.Maybe[TaxExemptionKind | None] = strawberry.field(
         description="Exempt or reverse charge; not null."
     )
     reason: strawberry.Maybe[str | None] = strawberry.field(
@@ -132,7 +142,10 @@ class TaxExemptionUpdateInput:
     )
 
     def patch(self) -> dict[str, Any]:
-        return present(self, without=("id",))
+        found = present(self, without=("id",))
+        if found.get("kind") is not None:
+            found["kind"] = TaxTreatment(found["kind"].value)
+        return found
 
 
 @strawberry.input(description="The exemption to archive.")

@@ -16,13 +16,14 @@ from app.graphql.terms.tax_exemption_inputs import (
     TaxExemptionArchiveInput,
     TaxExemptionCreateInput,
     TaxExemptionFilter,
+    TaxExemptionKind,
     TaxExemptionOrder,
     TaxExemptionRestoreInput,
     TaxExemptionUpdateInput,
 )
 from app.invoicing.actions import tax_exemptions as actions
 from app.invoicing.terms import tax_reads as reads
-from app.invoicing.terms.taxation import TaxAssociationStatus, TaxTreatment
+from app.invoicing.terms.taxation import TaxAssociationStatus
 from app.invoicing.terms.taxation import TaxExemption as Row
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 @strawberry.type(description="Why a customer is not asked for tax, and what invoices say of it.")
 class TaxExemption(Node):
     customer_id: strawberry.ID = strawberry.field(description="Who is spared.")
-    kind: TaxTreatment = strawberry.field(description="Exempt or reverse charge.")
+    kind: TaxExemptionKind = strawberry.field(description="Exempt or reverse charge.")
     reason: str = strawberry.field(description="Why.")
     certificate: str | None = strawberry.field(description="The number of what proves it.")
     legend: str | None = strawberry.field(
@@ -63,10 +64,7 @@ class TaxExemption(Node):
         row = await info.context.load.customer.load(self.customer_id)
         return None if row is None else customers.Customer.of(row)
 
-    @strawberry.field(
-        description="The rates that are spared; none: all of them.",
-        extensions=[requires("tax:read")],
-    )
+    @strawberry.field(description="The rates that are spared; none: all of them.")
     async def tax_rates(
         self, info: Info
     ) -> list[Annotated["TaxRate", strawberry.lazy("app.graphql.catalog.tax_rates")]]:
@@ -78,7 +76,7 @@ class TaxExemption(Node):
         return cls(
             id=strawberry.ID(row.id),
             customer_id=strawberry.ID(row.customer_id),
-            kind=row.kind,
+            kind=TaxExemptionKind(row.kind.value),
             reason=row.reason,
             certificate=row.certificate,
             legend=row.legend,
