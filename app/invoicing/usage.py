@@ -13,6 +13,8 @@ from app.customers import reads as customers
 from app.infra.clickhouse import ClickHouse
 from app.invoicing import reads
 from app.invoicing.bills import Bill, Billed, Entry
+from app.invoicing.commitment_reads import toward_commitments
+from app.invoicing.committed import NOTHING_TOWARD
 from app.invoicing.figures import figures_of, with_meters
 from app.invoicing.included import SpanFigure
 from app.invoicing.invoice import InvoiceLine
@@ -113,6 +115,7 @@ async def count(
     listed = list(bills)
     asked = await _asked(scope, listed)
     earlier = await _earlier(scope, listed)
+    toward = await toward_commitments(scope, listed)
     spans: defaultdict[Question, list[Span]] = defaultdict(list)
     for each in asked:
         for question, span in each.spans:
@@ -130,8 +133,13 @@ async def count(
             _counted(each, by_question),
             spans=_spans(each, by_question.get(each.totals, {})),
             earlier=_within(each.entry, earlier),
+            toward=toward.get(each.entry.identity, NOTHING_TOWARD),
         )
         for each in asked
+    } | {
+        bill.identity: Counted(toward=toward[bill.identity])
+        for bill in listed
+        if bill.identity in toward
     }
 
 

@@ -11,6 +11,7 @@ from app.catalog.entitlement import Owner, OwnerKind
 from app.infra.rows import json_of
 from app.kernel.commands import fields_of
 from app.kernel.period import Cadence, Period
+from app.subscriptions.commitments import HeldCommitment
 from app.subscriptions.holding import Holding
 from app.subscriptions.pause import Pause, PauseBehaviour, PauseSpan
 from app.subscriptions.subscription import (
@@ -62,6 +63,7 @@ def subscription_of(record: asyncpg.Record) -> Subscription:
         metadata=json_of(record["metadata"]),
         created_at=record["created_at"],
         updated_at=record["updated_at"],
+        commitments=_listed(record["commitments"], HeldCommitment),
     )
 
 
@@ -75,6 +77,7 @@ def columns(subscription: Subscription) -> dict[str, Any]:
         "metadata": dict(subscription.metadata),
         "pauses": plain(subscription.pauses),
         "cuts": plain(subscription.cuts),
+        "commitments": plain(subscription.commitments),
         "cadence_unit": cadence.unit,
         "cadence_count": cadence.count,
         "current_period_start": period.start,
@@ -92,7 +95,9 @@ def columns(subscription: Subscription) -> dict[str, Any]:
     }
 
 
-def plain(rows: Sequence[PauseSpan] | Sequence[Cut]) -> list[dict[str, Any]]:
+def plain(
+    rows: Sequence[PauseSpan] | Sequence[Cut] | Sequence[HeldCommitment],
+) -> list[dict[str, Any]]:
     """As a JSON column keeps them."""
     found: list[dict[str, Any]] = msgspec.to_builtins(list(rows))
     return found

@@ -8,6 +8,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from app.kernel.period import Alignment, Cadence, Period, Schedule
+from app.subscriptions.commitments import CommitmentTerms, HeldCommitment
 from app.subscriptions.pause import PauseSpan
 
 
@@ -146,6 +147,7 @@ class Subscription:
     metadata: Mapping[str, str]
     created_at: datetime
     updated_at: datetime
+    commitments: tuple[HeldCommitment, ...] = ()
 
     @property
     def schedule(self) -> Schedule:
@@ -226,4 +228,5 @@ class CreateSubscription:
     price_ids: tuple[str, ...] | None = None
     quantities: tuple[Held, ...] = ()
     terms: PaymentTerms = field(default_factory=PaymentTerms)
+    commitments: tuple[CommitmentTerms, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)

@@ -358,6 +358,7 @@ INPUTS: Final = [
     _subscription("INVALID_NET_DAYS", "netDays", netDays=366),
     _subscription("NOT_POSITIVE", "autoInvoiceThreshold", autoInvoiceThreshold="0"),
     _subscription("INVALID_PRICE_IDS", "priceIds[0]", priceIds=[new_id("pri")]),
+    _subscription("INVALID_COMMITMENT", "commitments[0]", commitments=[{}]),
     ("subscriptionActivate", {"id": new_id("sub")}, "NOT_FOUND", "id"),
     ("subscriptionPause", {"id": new_id("sub")}, "NOT_FOUND", "id"),
     ("subscriptionResume", {"id": new_id("sub")}, "NOT_FOUND", "id"),
