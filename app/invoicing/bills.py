@@ -306,7 +306,8 @@ def _invoice(invoice_id: str, bill: Bill, lines: Sequence[InvoiceLine], moment: 
     totals = Totals.of(total(amounts, bill.subscription.currency).amount)
     skipped = moment.skips_zero and moment.wait <= timedelta(0) and totals.is_nothing
     sold = {entry.price.content_hash for entry in bill.entries}
-    sold |= {each.committing.hash for each in (bill, *bill.entries) if each.committing is not None}
+    promised = (bill.committing, *(entry.committing for entry in bill.entries))
+    sold |= {each.hash for each in promised if each is not None}
     hashes = sorted(sold.union(*(entry.included.hashes for entry in bill.entries)))
     return Invoice(
         id=invoice_id,

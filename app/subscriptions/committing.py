@@ -142,13 +142,13 @@ def _check_amounts(terms: CommitmentTerms, field: str) -> None:
 def _check_subject(terms: CommitmentTerms, prices: Mapping[str, Price], field: str) -> None:
     if terms.price_id is None:
         if terms.commitment.quantity is not None or terms.windowed:
-            reason = "usage of several prices has no quantity and no windows; commit to an amount"
-            raise _refused(field, reason, "COMMITMENT_NOT_APPLICABLE")
+            several = "usage of several prices has no quantity and no windows; commit to an amount"
+            raise _refused(field, several, "COMMITMENT_NOT_APPLICABLE")
         return
     price = prices.get(terms.price_id)
     if price is None:
-        reason = f"{terms.price_id} is no price that the subscription buys"
-        raise _refused(f"{field}.priceId", reason, "INVALID_COMMITMENTS")
+        unknown = f"{terms.price_id} is no price that the subscription buys"
+        raise _refused(f"{field}.priceId", unknown, "INVALID_COMMITMENTS")
     if reason := _why_not(terms, price):
         raise _refused(f"{field}.priceId", reason, "COMMITMENT_NOT_APPLICABLE")
 
