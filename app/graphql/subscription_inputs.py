@@ -23,6 +23,7 @@ from app.graphql.filters import (
 from app.graphql.paging import Direction
 from app.graphql.patch import present
 from app.graphql.scalars import Metadata
+from app.graphql.subscription_commitments import CommitmentInput, terms_of
 from app.kernel.period import Alignment, Cadence
 from app.subscriptions.subscription import CancelMode as CancelMode
 from app.subscriptions.subscription import CancelReason as CancelReason
@@ -223,6 +224,10 @@ class SubscriptionCreateInput:
     coupon_codes: list[str] = strawberry.field(
         description="The same by their codes, after those by id.", default_factory=list
     )
+    commitments: list[CommitmentInput] | None = strawberry.field(
+        description="What the customer promises to use, of prices and of all of them together.",
+        default=None,
+    )
     metadata: Metadata | None = strawberry.field(description="Your own notes.", default=None)
 
     def command(self) -> CreateSubscription:
@@ -249,6 +254,7 @@ class SubscriptionCreateInput:
                 purchase_order=self.purchase_order,
                 auto_invoice_threshold=self.auto_invoice_threshold,
             ),
+            commitments=terms_of(self.commitments),
             metadata=self.metadata or {},
         )
 
@@ -277,6 +283,10 @@ class SubscriptionUpdateInput:
     auto_invoice_threshold: strawberry.Maybe[Decimal | None] = strawberry.field(
         description="Bill usage at once when it comes to this amount; null: at the period's end."
     )
+    commitments: strawberry.Maybe[list[CommitmentInput] | None] = strawberry.field(
+        description="What the customer promises to use from the next period on, instead of all "
+        "that was promised before; of a draft: from its start. Null: nothing."
+    )
     starts_at: strawberry.Maybe[datetime | None] = strawberry.field(
         description="Of a draft: serve from then; null: from when it is activated."
     )
@@ -301,6 +311,8 @@ class SubscriptionUpdateInput:
         found = present(self, without=("id",))
         if "quantities" in found:
             found["quantities"] = _held(found["quantities"])
+        if "commitments" in found:
+            found["commitments"] = terms_of(found["commitments"])
         return found
 
 

@@ -14,6 +14,7 @@ from app.graphql.node import Node
 from app.graphql.paging import After, Before, Connection, First, Last, page_request
 from app.graphql.permissions import requires
 from app.graphql.scalars import Metadata
+from app.graphql.subscription_commitments import SubscriptionCommitment
 from app.graphql.subscription_inputs import (
     BillingAlignment,
     CancelMode,
@@ -201,6 +202,9 @@ class Subscription(Node):
         description="Usage that comes to this amount before the period ends is billed at once; "
         "null: at the period's end."
     )
+    commitments: list[SubscriptionCommitment] = strawberry.field(
+        description="What the customer promised to use, before, now and from a later period on."
+    )
     row: strawberry.Private[Row]
     metadata: Metadata = strawberry.field(description="Your own notes.")
     created_at: datetime = strawberry.field(description="When it was created.")
@@ -382,6 +386,7 @@ class Subscription(Node):
             collection_method=row.terms.collection_method,
             purchase_order=row.terms.purchase_order,
             auto_invoice_threshold=row.terms.auto_invoice_threshold,
+            commitments=[SubscriptionCommitment.of(each) for each in row.commitments],
             metadata=Metadata(row.metadata),
             created_at=row.created_at,
             updated_at=row.updated_at,

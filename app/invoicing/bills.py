@@ -6,6 +6,7 @@ The billing run, the preview and the recomputation of a draft all go through her
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from itertools import islice
 
 import msgspec
@@ -14,6 +15,7 @@ from app.catalog.price import ChargeKind, Price
 from app.catalog.prices import content_hash
 from app.invoicing import explanation
 from app.invoicing.applied.parts import NOTHING_APPLIED, Applied
+from app.invoicing.committed import Toward, committed_to, is_true_up, on_top
 from app.invoicing.included import NOTHING_INCLUDED, Included, included_of
 from app.invoicing.invoice import (
     BillingReason,
@@ -25,11 +27,14 @@ from app.invoicing.invoice import (
 )
 from app.invoicing.rating import ENGINE_VERSION, NOTHING, Counted, Fact, RatedLine, rate
 from app.invoicing.remaining import remaining
+from app.kernel.currencies import minor_units
 from app.kernel.ids import new_id
 from app.kernel.money import Money, total
 from app.kernel.period import Period
+from app.kernel.quantity import exact_number
 from app.kernel.zones import zone_data_version
 from app.subscriptions.billable import BillableSubscription
+from app.subscriptions.committing import Committing, committing_of
 from app.subscriptions.periods import (
     BillingPoint,
     Service,
@@ -67,6 +72,7 @@ class Entry:
     price: Price
     service: Service
     included: Included = NOTHING_INCLUDED
+    committing: Committing | None = None
 
     @property
     def identity(self) -> Billed:
@@ -81,6 +87,7 @@ class Bill:
     point: BillingPoint
     entries: tuple[Entry, ...]
     ahead: bool = False  # of its point, because the usage so far came to a threshold
+    committing: Committing | None = None  # to all of its usage
 
     @property
     def reason(self) -> BillingReason:
@@ -121,6 +128,11 @@ class Bill:
         """What to remember of lines that are billed in advance for less than their period."""
         billed = ((entry.price, entry.service) for entry in self.entries)
         return cut_of(self.subscription, self.point, billed)
+
+    @property
+    def identity(self) -> Billed:
+        """Where what is known for the commitment to all usage is found."""
+        return self.subscription.id, self.period
 
     @property
     def usage(self) -> Iterator[Entry]:
@@ -175,14 +187,15 @@ def accruing(subject: BillableSubscription, at: datetime) -> Bill | None:
     if any(instant is not None and instant <= at for instant in following):
         return None
     found = [(i, _unlimited(p), accrued(subscription, i, p, at)) for i, p in subject.lines]
-    entries = _entries(subject, found)
+    entries = _entries(subject, found, final=False)
     service = containing(subscription, at)
     if not entries or service is None:
         return None
     period = Period(service.period.start, at)
     paused = paused_within(subscription, period)
     point = BillingPoint(at, Service(period, service.full, paused), None)
-    return Bill(subscription, point, entries, ahead=True)
+    whole = committing_of(subscription, None, period, final=False)
+    return Bill(subscription, point, entries, ahead=True, committing=whole)
 
 
 def _unlimited(price: Price) -> Price:
@@ -218,14 +231,49 @@ def draft(bill: Bill, counted: Mapping[Billed, Counted], moment: Moment) -> Draf
             entry.service,
             counted.get(entry.identity, NOTHING),
             entry.included,
+            entry.committing,
         )
         for entry in bill.entries
     ]
     lines_of = (remaining(rate(fact), fact.counted.earlier, fact.service.period) for fact in facts)
     rated = sorted((line for found in lines_of for line in found), key=lambda r: _ORDER[r.kind])
+    toward = counted.get(bill.identity, NOTHING).toward
+    rated += _committed(bill, rated, toward)
     invoice_id = new_id("inv")
     lines = tuple(_line(invoice_id, position, line) for position, line in enumerate(rated, start=1))
     return Drafted(_invoice(invoice_id, bill, lines, moment), lines)
+
+
+def _committed(bill: Bill, rated: Sequence[RatedLine], toward: Toward) -> Iterator[RatedLine]:
+    """The line of what a commitment to all usage adds, where it adds anything."""
+    if bill.committing is None:
+        return
+    amounts = [
+        (place, line.amount)
+        for place, line in enumerate(rated, start=1)
+        if line.kind is LineKind.USAGE and not committed_to(line.explanation)
+    ]
+    addition = on_top(bill.committing, amounts, bill.period, toward)
+    currency = bill.subscription.currency
+    tree = explanation.line(addition, decimals=minor_units(currency))
+    amount = exact_number(tree.result)
+    if not amount or not isinstance(amount, Decimal):
+        return
+    missing = is_true_up(addition)
+    yield RatedLine(
+        kind=LineKind.TRUE_UP if missing else LineKind.COMMITMENT,
+        item_id=None,
+        price_id=None,
+        meter_id=None,
+        description="True-up to the commitment" if missing else "Overage beyond the commitment",
+        group={},
+        quantity=Decimal(1),
+        amount=amount,
+        currency=currency,
+        service=bill.period,
+        price={"currency": currency, "commitment": addition.parts[0].inputs},
+        explanation=tree,
+    )
 
 
 def _bill(subject: BillableSubscription, point: BillingPoint) -> Bill:
@@ -235,14 +283,29 @@ def _bill(subject: BillableSubscription, point: BillingPoint) -> Bill:
         for item, price in subject.lines
         for service in services_of(subscription, item, price, point)
     )
-    return Bill(subscription, point, _entries(subject, found))
+    bill = Bill(subscription, point, _entries(subject, found, final=True))
+    ended = point.arrears
+    if ended is None or not ended.served or is_waived(subscription, point.at):
+        return bill
+    whole = committing_of(subscription, None, ended.period, final=True)
+    return bill if whole is None else replace(bill, committing=whole)
 
 
 def _entries(
-    subject: BillableSubscription, found: Iterable[tuple[LineItem, Price, Service | None]]
+    subject: BillableSubscription,
+    found: Iterable[tuple[LineItem, Price, Service | None]],
+    *,
+    final: bool,
 ) -> tuple[Entry, ...]:
+    """`final`: the periods of the services are over."""
     return tuple(
-        Entry(item, price, service, included_of(price, subject.entitled, service.period))
+        Entry(
+            item,
+            price,
+            service,
+            included_of(price, subject.entitled, service.period),
+            committing_of(subject.subscription, price.id, service.period, final=final),
+        )
         for item, price, service in found
         if service
     )
@@ -253,6 +316,8 @@ def _invoice(invoice_id: str, bill: Bill, lines: Sequence[InvoiceLine], moment: 
     totals = Totals.of(total(amounts, bill.subscription.currency).amount)
     skipped = moment.skips_zero and moment.wait <= timedelta(0) and totals.is_nothing
     sold = {entry.price.content_hash for entry in bill.entries}
+    promised = (bill.committing, *(entry.committing for entry in bill.entries))
+    sold |= {each.hash for each in promised if each is not None}
     hashes = sorted(sold.union(*(entry.included.hashes for entry in bill.entries)))
     return Invoice(
         id=invoice_id,

@@ -15,7 +15,7 @@ from app.catalog import prices
 from app.catalog.prices import Rule, Step
 from app.catalog.prices.explanation import evaluate as evaluate_tree
 from app.catalog.prices.explanation import holds, merged, number, step
-from app.invoicing import included
+from app.invoicing import committed, included
 from app.invoicing.amounts import steps
 from app.kernel.quantity import exact_number, fraction_rounded, round_half_away
 from app.subscriptions import commitments, proration
@@ -40,7 +40,13 @@ LINE_RULES: dict[str, Rule] = {
     ),
 }
 RULES: dict[str, Rule] = merged(
-    prices.RULES, proration.RULES, commitments.RULES, LINE_RULES, steps.RULES, included.RULES
+    prices.RULES,
+    proration.RULES,
+    commitments.RULES,
+    LINE_RULES,
+    steps.RULES,
+    included.RULES,
+    committed.RULES,
 )
 
 

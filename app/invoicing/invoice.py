@@ -43,10 +43,13 @@ class BillingReason(StrEnum):
 
 
 class LineKind(StrEnum):
-    """`manual`: written by hand, of no subscription and no price."""
+    """`manual`: written by hand, of no subscription and no price. `commitment` and `true_up`: what
+    a commitment to all usage adds for more and for less of it, of no price."""
 
     FIXED = "fixed"
     USAGE = "usage"
+    COMMITMENT = "commitment"
+    TRUE_UP = "true_up"
     MANUAL = "manual"
 
 

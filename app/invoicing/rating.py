@@ -15,6 +15,7 @@ from app.catalog.prices import Cell, Figures, Formula, Matrix, Step, converted, 
 from app.catalog.prices.charging import Charge, charge, shared
 from app.catalog.prices.explanation import step, text
 from app.invoicing import explanation
+from app.invoicing.committed import NOTHING_TOWARD, Toward, of_charge, of_windows
 from app.invoicing.included import (
     NOTHING_INCLUDED,
     Included,
@@ -29,6 +30,7 @@ from app.kernel.currencies import minor_units
 from app.kernel.period import Period
 from app.kernel.quantity import EXACT, exact_number
 from app.subscriptions import proration
+from app.subscriptions.committing import Committing
 from app.subscriptions.periods import Service
 from app.subscriptions.subscription import LineItem
 
@@ -42,13 +44,15 @@ class Counted:
 
     `whole` is the same without groups, for a price whose groups are priced together. `spans`
     has what allowances have to know: the usage of all groups in each of these periods. `earlier`
-    are lines that billed a part of the period before it ended.
+    are lines that billed a part of the period before it ended, `toward` those that may count
+    towards a commitment.
     """
 
     groups: Sequence[Figures] = ()
     whole: Figures | None = None
     spans: Mapping[Period, SpanFigure] = field(default_factory=dict)
     earlier: Sequence[InvoiceLine] = ()
+    toward: Toward = NOTHING_TOWARD
 
 
 NOTHING = Counted()
@@ -64,6 +68,7 @@ class Fact:
     service: Service
     counted: Counted = NOTHING
     included: Included = NOTHING_INCLUDED
+    committing: Committing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +76,8 @@ class RatedLine:
     """A line before it belongs to an invoice; see `InvoiceLine` for the fields."""
 
     kind: LineKind
-    item_id: str
-    price_id: str
+    item_id: str | None
+    price_id: str | None
     meter_id: str | None
     description: str
     group: Mapping[str, str | None]
@@ -154,8 +159,7 @@ def _snapshot(price: Price) -> dict[str, Any]:
 def _fixed(fact: Fact) -> RatedLine:
     quantity = fact.item.quantity if fact.item.quantity is not None else Decimal(1)
     held = step("held", {"line_item_id": fact.item.id, "quantity": quantity}, quantity)
-    price = fact.price
-    charged = _charge(price, Figures(quantity), held)
+    charged = _charge(fact, Figures(quantity), held)
     return _line(fact, quantity, proration.trace(charged.amount, fact.service), charged.quantity)
 
 
@@ -220,7 +224,7 @@ def _charged(fact: Fact, figures: Figures, cover: _Cover | None, **of: int | Non
     """`of` names the `row` that the line is of; without it the line is of all there is."""
     price = fact.price
     counted = _counted(fact, figures, **of)
-    charged = _charge(price, figures, counted, cover)
+    charged = _charge(fact, figures, counted, cover)
     found = _line(fact, figures.quantity, charged.amount, charged.quantity, *_meters(fact, figures))
     if price.group_by:
         found = replace(found, group=_group(price, figures))
@@ -238,7 +242,7 @@ def _together(
     """
     price = fact.price
     decimals = minor_units(price.currency)
-    charged = _charge(price, whole, _counted(fact, whole), cover)
+    charged = _charge(fact, whole, _counted(fact, whole), cover)
     if not any(figures.quantity > 0 for figures in groups):
         yield _line(fact, whole.quantity, charged.amount, charged.quantity)
         return
@@ -248,13 +252,19 @@ def _together(
         yield replace(line, group=_group(price, figures))
 
 
-def _charge(price: Price, figures: Figures, counted: Step, cover: _Cover | None = None) -> Charge:
-    """What the figures cost in the price's currency, with the trace."""
-    allow = None if cover is None else cover.allow
-    charged = charge(price.model, price.adjustments, figures, counted, allow=allow)
-    if price.conversion is None:
+def _charge(fact: Fact, figures: Figures, counted: Step, cover: _Cover | None = None) -> Charge:
+    """What the figures cost in the price's currency, and with what is committed to."""
+    price, committing = fact.price, fact.committing
+    allow, commit = None if cover is None else cover.allow, None
+    if committing is not None and committing.windowed:
+        commit, committing = of_windows(price, committing), None
+    charged = charge(price.model, price.adjustments, figures, counted, allow=allow, commit=commit)
+    if price.conversion is not None:
+        charged = replace(charged, amount=converted(charged.amount, price.conversion))
+    if committing is None:
         return charged
-    return replace(charged, amount=converted(charged.amount, price.conversion))
+    asked = of_charge(price, charged.amount, committing, fact.counted.toward)
+    return replace(charged, amount=asked)
 
 
 def _group(price: Price, figures: Figures) -> dict[str, str | None]:

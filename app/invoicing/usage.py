@@ -14,6 +14,8 @@ from app.customers import reads as customers
 from app.infra.clickhouse import ClickHouse
 from app.invoicing import reads
 from app.invoicing.bills import Bill, Billed, Entry
+from app.invoicing.commitment_reads import toward_commitments
+from app.invoicing.committed import NOTHING_TOWARD
 from app.invoicing.figures import figures_of, with_meters
 from app.invoicing.included import SpanFigure
 from app.invoicing.invoice import InvoiceLine
@@ -116,11 +118,20 @@ async def count(
     """
     listed = list(bills)
     earlier = await _earlier(scope, listed)
+    toward = await toward_commitments(scope, listed)
     used = [(bill.subscription, entry) for bill in listed for entry in bill.usage]
     found = await _measured(scope, clickhouse, await _asked(scope, used), as_of=as_of)
     return {
-        entry.identity: replace(found[entry.identity], earlier=_within(entry, earlier))
+        entry.identity: replace(
+            found[entry.identity],
+            earlier=_within(entry, earlier),
+            toward=toward.get(entry.identity, NOTHING_TOWARD),
+        )
         for _, entry in used
+    } | {
+        bill.identity: Counted(toward=toward[bill.identity])
+        for bill in listed
+        if bill.identity in toward
     }
 
 

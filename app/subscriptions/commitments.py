@@ -7,15 +7,17 @@ period, for each of its windows, or for several periods together (`prior`).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 
-from app.catalog.prices import Rule, Step
+from app.catalog.prices import Rule, Step, content_hash
 from app.catalog.prices.explanation import Inputs, number, step
 from app.catalog.prices.models import QuantityModel
 from app.kernel import checks
 from app.kernel.errors import Invalid
-from app.kernel.quantity import Number
+from app.kernel.period import Cadence
+from app.kernel.quantity import Number, plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,45 @@ class Commitment:
         if self.quantity is not None:
             return model.amount(self.quantity)
         return self.amount or Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class CommitmentTerms:
+    """What is committed to: the usage of a price, or all usage where `price_id` is None.
+
+    `windowed`: every window of the price has the commitment for itself. `duration`: it holds for
+    several periods together; None: for each period.
+    """
+
+    commitment: Commitment
+    price_id: str | None = None
+    windowed: bool = False
+    duration: Cadence | None = None
+
+    @property
+    def content_hash(self) -> str:
+        """The same for terms that lead to the same amounts."""
+        commitment = self.commitment
+        numbers = (commitment.amount, commitment.quantity, commitment.overage_factor)
+        written = [None if each is None else plain(each) for each in numbers]
+        every = None if self.duration is None else [self.duration.unit, self.duration.count]
+        return content_hash(
+            [*written, commitment.true_up, self.windowed, every, self.price_id is None]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class HeldCommitment:
+    """Terms and the periods they hold for: those that begin from `starts_at` (None: the
+    subscription's start) and before `ends_at` (None: as long as it runs)."""
+
+    terms: CommitmentTerms
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+
+    def holds_at(self, start: datetime) -> bool:
+        begun = self.starts_at is None or self.starts_at <= start
+        return begun and (self.ends_at is None or start < self.ends_at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,8 @@ class SubscriptionTable(ScopedTable):
     # What billing has to know of the pauses; their history is in subscription_pauses.
     pauses = fields.JSONField[list[dict[str, Any]]]()
     cuts = fields.JSONField[list[dict[str, Any]]]()
+    # Those that hold, held and will hold, each with its terms.
+    commitments = fields.JSONField[list[dict[str, Any]]](default=list)
     cancel_requested_at = fields.DatetimeField(null=True)
     cancel_mode = fields.CharField(max_length=16, null=True)
     cancel_final_invoice = fields.BooleanField(null=True)

@@ -20,6 +20,7 @@ from app.subscriptions.change import (
     SubscriptionChangeKind,
     SubscriptionChangeStatus,
 )
+from app.subscriptions.commitments import HeldCommitment
 from app.subscriptions.holding import Holding
 from app.subscriptions.pause import Pause, PauseBehaviour, PauseSpan
 from app.subscriptions.subscription import (
@@ -74,6 +75,7 @@ def subscription_of(record: asyncpg.Record) -> Subscription:
         updated_at=record["updated_at"],
         changed_at=_listed(record["changed_at"], datetime),
         next_change_at=record["next_change_at"],
+        commitments=_listed(record["commitments"], HeldCommitment),
     )
 
 
@@ -88,6 +90,7 @@ def columns(subscription: Subscription) -> dict[str, Any]:
         "pauses": plain(subscription.pauses),
         "cuts": plain(subscription.cuts),
         "changed_at": plain(subscription.changed_at),
+        "commitments": plain(subscription.commitments),
         "cadence_unit": cadence.unit,
         "cadence_count": cadence.count,
         "current_period_start": period.start,
@@ -105,7 +108,9 @@ def columns(subscription: Subscription) -> dict[str, Any]:
     }
 
 
-def plain(rows: Sequence[PauseSpan] | Sequence[Cut] | Sequence[datetime]) -> list[Any]:
+def plain(
+    rows: Sequence[PauseSpan] | Sequence[Cut] | Sequence[datetime] | Sequence[HeldCommitment],
+) -> list[Any]:
     """As a JSON column keeps them."""
     found: list[Any] = msgspec.to_builtins(list(rows))
     return found

@@ -8,6 +8,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from app.kernel.period import Alignment, Cadence, Period, Schedule
+from app.subscriptions.commitments import CommitmentTerms, HeldCommitment
 from app.subscriptions.pause import PauseSpan
 
 
@@ -151,6 +152,7 @@ class Subscription:
     updated_at: datetime
     changed_at: tuple[datetime, ...] = ()
     next_change_at: datetime | None = None
+    commitments: tuple[HeldCommitment, ...] = ()
 
     @property
     def schedule(self) -> Schedule:
@@ -251,4 +253,5 @@ class CreateSubscription:
     price_ids: tuple[str, ...] | None = None
     quantities: tuple[Held, ...] = ()
     terms: PaymentTerms = field(default_factory=PaymentTerms)
+    commitments: tuple[CommitmentTerms, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)

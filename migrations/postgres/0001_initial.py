@@ -1086,6 +1086,7 @@ class Migration(migrations.Migration):
                 ('trial_told', fields.BooleanField()),
                 ('pauses', fields.JSONField(encoder=JSON_DUMPS, decoder=loads)),
                 ('cuts', fields.JSONField(encoder=JSON_DUMPS, decoder=loads)),
+                ('commitments', fields.JSONField(default=list, encoder=JSON_DUMPS, decoder=loads)),
                 ('cancel_requested_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ('cancel_mode', fields.CharField(null=True, max_length=16)),
                 ('cancel_final_invoice', fields.BooleanField(null=True)),

@@ -401,6 +401,7 @@ INPUTS: Final = [
     ("taxExemptionUpdate", {"id": new_id("txe"), "reason": None}, "REQUIRED", "reason"),
     ("taxExemptionArchive", {"id": new_id("txe")}, "NOT_FOUND", "id"),
     ("taxExemptionRestore", {"id": new_id("txe")}, "NOT_FOUND", "id"),
+    _subscription("INVALID_COMMITMENT", "commitments[0]", commitments=[{}]),
     ("subscriptionActivate", {"id": new_id("sub")}, "NOT_FOUND", "id"),
     ("subscriptionPause", {"id": new_id("sub")}, "NOT_FOUND", "id"),
     ("subscriptionResume", {"id": new_id("sub")}, "NOT_FOUND", "id"),

@@ -35,7 +35,8 @@ RULES = {
 }  # fmt: skip
 
 
-# From the trace of a quantity to that of the part of it that is charged.
+# From the trace of a quantity to that of the part of it that is charged; and from that of a charge
+# to that of what is asked for it.
 Allow = Callable[[Step], Step]
 
 
@@ -54,11 +55,13 @@ def charge(
     counted: Step,
     *,
     allow: Allow | None = None,
+    commit: Allow | None = None,
 ) -> Charge:
     """What the figures cost, unrounded, within the price's limits.
 
     `counted` is the trace of `figures.quantity`. `allow` takes off what is included elsewhere,
-    after the free units; it applies to prices of one quantity without windows.
+    after the free units; it applies to prices of one quantity without windows. `commit` is what
+    becomes of the charge of every window, of those without usage too.
     """
     quantity = counted
     match model:
@@ -70,7 +73,7 @@ def charge(
             named = {name: figure.quantity for name, figure in figures.meters.items()}
             amount = model.trace(named)
         case _ if adjustments.bucket is not None:
-            amount = _bucketed(model, adjustments, figures)
+            amount = _bucketed(model, adjustments, figures, commit)
         case _:
             quantity = adjustments.charged(counted)
             if allow is not None:
@@ -104,17 +107,20 @@ def _priced(model: QuantityModel, quantity: Step) -> Step:
     return model.trace(max(exact_number(quantity.result), Decimal(0)))
 
 
-def _bucketed(model: QuantityModel, adjustments: Adjustments, figures: Figures) -> Step:
+def _bucketed(
+    model: QuantityModel, adjustments: Adjustments, figures: Figures, commit: Allow | None
+) -> Step:
     """Windows of equal quantities are one step, under the start of the first."""
     alike: dict[Decimal, list[str]] = {}
     for window in figures.windows:
         alike.setdefault(window.quantity, []).append(window.start.isoformat())
     parts = [
-        _window(model, adjustments, quantity, start=starts[0], windows=len(starts))
+        _window(model, adjustments, quantity, commit, start=starts[0], windows=len(starts))
         for quantity, starts in alike.items()
     ]
     if figures.empty_windows:
-        empty = _window(model, adjustments, Decimal(0), start=None, windows=figures.empty_windows)
+        windows = figures.empty_windows
+        empty = _window(model, adjustments, Decimal(0), commit, start=None, windows=windows)
         parts += [empty] if Fraction(empty.result) else []
     total: Number = Decimal(0)
     for part in parts:
@@ -127,6 +133,7 @@ def _window(
     model: QuantityModel,
     adjustments: Adjustments,
     quantity: Decimal,
+    commit: Allow | None,
     *,
     start: str | None,
     windows: int,
@@ -134,6 +141,8 @@ def _window(
     counted = step("windowed", {"start": start, "quantity": quantity}, quantity)
     priced = adjustments.charged(counted)
     amount = _priced(model, priced)
+    if commit is not None:
+        amount = commit(amount)
     inputs = {"windows": Decimal(windows)}
     return step("window", inputs, Fraction(amount.result) * windows, (amount, priced))
 

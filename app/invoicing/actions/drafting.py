@@ -13,6 +13,7 @@ from app.invoicing.usage import count
 from app.kernel.scope import Actor, Scope
 from app.subscriptions.actions import Billed, advance
 from app.subscriptions.billable import BillableSubscription
+from app.subscriptions.committing import is_cumulative
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,11 @@ async def bill(
     `after` is set, so that what is billed side by side is written in an order.
     Raises: NotFound (a meter is gone), Invalid (a price that cannot be applied), Unavailable.
     """
-    bills = {s.subscription.id: due(s, moment.at, limit=most) for s in subjects}
+    bills = {
+        # What counts towards a commitment for several periods has to be written first.
+        s.subscription.id: due(s, moment.at, limit=1 if is_cumulative(s.subscription) else most)
+        for s in subjects
+    }
     asked = [each for found in bills.values() for each in found if each.needs_invoice]
     counted = await count(scope, clickhouse, asked, as_of=moment.watermark)
     drafts = [draft(each, counted, moment) for each in asked]

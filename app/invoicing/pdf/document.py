@@ -20,6 +20,8 @@ from app.tenants.settings import Layout
 _SECTIONS = {
     LineKind.FIXED: "Fees",
     LineKind.USAGE: "Usage",
+    LineKind.COMMITMENT: "Commitment",
+    LineKind.TRUE_UP: "Commitment",
     LineKind.MANUAL: "Other charges",
 }
 _FOOTER = 40

@@ -21,7 +21,7 @@ from app.kernel.events import Event
 from app.kernel.ids import new_id
 from app.kernel.period import Period
 from app.kernel.scope import Actor, Scope
-from app.subscriptions import buying
+from app.subscriptions import buying, committing
 from app.subscriptions.actions.holding import hold
 from app.subscriptions.actions.rows import schedule_billing, schedule_threshold, told, watched
 from app.subscriptions.changes.standing import refreshed
@@ -67,6 +67,8 @@ async def create(
         subscription = _subscription(version, command, terms, trial, at=at)
         check_backdating(subscription.schedule, subscription.starts_at, at=at)
         held = buying.quantities(bought, command.quantities)
+        promised = committing.checked(command.commitments, bought, terms.cadence)
+        subscription = replace(subscription, commitments=committing.held(promised))
         lines = _lines(subscription, bought, held, at=at)
         await _insert(scope, subscription, lines)
         plan = Owner(OwnerKind.PLAN, version.plan_id, version.id)

@@ -11,18 +11,27 @@ from app.infra.postgres import writing
 from app.kernel import checks
 from app.kernel.events import Event
 from app.kernel.scope import Actor, Scope
-from app.subscriptions import buying, reads
+from app.subscriptions import buying, committing, reads
 from app.subscriptions.actions.activate import move_lines
 from app.subscriptions.actions.rows import locked, save, told
 from app.subscriptions.changes.drafts import edited
 from app.subscriptions.changes.standing import running
+from app.subscriptions.commitments import CommitmentTerms
 from app.subscriptions.errors import CancellationIsPending, SubscriptionIsNotDraft
 from app.subscriptions.events import SubscriptionUpdated
 from app.subscriptions.subscription import Held, Subscription, SubscriptionStatus
 from app.subscriptions.terms import changed_terms, check_end
 from app.tenants import audit
 
-_TERMS = frozenset({"net_days", "collection_method", "purchase_order", "auto_invoice_threshold"})
+_TERMS = frozenset(
+    {
+        "net_days",
+        "collection_method",
+        "purchase_order",
+        "auto_invoice_threshold",
+        "commitments",
+    }
+)
 _OF_DRAFTS = frozenset(
     {"starts_at", "anchor", "trial_ends_at", "trial_days", "bill_trial_usage", "quantities"}
 )
@@ -39,9 +48,9 @@ async def update(
 ) -> Subscription:
     """Change what `patch` holds; the rest stays as it is.
 
-    `metadata` changes even when all is over; `ends_at` (in the future; None takes it off) and
-    the terms of payment while it is not. Start, anchor, trial and quantities are those of a
-    draft.
+    `metadata` changes even when all is over; `ends_at` (in the future; None takes it off), the
+    terms of payment and, with the next period, commitments while it is not. Start, anchor,
+    trial and quantities are those of a draft.
     Raises: Invalid, NotFound, SubscriptionIsOver, SubscriptionIsNotDraft, CancellationIsPending.
     """
     async with writing(scope) as connection:
@@ -57,6 +66,8 @@ async def update(
         else:
             after = _running(after, patch, at=at)
         after = replace(after, terms=changed_terms(after.terms, patch))
+        if "commitments" in patch:
+            after = await _commit(scope, after, patch["commitments"] or (), at=at)
         events: list[Event] = [SubscriptionUpdated(**told(after), occurred_at=at)]
         return await save(scope, before, after, events, action="subscription.update", by=by, at=at)
 
@@ -74,6 +85,19 @@ def _running(subscription: Subscription, patch: Mapping[str, Any], *, at: dateti
     if ends_at is not None:
         check_end(ends_at, after=max(at, subscription.starts_at))
     return replace(subscription, ends_at=ends_at)
+
+
+async def _commit(
+    scope: Scope, subscription: Subscription, wanted: Sequence[CommitmentTerms], *, at: datetime
+) -> Subscription:
+    """Other commitments: of a draft, or one that has not started, altogether; else from its next
+    period on. Raises: Invalid."""
+    lines = (await reads.line_items(scope, [subscription.id]))[subscription.id]
+    bought = await prices.by_ids(scope, [line.price_id for line in lines])
+    terms = committing.checked(wanted, list(bought.values()), subscription.cadence)
+    draft = subscription.status is SubscriptionStatus.DRAFT
+    found = committing.held(terms) if draft else committing.changed(subscription, terms, at=at)
+    return replace(subscription, commitments=found)
 
 
 async def _hold(

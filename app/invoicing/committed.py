@@ -1,0 +1,136 @@
+"""What commitments make of the charges of an invoice. Pure.
+
+A commitment to the usage of one price is a step of that line's charge, after what is included and
+free. One to all usage is a line of its own: what comes on top of the lines it counts, which are
+those of usage that nothing else is committed to.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+
+import msgspec
+
+from app.catalog.price import Price
+from app.catalog.prices import Formula, Matrix, Percentage, Rule, Step, converted
+from app.catalog.prices.explanation import number, step
+from app.invoicing.invoice import InvoiceLine
+from app.kernel.period import Period
+from app.kernel.quantity import EXACT, Number, exact_number, plus
+from app.subscriptions import commitments
+from app.subscriptions.commitments import Commitment, Standing
+from app.subscriptions.committing import Committing
+
+
+@dataclass(frozen=True, slots=True)
+class Toward:
+    """Lines that other invoices billed, which may count towards a commitment; `ahead` are those
+    that were billed before their period ended."""
+
+    lines: Sequence[InvoiceLine] = ()
+    ahead: Sequence[InvoiceLine] = ()
+
+
+NOTHING_TOWARD = Toward()
+
+
+def of_charge(price: Price, charge: Step, committing: Committing, toward: Toward) -> Step:
+    """The trace of a charge, in the price's currency, with what is committed to on top."""
+    worth = _worth(price, committing.commitment)
+    standing = Standing(_prior(committing, toward), settles=committing.settles)
+    return commitments.trace(charge, committing.commitment, worth, standing)
+
+
+def of_windows(price: Price, committing: Committing) -> Callable[[Step], Step]:
+    """The same for the charge of a single window, each of which has the commitment for itself."""
+    worth = _worth(price, committing.commitment)
+    standing = Standing(settles=committing.settles)
+    return lambda charge: commitments.trace(charge, committing.commitment, worth, standing)
+
+
+def on_top(
+    committing: Committing, amounts: Sequence[tuple[int, Decimal]], period: Period, toward: Toward
+) -> Step:
+    """The trace of what a commitment to all usage adds to lines, given by place and amount."""
+    base = _sum(amount for _, amount in amounts)
+    places = ", ".join(str(place) for place, _ in amounts)
+    billed = step("usage_lines", {"lines": places, "amount": base}, base)
+    standing = Standing(_billed_before(committing, period, toward), settles=committing.settles)
+    worth = committing.commitment.amount or Decimal(0)
+    found = commitments.trace(billed, committing.commitment, worth, standing)
+    above = exact_number(found.result)
+    return step("beyond_usage", {"billed": base}, Fraction(above) - Fraction(base), (found,))
+
+
+def is_true_up(addition: Step) -> bool:
+    """Whether what is added makes up for usage that is missing, and is no overage."""
+    (found,) = addition.parts
+    return Fraction(found.inputs["trued_up"] or 0) > 0
+
+
+def own(tree: Step) -> Step | None:
+    """The step of a line's own commitment; None where there is none, or only one per window."""
+    if tree.rule == "commitment":
+        return tree
+    if tree.rule in ("bucketed", "usage_lines"):
+        return None
+    return next((found for part in tree.parts[:1] if (found := own(part))), None)
+
+
+def committed_to(tree: Step) -> bool:
+    """Whether a line has a commitment of its own, for its charge or for its windows."""
+    return tree.rule == "commitment" or any(committed_to(part) for part in tree.parts)
+
+
+def _prior(committing: Committing, toward: Toward) -> Number:
+    """The base charges of the same line's earlier periods that count."""
+    if not committing.cumulative:
+        return Decimal(0)
+    total: Number = Decimal(0)
+    for line in toward.lines:
+        if line.service.start >= committing.since:
+            tree = _tree(line)
+            found = own(tree)
+            base = line.amount if found is None else exact_number(found.parts[0].result)
+            total = plus(total, base)
+    return total
+
+
+def _billed_before(committing: Committing, period: Period, toward: Toward) -> Decimal:
+    """The amounts of usage lines of other invoices that count."""
+    lines = [*(toward.lines if committing.cumulative else ()), *toward.ahead]
+    return _sum(
+        line.amount
+        for line in lines
+        if committing.since <= line.service.start < period.end and not committed_to(_tree(line))
+    )
+
+
+def _worth(price: Price, commitment: Commitment) -> Number:
+    """In the price's currency: a quantity is worth what the price asks for it."""
+    model = price.model
+    if commitment.quantity is None or isinstance(model, Percentage | Matrix | Formula):
+        return commitment.amount or Decimal(0)
+    asked = model.trace(commitment.quantity)
+    return exact_number(converted(asked, price.conversion).result)
+
+
+def _sum(amounts: Iterable[Decimal]) -> Decimal:
+    total = Decimal(0)
+    for amount in amounts:
+        total = EXACT.add(total, amount)
+    return total
+
+
+def _tree(line: InvoiceLine) -> Step:
+    return msgspec.convert(line.explanation, Step)
+
+
+RULES = {
+    "usage_lines": Rule("what the usage lines came to", lambda i, _: number(i, "amount")),
+    "beyond_usage": Rule(
+        "what usage comes to with the commitment − what its lines billed",
+        lambda i, parts: parts[0] - number(i, "billed"),
+    ),
+}
