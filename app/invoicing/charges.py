@@ -18,12 +18,14 @@ from app.catalog import prices
 from app.catalog.price import Billing, ChargeKind, InvoiceTiming, Price, PriceStatus
 from app.catalog.prices import Conversion, Step
 from app.invoicing import explanation
+from app.invoicing.committed import Toward, kept
 from app.invoicing.invoice import InvoiceLine, LineKind
 from app.invoicing.rating import RatedLine
 from app.invoicing.remaining import Key, counted_in, line_key
 from app.invoicing.selecting import gaps_of, period_of
 from app.kernel.period import Cadence, Period
 from app.kernel.quantity import EXACT
+from app.subscriptions.committing import Committing
 from app.subscriptions.periods import Service
 from app.subscriptions.subscription import LineItem
 
@@ -33,13 +35,15 @@ _SECOND = 1_000_000
 @dataclass(frozen=True, slots=True)
 class Charge:
     """A line item as billed for a service period: `lines` are those of one invoice, and `before`
-    the invoices that billed a part of the period before it ended."""
+    the invoices that billed a part of the period before it ended. `committed`: the commitment
+    that held for its usage, and what counted towards it."""
 
     item: LineItem
     price: Price
     service: Service
     lines: tuple[InvoiceLine, ...]
     before: frozenset[str] = frozenset()
+    committed: tuple[Committing, Toward] | None = None
 
     @property
     def identity(self) -> tuple[str, Period]:
@@ -121,7 +125,8 @@ def price_of(snapshot: Mapping[str, Any]) -> Price:
 def _charge(service: Service, lines: Sequence[InvoiceLine]) -> Charge:
     first = lines[0]
     price = price_of(first.price)
-    held = next(_steps(explanation.from_json(first.explanation), "held"), None)
+    tree = explanation.from_json(first.explanation)
+    held = next(_steps(tree, "held"), None)
     item = LineItem(
         id=first.subscription_line_item_id or "",
         subscription_id="",
@@ -133,7 +138,8 @@ def _charge(service: Service, lines: Sequence[InvoiceLine]) -> Charge:
         created_at=service.period.start,
         updated_at=service.period.start,
     )
-    return Charge(item, price, service, tuple(lines), frozenset(_before(lines)))
+    committed = kept(tree, service.period.start) if first.kind is LineKind.USAGE else None
+    return Charge(item, price, service, tuple(lines), frozenset(_before(lines)), committed)
 
 
 def _before(lines: Sequence[InvoiceLine]) -> Iterator[str]:

@@ -7,6 +7,7 @@ those of usage that nothing else is committed to.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 
@@ -26,10 +27,11 @@ from app.subscriptions.committing import Committing
 @dataclass(frozen=True, slots=True)
 class Toward:
     """Lines that other invoices billed, which may count towards a commitment; `ahead` are those
-    that were billed before their period ended."""
+    that were billed before their period ended. `prior`: what they came to, where that is kept."""
 
     lines: Sequence[InvoiceLine] = ()
     ahead: Sequence[InvoiceLine] = ()
+    prior: Number | None = None
 
 
 NOTHING_TOWARD = Toward()
@@ -83,8 +85,36 @@ def committed_to(tree: Step) -> bool:
     return tree.rule == "commitment" or any(committed_to(part) for part in tree.parts)
 
 
+def kept(tree: Step, since: datetime) -> tuple[Committing, Toward] | None:
+    """What held for the usage of a line, and counted towards it, by the line's own trace."""
+    found = _first(tree)
+    if found is None:
+        return None
+    inputs = found.inputs
+    quantity = inputs["commitment_quantity"]
+    commitment = Commitment(
+        amount=Decimal(inputs["commitment"] or 0) if quantity is None else None,
+        quantity=None if quantity is None else Decimal(quantity),
+        overage_factor=Decimal(inputs["overage_factor"] or 1),
+        true_up=inputs["true_up"] == "due",
+    )
+    windowed = own(tree) is None
+    committing = Committing(
+        commitment, windowed, cumulative=False, since=since, settles=True, hash=""
+    )
+    return committing, Toward(prior=exact_number(inputs["prior"] or "0"))
+
+
+def _first(tree: Step) -> Step | None:
+    if tree.rule == "commitment":
+        return tree
+    return next((found for part in tree.parts if (found := _first(part))), None)
+
+
 def _prior(committing: Committing, toward: Toward) -> Number:
     """The base charges of the same line's earlier periods that count."""
+    if toward.prior is not None:
+        return toward.prior
     if not committing.cumulative:
         return Decimal(0)
     total: Number = Decimal(0)

@@ -60,11 +60,14 @@ async def promise(world, model=DIME, *, adjustments=None, whole=False, **terms):
 
 
 async def amounts(world):
-    """The kinds and amounts of every invoice's lines; each line leads to its amount."""
+    """The kinds and amounts of every invoice's lines; each line leads to its amount, and every
+    invoice comes out again as it is."""
     found = []
     for invoice in await invoices(world):
         rows = await lines(world, invoice)
         assert all(explanation.evaluate(row.explanation) == row.amount for row in rows)
+        again = await actions.replay(world.scope, invoice.id, world.services.clickhouse)
+        assert again.differences == ()
         found.append([(row.kind.value, row.amount) for row in rows])
     return found
 

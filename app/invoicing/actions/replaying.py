@@ -1,6 +1,7 @@
 """Making an invoice again, from what is kept with it, without changing anything."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from app.catalog.price import ChargeKind
@@ -9,6 +10,7 @@ from app.invoicing import reads
 from app.invoicing.actions.reckoning import stored
 from app.invoicing.bills import Billed, Entry
 from app.invoicing.charges import Charge, charges_of
+from app.invoicing.committed import NOTHING_TOWARD
 from app.invoicing.included import included_of
 from app.invoicing.invoice import InvoiceLine
 from app.invoicing.rating import NOTHING, Counted, Fact, RatedLine, rate
@@ -73,7 +75,15 @@ def again(
     """The charge's lines as they come out; `earlier` has the lines of invoices by their ids."""
     entry = entry_of(subject, charge)
     figures = counted.get(entry.identity, NOTHING)
-    fact = Fact(entry.item, entry.price, entry.service, figures, entry.included)
+    committing, toward = charge.committed or (None, NOTHING_TOWARD)
+    fact = Fact(
+        entry.item,
+        entry.price,
+        entry.service,
+        replace(figures, toward=toward),
+        entry.included,
+        committing,
+    )
     before = [
         line
         for key in sorted(charge.before)
