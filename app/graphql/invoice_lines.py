@@ -102,7 +102,8 @@ class InvoiceLine(Node, BilledLine):
 @strawberry.type(description="A line as it would be billed.")
 class InvoicePreviewLine(BilledLine):
     @classmethod
-    def of(cls, row: Row, customer_id: str) -> Self:
+    def of(cls, row: Row, customer_id: str | None) -> Self:
+        """`customer_id`: whose events were counted; None where none were."""
         return cls(behind=Behind(row.price, customer_id=customer_id), **_facts(row))
 
 

@@ -1,5 +1,6 @@
 """What the next invoice of a subscription would be, in the graph."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Self
 
@@ -60,7 +61,8 @@ class InvoicePreview:
         return steps_of(explaining.of_invoice(self.drafted.invoice, self.drafted.lines))
 
     @classmethod
-    def of(cls, drafted: Drafted) -> Self:
+    def of(cls, drafted: Drafted, *, imagined: Collection[str] = ()) -> Self:
+        """`imagined`: prices whose usage nobody has counted, so that no events are behind it."""
         row = drafted.invoice
         return cls(
             subscription_id=strawberry.ID(row.subscription_id or ""),
@@ -68,7 +70,10 @@ class InvoicePreview:
             reason=row.reason,
             period_start=row.period.start,
             period_end=row.period.end,
-            lines=[InvoicePreviewLine.of(line, row.customer_id) for line in drafted.lines],
+            lines=[
+                InvoicePreviewLine.of(line, None if line.price_id in imagined else row.customer_id)
+                for line in drafted.lines
+            ],
             discounts=[
                 applied.InvoicePreviewDiscount.of(each) for each in drafted.applied.discounts
             ],

@@ -22,7 +22,6 @@ from app.graphql.invoice_inputs import (
     InvoiceVoidInput,
 )
 from app.graphql.invoice_lines import InvoiceLine
-from app.graphql.invoice_previews import InvoicePreview
 from app.graphql.invoice_types import Invoice
 from app.graphql.lists import listed
 from app.graphql.node import Kind
@@ -48,12 +47,6 @@ InvoiceResult = Annotated[
 InvoiceCreateResult = Annotated[
     Invoice | AlreadyExists | Rejected,
     strawberry.union("InvoiceCreateResult", description="The invoice, or why none was made."),
-]
-InvoicePreviewResult = Annotated[
-    InvoicePreview | Rejected,
-    strawberry.union(
-        "InvoicePreviewResult", description="What would be billed, or why nothing would."
-    ),
 ]
 BillingRunResult = Annotated[
     BillingRun | Rejected,
@@ -83,24 +76,6 @@ class InvoiceQuery:
         description="Invoices, drafts and void ones included unless the filter says otherwise. "
         "The newest first unless ordered. `search` looks through numbers and order numbers.",
     )
-
-    @strawberry.field(
-        description="The next invoice of a subscription, due or not, if its period had the "
-        "usage it has now.",
-        extensions=[requires("invoice:read")],
-    )
-    async def invoice_preview(
-        self,
-        info: Info,
-        subscription_id: Annotated[
-            strawberry.ID, strawberry.argument(description="Of which subscription.")
-        ],
-    ) -> InvoicePreviewResult:
-        ctx = info.context
-        at = await ctx.present.subscription(subscription_id)
-        clickhouse, moment = ctx.runtime.clickhouse, Moment(at, None)
-        drafted = await actions.preview(ctx.scope, subscription_id, clickhouse, moment=moment)
-        return InvoicePreview.of(drafted)
 
 
 @strawberry.type

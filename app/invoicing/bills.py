@@ -3,7 +3,7 @@
 The billing run, the preview and the recomputation of a draft all go through here.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -168,12 +168,20 @@ def due(subject: BillableSubscription, at: datetime, *, limit: int) -> list[Bill
     return [_bill(subject, point) for point in due_points(subject.subscription, at, limit=limit)]
 
 
-def upcoming(subject: BillableSubscription) -> Bill | None:
-    """The next bill that becomes an invoice, due or not; None where none will follow, as far
-    ahead as a pause without an end lets us see."""
+def upcoming(subject: BillableSubscription, *, prices: Collection[str] = ()) -> Bill | None:
+    """The next bill that becomes an invoice, due or not, and asks for the usage of all of these
+    prices; None where none will follow, as far ahead as a pause without an end lets us see."""
     ahead = islice(points(subject.subscription), _AHEAD)
     bills = (_bill(subject, point) for point in ahead)
-    return next((bill for bill in bills if bill.needs_invoice), None)
+    wanted = set(prices)
+    return next(
+        (
+            bill
+            for bill in bills
+            if bill.needs_invoice and wanted <= {entry.price.id for entry in bill.usage}
+        ),
+        None,
+    )
 
 
 def accruing(subject: BillableSubscription, at: datetime) -> Bill | None:

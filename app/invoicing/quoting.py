@@ -76,8 +76,7 @@ def quote(
     Raises: Invalid (QUOTE_USAGE, where the price is not priced from what is given;
     UNKNOWN_DIMENSION, UNKNOWN_VARIABLE, TOO_MANY_PARTS).
     """
-    _check(usage)
-    figures = _figures(model, adjustments, usage)
+    figures = figures_of(model, adjustments, usage)
     imagined = step("imagined", {"quantity": figures.quantity}, figures.quantity)
     found = charge(model, adjustments, figures, imagined)
     asked = converted(found.amount, conversion)
@@ -86,7 +85,9 @@ def quote(
     return Quote(amount, asked.result, tree)
 
 
-def _figures(model: PriceModel, adjustments: Adjustments, usage: Usage) -> Figures:
+def figures_of(model: PriceModel, adjustments: Adjustments, usage: Usage) -> Figures:
+    """What a price is priced from. Raises: Invalid, as `quote`."""
+    _check(usage)
     match model:
         case Percentage():
             return _events(model, _given(usage.amounts, "amounts", "the amounts of its events"))

@@ -50,6 +50,7 @@ ID_NAMES: Final[Mapping[str, str]] = {
     "planVersionDiff.toId": "planVersion",
     "heldQuantity.priceId": "fixedPrice",
     "quotedPrice.id": "price",
+    "imaginedUsage.priceId": "price",
     "priceCreate.groupId": "priceGroup",
     "priceUpdate.groupId": "priceGroup",
     "price.groupId": "priceGroup",
@@ -105,6 +106,7 @@ LOOKING: Final = {"couponAttach", "taxAssociationCreate"}
 # Optional arguments of a root field that have to be there, beside the one in question.
 BESIDE: Final[Mapping[str, tuple[str, ...]]] = {
     "access(features.0)": ("externalCustomerId",),
+    "invoicePreview(usage.0.priceId)": ("subscriptionId",),
     "usageUpdated(meterId)": ("externalCustomerId", "start"),
     "usageUpdated(externalCustomerId)": ("start",),
     "usageUpdated(customerId)": ("start",),

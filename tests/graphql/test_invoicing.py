@@ -6,6 +6,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from app.catalog.reads import prices as price_reads
 from app.invoicing import actions, reads
 from app.kernel.ids import new_id
 from app.kernel.scope import SYSTEM, Scope
@@ -138,6 +139,61 @@ async def test_a_preview_says_what_the_next_invoice_would_be(ask, world):
     assert await everything(world) == before
     gone = (await ask(query, {"id": new_id("sub")}))["invoicePreview"]
     assert gone == {"code": "NOT_FOUND", "field": "subscriptionId"}
+
+
+THOUGHT_OF = """query ($id: ID, $new: SubscriptionCreateInput, $usage: [ImaginedUsageInput!]) {
+  invoicePreview(subscriptionId: $id, subscription: $new, usage: $usage) {
+    ... on InvoicePreview { reason total { amount }
+      lines { description quantity amount { amount } explanation { rule events { totalCount } } } }
+    ... on Problem { code field } } }"""
+
+
+async def test_a_subscription_and_usage_that_are_thought_of_are_previewed(ask, world):
+    customer = await world.customer("acme")
+    sold = (await price_reads.offered_of_plans(world.scope, [world.plan_id]))[world.plan_id]
+    ids = {price.display_name: price.id for price in sold}
+    new = {
+        "customerId": customer.id, "planId": world.plan_id, "startsAt": "2025-01-01T00:00:00Z",
+    }  # fmt: skip
+    usage = [{"priceId": ids["Requests"], "usage": {"quantity": "120"}}]
+    before = await everything(world)
+    shown = (await ask(THOUGHT_OF, {"new": new, "usage": usage}))["invoicePreview"]
+    assert (shown["reason"], shown["total"]["amount"]) == ("SUBSCRIPTION_CYCLE", "75")
+    (line,) = [line for line in shown["lines"] if line["description"] == "Requests"]
+    assert (line["quantity"], line["amount"]["amount"]) == ("120", "55")
+    # Nobody has sent what is imagined, so no events are behind it.
+    assert {step["events"] for step in line["explanation"] if step["rule"] == "counted"} == {None}
+    assert await everything(world) == before
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "field"),
+    [
+        ({}, "SUBSCRIPTION_REQUIRED", "subscriptionId"),
+        (
+            {"id": "sub_1", "new": {"customerId": "cus_1", "planId": "plan_1"}},
+            "SUBSCRIPTION_AMBIGUOUS",
+            "subscription",
+        ),
+        (
+            {"id": "sub_1", "usage": [{"priceId": "p", "usage": {"quantity": "1"}}] * 2},
+            "DUPLICATE_PRICE",
+            "usage[1].priceId",
+        ),
+        (
+            {
+                "id": "sub_1",
+                "usage": [{"priceId": f"{n}", "usage": {"quantity": "1"}} for n in range(101)],
+            },
+            "TOO_MANY_PARTS",
+            "usage",
+        ),
+        ({"new": {"customerId": "cus_1", "planId": "plan_1"}}, "NOT_FOUND", "customerId"),
+    ],
+)
+async def test_what_cannot_be_previewed_is_refused_by_name(ask, given, code, field):
+    shown = (await ask(THOUGHT_OF, given))["invoicePreview"]
+    assert shown == {"code": code, "field": field}
 
 
 @pytest.mark.parametrize(

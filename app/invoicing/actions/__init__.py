@@ -12,7 +12,7 @@ from app.invoicing.actions.drafting import Outcome, bill
 from app.invoicing.actions.editing import edit
 from app.invoicing.actions.finalizing import finalize, finalize_many
 from app.invoicing.actions.note_downloads import NoteFileKind, download_note, link_note
-from app.invoicing.actions.previewing import preview
+from app.invoicing.actions.previewing import NewSubscription, preview, preview_new
 from app.invoicing.actions.printing import print_many
 from app.invoicing.actions.reissuing import reissue
 from app.invoicing.actions.replaying import replay
@@ -25,6 +25,7 @@ __all__ = [
     "ChangePreview",
     "File",
     "FileKind",
+    "NewSubscription",
     "NoteFileKind",
     "Outcome",
     "Settling",
@@ -48,6 +49,7 @@ __all__ = [
     "preview",
     "preview_cancel",
     "preview_change",
+    "preview_new",
     "print_many",
     "reissue",
     "replay",

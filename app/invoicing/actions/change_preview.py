@@ -1,18 +1,15 @@
 """What a change would do: it is made by the code that makes it, and its transaction undone."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 import asyncpg
 
 from app.infra.clickhouse import ClickHouse
-from app.infra.postgres import writing
 from app.invoicing import bills, credit_reads
 from app.invoicing.actions.changing import take_effect
 from app.invoicing.actions.finalizing import finalize_many
-from app.invoicing.actions.previewing import unsaved
+from app.invoicing.actions.previewing import undone, unsaved
 from app.invoicing.actions.reckoning import stored
 from app.invoicing.actions.saving import save
 from app.invoicing.bills import Drafted, Moment, draft, upcoming
@@ -56,10 +53,6 @@ class ChangePreview:
     following: Drafted | None
 
 
-class _UndoneError(Exception):
-    """Ends a transaction whose work is not to last."""
-
-
 async def preview_change(
     scope: Scope, wanted: RequestChange, clickhouse: ClickHouse, *, by: Actor, at: datetime
 ) -> ChangePreview:
@@ -67,7 +60,7 @@ async def preview_change(
 
     Raises: Invalid, NotFound, the refusals of changes, Unavailable.
     """
-    async with _undone(scope) as connection:
+    async with undone(scope) as connection:
         asked = await changing.request(scope, wanted, waits=False, by=by, at=at)
         then = max(asked.effective_at, at)
         await _forward(connection, scope, asked.subscription_id, asked.effective_at, by=by)
@@ -96,7 +89,7 @@ async def preview_cancel(
     at: datetime,
 ) -> ChangePreview:
     """A cancellation, and the invoice that follows it. Raises: as `cancel`, and Unavailable."""
-    async with _undone(scope):
+    async with undone(scope):
         canceled = await verbs.cancel(scope, subscription_id, command, by=by, at=at)
         (after,) = await subscriptions.billable(scope, [subscription_id])
     return ChangePreview(
@@ -107,15 +100,6 @@ async def preview_cancel(
         notes=(),
         following=await _following(scope, after, clickhouse, at=at),
     )
-
-
-@asynccontextmanager
-async def _undone(scope: Scope) -> AsyncIterator[asyncpg.Connection]:
-    """A transaction that sees what is done in it, and leaves nothing behind."""
-    with suppress(_UndoneError):
-        async with writing(scope) as connection:
-            yield connection
-            raise _UndoneError
 
 
 async def _forward(
