@@ -168,6 +168,19 @@ async def test_a_tax_that_came_to_nothing_goes_too_when_it_is_asked_no_more(worl
     assert await applied_reads.taxes_of_invoices(world.scope, [draft.id]) == {}
 
 
+async def test_what_takes_an_invoices_place_is_asked_for_its_taxes_too(world):
+    customer = await world.customer("acme")
+    fee = ManualLine(description="Fee", unit_amount=Decimal(10))
+    command = CreateInvoice(customer_id=customer.id, lines=(fee,))
+    draft = await actions.create(world.scope, command, finalized=False, by=SYSTEM, at=JAN)
+    await ask(world, await make.tax_rate(world.scope, world.clock), invoice_id=draft.id)
+    issued = await actions.finalize(world.scope, draft.id, by=SYSTEM, at=JAN)
+    again = await actions.reissue(
+        world.scope, issued.id, world.services.clickhouse, reason="wrong", by=SYSTEM, at=JAN
+    )
+    assert (again.replaces_id, again.totals.tax) == (issued.id, Decimal("1.90"))
+
+
 async def test_all_of_it_off_is_an_invoice_of_nothing_and_not_none(world):
     bought = await world.subscribe("acme")
     free = await make.coupon(world.scope, world.clock, percent_off=Decimal(100))
