@@ -234,11 +234,11 @@ def _subscription(code: str, field: str, **given: Any) -> Any:
     return "subscriptionCreate", {**basics, **given}, code, field
 
 
-def _attachment(code: str, field: str, **given: Any) -> Any:
+def _attachment(code: str, field: str, /, **given: Any) -> Any:
     return "couponAttach", {"couponId": new_id("cpn"), **given}, code, field
 
 
-def _association(code: str, field: str, **given: Any) -> Any:
+def _association(code: str, field: str, /, **given: Any) -> Any:
     return "taxAssociationCreate", {"taxRateId": new_id("txr"), **given}, code, field
 
 

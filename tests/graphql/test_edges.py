@@ -14,8 +14,16 @@ from app.kernel.scope import SYSTEM, Scope
 from app.subscriptions import reads as subscriptions
 from app.tenants.role import READS
 from tests.catalog import make as catalog
+from tests.clocks.make import development
 from tests.statements import statements
 from tests.subscriptions import make
+
+
+@pytest.fixture
+async def scope(database: Any) -> Scope:
+    """Of an environment that is there: billing goes by its settings."""
+    return await development()
+
 
 PAGE = "nodes { id } edges { cursor } pageInfo { hasNextPage endCursor }"
 

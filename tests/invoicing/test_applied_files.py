@@ -65,7 +65,7 @@ async def test_json_has_what_was_applied_with_its_shares_and_the_whole_explanati
     assert found["tax_notes"] == ["Reverse charge: the recipient accounts for the tax."]
     for each in (discount, prepaid, found["taxes"][0]):
         assert sum(map(Decimal, each["shares"].values())) == Decimal(each["amount"])
-    assert explanation.evaluate(found["reckoning"]["steps"]) == invoice.totals.amount_due
+    assert explanation.evaluate(found["explanation"]) == invoice.totals.amount_due
 
 
 async def test_a_spreadsheet_names_the_shares_of_each_line(world):

@@ -18,6 +18,7 @@ from app.invoicing.amounts import Balance
 from app.invoicing.applied import reads as applied_reads
 from app.invoicing.bills import Moment
 from app.invoicing.invoice import InvoiceStatus
+from app.invoicing.manual import CreateInvoice, ManualLine
 from app.invoicing.terms import coupon_reads
 from app.invoicing.terms.attachment import AttachCoupon
 from app.invoicing.terms.balances import paid_from
@@ -151,6 +152,33 @@ async def test_finalizing_goes_by_what_is_in_force_then_and_issued_rows_stay(wor
         with pytest.raises(asyncpg.RestrictViolationError):
             async with writing(world.scope) as connection:
                 await connection.execute(f"DELETE FROM {table}")  # noqa: S608
+
+
+async def test_a_tax_that_came_to_nothing_goes_too_when_it_is_asked_no_more(world):
+    customer = await world.customer("acme")
+    vat = await make.tax_rate(world.scope, world.clock)
+    association = await ask(world, vat, customer_id=customer.id)
+    cent = ManualLine(description="Stamp", unit_amount=Decimal("0.01"))
+    command = CreateInvoice(customer_id=customer.id, lines=(cent,))
+    draft = await actions.create(world.scope, command, finalized=False, by=SYSTEM, at=JAN)
+    kept = await applied_reads.taxes_of_invoices(world.scope, [draft.id])
+    assert [tax.amount for tax in kept[draft.id]] == [ZERO]
+    await tax_associations.archive(world.scope, association.id, by=SYSTEM, at=JAN)
+    await actions.finalize(world.scope, draft.id, by=SYSTEM, at=JAN)
+    assert await applied_reads.taxes_of_invoices(world.scope, [draft.id]) == {}
+
+
+async def test_what_takes_an_invoices_place_is_asked_for_its_taxes_too(world):
+    customer = await world.customer("acme")
+    fee = ManualLine(description="Fee", unit_amount=Decimal(10))
+    command = CreateInvoice(customer_id=customer.id, lines=(fee,))
+    draft = await actions.create(world.scope, command, finalized=False, by=SYSTEM, at=JAN)
+    await ask(world, await make.tax_rate(world.scope, world.clock), invoice_id=draft.id)
+    issued = await actions.finalize(world.scope, draft.id, by=SYSTEM, at=JAN)
+    again = await actions.reissue(
+        world.scope, issued.id, world.services.clickhouse, reason="wrong", by=SYSTEM, at=JAN
+    )
+    assert (again.replaces_id, again.totals.tax) == (issued.id, Decimal("1.90"))
 
 
 async def test_all_of_it_off_is_an_invoice_of_nothing_and_not_none(world):

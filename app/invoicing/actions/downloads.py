@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from app.infra.s3 import Storage
-from app.invoicing import reads
+from app.invoicing import credit_reads, explaining, reads
 from app.invoicing.actions.materials import gather
 from app.invoicing.actions.printing import (
     MEDIA_TYPES,
@@ -108,10 +108,13 @@ async def _body(
             return csv_of(invoice, materials.lines, customer=customer, applied=materials.applied)
         case FileKind.JSON:
             account = await reads.settlements_of_invoices(scope, [invoice.id])
+            entries = await credit_reads.applications_to_invoices(scope, [invoice.id])
+            why = explaining.of_invoice(invoice, materials.lines, entries.get(invoice.id, ()))
             return json_of(
                 invoice,
                 materials.lines,
                 materials.printing,
                 account.get(invoice.id, []),
                 applied=materials.applied,
+                why=why,
             )

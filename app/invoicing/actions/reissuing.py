@@ -10,6 +10,7 @@ from app.invoicing import reads
 from app.invoicing.actions import locks
 from app.invoicing.actions.computing import computed
 from app.invoicing.actions.saving import add
+from app.invoicing.actions.tax_associations import carry_over
 from app.invoicing.actions.voiding import void_locked
 from app.invoicing.bills import Drafted, Moment
 from app.invoicing.errors import InvoiceAlreadyReplaced, InvoiceNotFinalized
@@ -33,7 +34,8 @@ async def reissue(
     """The draft that takes the place of an issued, skipped or void invoice, for the same period.
 
     It is computed from the usage as of the watermark (None: of this moment), keeps what was
-    written by hand, and waits for somebody to finalize it. The invoice is voided unless it is void.
+    written by hand and the taxes that were asked of the invoice alone, and waits for somebody to
+    finalize it. The invoice is voided unless it is void.
     Raises: Invalid (INVALID_REASON), NotFound, InvoiceNotFinalized (a draft), PeriodChanged,
     InvoiceAlreadyReplaced, InvoicePaidInPart, Unavailable.
     """
@@ -48,6 +50,7 @@ async def reissue(
         _check(old)
         if old.status is not InvoiceStatus.VOID:
             await void_locked(connection, scope, old, stated, by=by, at=at)
+        await carry_over(connection, scope, old.id, fresh.invoice.id, by=by, at=at)
         (added,) = await add(connection, scope, [fresh], by=by, at=at)
         values = {"replaced_by_id": fresh.invoice.id, "updated_at": at}
         await update(connection, "invoices", [{"id": old.id, **values}])

@@ -64,9 +64,7 @@ async def create(
             await lock(connection, scope, "tax_rates", rate.id, shared=True)
             await _check_rate(scope, rate.id)
             draft = await _owner(connection, scope, new)
-            row = asdict(new) | {"owner_id": owner_id, **_scoped(scope)}
-            del row["status"]
-            await insert(connection, _TABLE, [row])
+            await insert(connection, _TABLE, [_row(scope, new)])
             await _told(scope, TaxAssociationCreated, None, new, by=by)
             await _ask_now(connection, scope, draft, by=by, at=at)
     except UniqueViolationError as error:
@@ -129,6 +127,27 @@ async def restore(scope: Scope, association_id: str, *, by: Actor, at: datetime)
         owner_id = before.owner_id or scope.environment_id
         raise TaxAlreadyAssociated(before.tax_rate_id, owner_id) from error
     return after
+
+
+async def carry_over(
+    connection: asyncpg.Connection,
+    scope: Scope,
+    invoice_id: str,
+    replacement_id: str,
+    *,
+    by: Actor,
+    at: datetime,
+) -> None:
+    """Have the taxes of an invoice alone asked of the one that takes its place, too.
+
+    Call inside `writing(scope)`, before the replacement is reckoned.
+    """
+    for old in await reads.associations_of(scope, [invoice_id]):
+        new = replace(
+            old, id=new_id("txa"), invoice_id=replacement_id, created_at=at, updated_at=at
+        )
+        await insert(connection, _TABLE, [_row(scope, new)])
+        await _told(scope, TaxAssociationCreated, None, new, by=by)
 
 
 async def _rate(scope: Scope, command: CreateTaxAssociation) -> TaxRate:
@@ -265,8 +284,14 @@ async def _locked(
     return await reads.association(scope, association_id)
 
 
-def _scoped(scope: Scope) -> dict[str, str]:
-    return {"tenant_id": scope.tenant_id, "environment_id": scope.environment_id}
+def _row(scope: Scope, association: TaxAssociation) -> dict[str, Any]:
+    row = asdict(association) | {
+        "owner_id": association.owner_id or scope.environment_id,
+        "tenant_id": scope.tenant_id,
+        "environment_id": scope.environment_id,
+    }
+    del row["status"]
+    return row
 
 
 def _check_times(starts_at: datetime | None, ends_at: datetime | None) -> None:

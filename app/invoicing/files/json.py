@@ -12,8 +12,10 @@ from typing import Any
 
 import orjson
 
+from app.catalog.prices import Step
 from app.invoicing.applied.parts import Applied
 from app.invoicing.credit_note import Application, CreditNote, CreditNoteLine
+from app.invoicing.explanation import to_json
 from app.invoicing.invoice import Invoice, InvoiceLine, Settlement
 from app.invoicing.pdf.document import Printing
 from app.kernel.period import Period
@@ -30,8 +32,9 @@ def json_of(
     settlements: Sequence[Settlement],
     *,
     applied: Applied,
+    why: Step,
 ) -> bytes:
-    """The same invoice gives the same bytes."""
+    """The same invoice gives the same bytes. `why` explains the amount due."""
     facts = {name: value for name, value in _facts(invoice).items() if name not in _OURS}
     document = {
         **facts,
@@ -43,6 +46,7 @@ def json_of(
         "taxes": [_facts(each) for each in applied.taxes],
         "lines": [{**_facts(line), "total": line.total} for line in lines],
         "settlements": [_facts(entry) for entry in settlements],
+        "explanation": to_json(why),
     }
     return orjson.dumps(_plain(document), option=orjson.OPT_INDENT_2) + b"\n"
 
