@@ -32,7 +32,7 @@ from app.kernel.clock import FixedClock
 from app.kernel.ids import new_id
 from app.kernel.scope import Scope
 from app.runs.schedules import schedule_id
-from tests.processes import Processes, data_directory
+from tests.processes import Processes, data_directory, nothing_left
 
 NOW = datetime(2024, 6, 15, 12, 0, tzinfo=UTC)
 
@@ -113,6 +113,7 @@ async def processes(settings: Settings, tmp_path: Path) -> AsyncIterator[Process
 
     `api = await processes.start_mode("api")`; see `tests.processes.Mode` for what it offers.
     """
+    await nothing_left(settings)
     started = Processes(settings, tmp_path)
     try:
         yield started

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
+import asyncpg
 
 from app.config import Settings
 from app.embedded.environment import of_a_service
 
-_READY_SECONDS = 60.0
+_READY_SECONDS = 120.0
 _STOP_SECONDS = 15.0
 # Outside local mode the development secrets are refused.
 _SECRETS = {
@@ -118,6 +119,15 @@ class Processes:
         """Kill what still runs."""
         for mode in self._modes:
             await mode.kill()
+
+
+async def nothing_left(settings: Settings) -> None:
+    """Take away what other tests have left to do or to tell, which services would do and tell."""
+    owner = await asyncpg.connect(settings.postgres.owner_url or settings.postgres.url)
+    try:
+        await owner.execute("TRUNCATE due_items, outbox")
+    finally:
+        await owner.close()
 
 
 def free_port() -> int:

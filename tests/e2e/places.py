@@ -89,6 +89,7 @@ async def settle(caller: Caller, word: str) -> dict[str, str]:
     """One of everything, every text of it with `word`; identities by what they are."""
     world = {"name": word, "email": f"{word.lower()}@example.com", "externalId": f"{word}-customer"}
     world |= {"lookupKey": f"{word}-key", "eventName": f"{word}-call", "eventId": f"{word}-event-0"}
+    world["corrected"] = f"{word}-event-1"  # what is voided is no longer listed
     await _people(caller, world)
     await _catalogue(caller, world)
     await _events(caller, world)
@@ -161,15 +162,24 @@ async def _catalogue(caller: Caller, world: dict[str, str]) -> None:
     world["priceUnit"] = made["id"]
     made = await caller.do(
         "priceCreate", "Price", "id",
+        addonId=world["addon"], priceUnitId=world["priceUnit"], displayName=word,
+        charge="FIXED", currency="USD", model={"flat": {"flatAmount": "10"}},
+    )  # fmt: skip
+    made = await caller.do(
+        "priceCreate", "Price", "id",
         planId=world["plan"], displayName=f"{word} fee", charge="FIXED", currency="USD",
         model={"flat": {"flatAmount": "10"}}, effectiveFrom="2024-01-01T00:00:00Z",
     )  # fmt: skip
     world["fixedPrice"] = made["id"]
     made = await caller.do(
         "entitlementCreate", "Entitlement", "id",
-        planId=world["plan"], featureId=world["feature"], terms={"metered": {"limit": None}},
+        planId=world["plan"], featureId=world["feature"], terms={"metered": {"limit": "1"}},
     )  # fmt: skip
     world["entitlement"] = made["id"]
+    await caller.do(
+        "entitlementCreate", "Entitlement", "id",
+        addonId=world["addon"], featureId=world["feature"], terms={"metered": {"limit": "1"}},
+    )  # fmt: skip
     made = await caller.do(
         "couponCreate", "Coupon", "id", name=word, code=key, off={"percent": "10"}
     )
@@ -187,6 +197,10 @@ async def _catalogue(caller: Caller, world: dict[str, str]) -> None:
         externalId=world["externalId"], name=word, email=world["email"], currency="USD",
     )  # fmt: skip
     world["customer"] = made["id"]
+    await caller.do(
+        "customerCreate", "Customer", "id",
+        externalId=f"{word}-on-a-clock", name=word, testClockId=world["testClock"],
+    )  # fmt: skip
 
 
 async def _events(caller: Caller, world: dict[str, str]) -> None:
@@ -239,13 +253,25 @@ async def _invoices(caller: Caller, world: dict[str, str]) -> None:
                 break
             await asyncio.sleep(0.2)
     invoice = found[0]
-    assert invoice["total"]["amount"] == "16.25"
+    # The fee, and what was used beyond the one that is included.
+    assert invoice["total"]["amount"] == "15", invoice
     world["invoice"], world["number"] = invoice["id"], invoice["number"]
     world["invoiceLine"] = invoice["lines"][0]["id"]
     # One that is not over, and paused, so that its pause can be asked for.
     paused = await caller.do(
         "subscriptionCreate", "Subscription", "id",
-        customerId=world["customer"], planId=world["plan"],
+        customerId=world["customer"], planId=world["plan"], purchaseOrder=f"{world['name']}-order",
+    )  # fmt: skip
+    world["pausedSubscription"], world["purchaseOrder"] = paused["id"], f"{world['name']}-order"
+    draft = await caller.do(
+        "subscriptionCreate", "Subscription", "id",
+        customerId=world["customer"], planId=world["plan"], draft=True,
+    )  # fmt: skip
+    world["draftSubscription"] = draft["id"]
+    await caller.do(
+        "entitlementCreate", "Entitlement", "id",
+        subscriptionId=paused["id"], featureId=world["feature"],
+        terms={"metered": {"limit": "2"}},
     )  # fmt: skip
     answer = await caller.do(
         "subscriptionPause", "Subscription", "pauses { nodes { id } }", id=paused["id"]
@@ -271,9 +297,10 @@ async def _by_hand(caller: Caller, world: dict[str, str]) -> None:
     line = {"description": world["name"], "unitAmount": "1"}
     made = await caller.do(
         "invoiceCreate", "Invoice", "id lines { id }",
-        customerId=world["customer"], lines=[line], key=world["key"],
+        customerId=world["customer"], lines=[line, line], key=world["key"],
     )  # fmt: skip
-    world["draftInvoice"], world["draftLine"] = made["id"], made["lines"][0]["id"]
+    world["draftInvoice"] = made["id"]
+    world["draftLine"], world["removedLine"] = (line["id"] for line in made["lines"])
     made = await caller.do(
         "creditNoteCreate", "CreditNote", "id number",
         invoiceId=world["invoice"], reason="OTHER", memo=world["name"], key=world["key"],

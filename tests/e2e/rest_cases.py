@@ -109,19 +109,20 @@ CASES: Final[Mapping[tuple[str, str], tuple[Case, ...]]] = {
     },
     ("POST", "/v1/events/{id:path}/void"): (
         Case(
-            lambda world: f"/v1/events/{world['eventId']}/void", lambda world: {"json": _CORRECTION}
+            lambda world: f"/v1/events/{world['corrected']}/void",
+            lambda world: {"json": _CORRECTION},
         ),
     ),
     ("POST", "/v1/events/{id:path}/amend"): (
         Case(
-            lambda world: f"/v1/events/{world['eventId']}/amend",
+            lambda world: f"/v1/events/{world['corrected']}/amend",
             lambda world: {"json": {**_CORRECTION, "properties": {}}},
         ),
     ),
     ("POST", "/v1/events/void/bulk"): (
         Case(
             lambda world: "/v1/events/void/bulk",
-            lambda world: {"json": {"events": [{**_CORRECTION, "event_id": world["eventId"]}]}},
+            lambda world: {"json": {"events": [{**_CORRECTION, "event_id": world["corrected"]}]}},
         ),
     ),
     ("POST", "/v1/events/amend/bulk"): (
@@ -129,7 +130,7 @@ CASES: Final[Mapping[tuple[str, str], tuple[Case, ...]]] = {
             lambda world: "/v1/events/amend/bulk",
             lambda world: {
                 "json": {
-                    "events": [{**_CORRECTION, "event_id": world["eventId"], "properties": {}}]
+                    "events": [{**_CORRECTION, "event_id": world["corrected"], "properties": {}}]
                 }
             },
         ),

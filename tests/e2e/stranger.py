@@ -112,7 +112,7 @@ class Stranger:
 
 
 _NOISE = {"requestId", "secret", "token", "prefix", "startCursor", "endCursor", "version", "runId"}
-_ID = re.compile(r"\b[a-z]{3,4}_[0-9A-HJKMNP-TV-Z]{26}\b")
+_ID = re.compile(r"\b[a-z]{3,5}_[0-9A-HJKMNP-TV-Z]{26}\b")
 _COUNT = re.compile(r"-\d{6}-\d{5}\b")  # of documents, which every one of them raises
 _NOW = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z")  # what a test names has no fraction
 
@@ -131,7 +131,7 @@ def difference(one: str, other: str) -> str:
 def without_noise(value: Any) -> Any:
     if isinstance(value, dict):
         return {
-            key: "…" if key in _NOISE or key.endswith("At") else without_noise(part)
+            key: "…" if key in _NOISE or key.endswith(("At", "Url")) else without_noise(part)
             for key, part in value.items()
         }
     if isinstance(value, list):

@@ -39,6 +39,7 @@ async def tour(processes, tmp_path):
         await mode.wait_ready()
     script = "\necho ---\n".join(body for kind, body in FENCE.findall(TOUR) if kind == "bash")
     script = script.replace("localhost:8080", api.url.removeprefix("http://"))
+    script = script.replace("--tenant Acme", f"--tenant 'Acme {api.pid}'")  # others are named so
     done = subprocess.run(  # noqa: ASYNC221 - nothing else has to run meanwhile
         [
             "bash",

@@ -51,7 +51,12 @@ ID_NAMES: Final[Mapping[str, str]] = {
     "price.groupId": "priceGroup",
     "invoiceUpdate.id": "draftInvoice",
     "invoiceLineChange.id": "draftLine",
-    "removeLines": "draftLine",
+    "removeLines": "removedLine",
+    "subscriptionPauseInput.id": "pausedSubscription",
+    "subscriptionUpdate.id": "draftSubscription",
+    "subscriptionCreate.priceIds": "fixedPrice",
+    "subscriptionPause.subscriptionId": "pausedSubscription",
+    "entitlement.subscriptionId": "pausedSubscription",
     "lineId": "invoiceLine",
     "lineItemId": "subscriptionLineItem",
     "changeId": "subscriptionChange",
@@ -79,7 +84,10 @@ TEXT_NAMES: Final[Mapping[str, str]] = {
     "search": "name",
     "invoices.search": "number",
     "creditNotes.search": "creditNumber",
+    "subscriptions.search": "purchaseOrder",
     "creditNote.number": "creditNumber",
+    "new eventVoid.eventId": "corrected",
+    "new eventAmend.eventId": "corrected",
     "key": "key",
 }
 # Texts of a mutation that something is found by; the others only claim a name for themselves.
@@ -95,6 +103,7 @@ BESIDE: Final[Mapping[str, tuple[str, ...]]] = {
 ONE_OF: Final[Mapping[str, tuple[str, ...]]] = {
     "priceCreate": ("planId", "planVersionId", "addonId"),
     "invoiceUpdate": ("changeLines", "removeLines"),
+    "entitlementCreate": ("planId", "planVersionId", "addonId", "subscriptionId"),
 }
 # Optional inputs that are given all the same: without them a second request would ask for more.
 GIVEN: Final = {"amount"}
@@ -258,6 +267,8 @@ class Walk:
             or named.name == "ID"
         ):
             return name not in ("after", "before") or named.name == "ID"
+        if name in VALUES:  # what is given there identifies nothing
+            return False
         return isinstance(named, GraphQLInputObjectType) and self._identifies(named, set())
 
     def _identifies(self, kind: GraphQLInputObjectType, seen: set[str]) -> bool:
@@ -297,8 +308,8 @@ class Walk:
             return _Made({"eq": inner.value}, inner.slots)
         if name in VALUES:
             return _Made(VALUES[name])
-        noun = re.sub(r"(Input|Filter)$", "", kind.name)
-        noun = noun[0].lower() + noun[1:]
+        whole = kind.name[0].lower() + kind.name[1:]
+        noun = re.sub(r"(Input|Filter)$", "", whole)
         found = _Made({})
         if kind.name.endswith("Input") and "id" not in kind.fields:
             noun = f"new {noun}"
@@ -307,7 +318,8 @@ class Walk:
         for part, given in kind.fields.items():
             wanted = self._wanted(part, given.type, required=is_required_input_field(given))
             if part == alone or (alone is None and wanted):
-                inner = self._value(given.type, part, owner=noun, path=(*path, part))
+                of = whole if f"{whole}.{part}" in ID_NAMES else noun
+                inner = self._value(given.type, part, owner=of, path=(*path, part))
                 found.value[part] = inner.value
                 found.slots += inner.slots
         return found

@@ -30,7 +30,7 @@ async def start(directory, *options):
 
 
 async def until_it_says(stream, text):
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         said = ""
         while text not in said:
             line = (await stream.readline()).decode()

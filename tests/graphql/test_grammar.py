@@ -469,6 +469,7 @@ WORKED_OUT = {
     "Invoice.fileUrl",
     "Invoice.pdfUrl",
     "PlanVersion.subscriptionCount",
+    "SubscriptionPause.status",
 }
 
 

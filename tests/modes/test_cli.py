@@ -105,6 +105,8 @@ def test_the_data_of_a_demo_is_said_to_be_temporary() -> None:
 def test_an_interrupt_during_the_imports_ends_the_program_quietly(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import os, signal, sys\n"
+        # A shell starts what runs in the background deaf to it.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "class Interrupting:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
         "        if name == 'app.config': os.kill(os.getpid(), signal.SIGINT)\n"

@@ -13,7 +13,7 @@ import orjson
 # A bulk request of this many events is about half a megabyte.
 BATCH = 2_000
 _CONNECTIONS = 4
-_ATTEMPTS = 60
+_ATTEMPTS = 180
 _PAUSE_SECONDS = 0.5
 # What passes by itself: the same request is still being carried out, or a server is away.
 _AGAIN = (409, 503)
