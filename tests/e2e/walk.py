@@ -58,11 +58,12 @@ ID_NAMES: Final[Mapping[str, str]] = {
     "subscriptionPause.subscriptionId": "pausedSubscription",
     "entitlement.subscriptionId": "pausedSubscription",
     "lineId": "invoiceLine",
-    "lineItemId": "subscriptionLineItem",
     "changeId": "subscriptionChange",
     "replacesId": "subscriptionLineItem",
-    "subscriptionQuantityChange.id": "subscription",
-    "subscriptionPlanChange.id": "subscription",
+    "lineItemId": "runningLine",
+    "subscriptionChange.subscriptionId": "runningSubscription",
+    "subscriptionQuantityChange.id": "runningSubscription",
+    "subscriptionPlanChange.id": "runningSubscription",
 }
 # Texts that identify: by the name of the input, what of a world it is.
 TEXT_NAMES: Final[Mapping[str, str]] = {
