@@ -292,6 +292,7 @@ async def _invoices(caller: Caller, world: dict[str, str]) -> None:
         id=going["id"], lineItemId=held["id"], quantity="3", mode="PERIOD_END",
     )  # fmt: skip
     world["subscriptionChange"] = change["id"]
+    world["runningSubscription"], world["runningLine"] = going["id"], held["id"]
     await _by_hand(caller, world)
 
 

@@ -65,12 +65,13 @@ ID_NAMES: Final[Mapping[str, str]] = {
     "lineId": "invoiceLine",
     "couponDetach.id": "couponAttachment",
     "taxAssociationCreate.invoiceId": "draftInvoice",
-    "lineItemId": "subscriptionLineItem",
+    "taxAssociation.invoiceId": "draftInvoice",
     "changeId": "subscriptionChange",
     "replacesId": "subscriptionLineItem",
-    "subscriptionQuantityChange.id": "subscription",
-    "subscriptionPlanChange.id": "subscription",
-    "taxAssociation.invoiceId": "draftInvoice",
+    "lineItemId": "runningLine",
+    "subscriptionChange.subscriptionId": "runningSubscription",
+    "subscriptionQuantityChange.id": "runningSubscription",
+    "subscriptionPlanChange.id": "runningSubscription",
 }
 # Texts that identify: by the name of the input, what of a world it is.
 TEXT_NAMES: Final[Mapping[str, str]] = {

@@ -13,7 +13,14 @@ from app.infra.clickhouse import open_clickhouse
 from app.infra.due import Page
 from app.infra.postgres import postgres
 from app.infra.s3 import open_storage
-from app.invoicing.billing import Billing, bill_page, finalize_page, print_page
+from app.invoicing.billing import (
+    Billing,
+    bill_page,
+    change_page,
+    credit_page,
+    finalize_page,
+    print_page,
+)
 from app.kernel.clock import FixedClock
 from app.kernel.scope import Scope
 from tests.invoicing.world import CaughtUp
@@ -30,7 +37,7 @@ async def main(tenant_id: str, environment_id: str, instant: str) -> None:
         clock = FixedClock(at)
         services = Billing(clickhouse, storage, clock, CaughtUp(clock), settings.billing)
         page = Page(Scope(tenant_id, environment_id), at, at, settings.billing.chunk_size)
-        for step in (bill_page, finalize_page, print_page):
+        for step in (change_page, bill_page, finalize_page, credit_page, print_page):
             await step(services, page)
 
 
