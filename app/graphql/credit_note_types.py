@@ -140,7 +140,8 @@ class CreditNote(Node):
 
     @strawberry.field(
         description="A link to it as a file that anyone can open for a while; null once it is "
-        "void. Void ones: GET /v1/credit_notes/{id}/pdf, json."
+        "void. Void ones: GET /v1/credit_notes/{id}/pdf, json. UBL is an electronic credit note "
+        "after EN 16931, and refused (E_INVOICE_UNSUPPORTED) where the norm cannot tell it."
     )
     async def file_url(
         self,

@@ -293,7 +293,9 @@ class Invoice(Node):
 
     @strawberry.field(
         description="A link to it as a file that anyone can open for a while; null unless it is "
-        "issued and in force. Drafts and void invoices: GET /v1/invoices/{id}/pdf, csv, json."
+        "issued and in force. Drafts and void invoices: GET /v1/invoices/{id}/pdf, csv, json. "
+        "UBL is an electronic invoice after EN 16931, and refused (E_INVOICE_UNSUPPORTED) where "
+        "the norm cannot tell what the invoice says."
     )
     async def file_url(
         self,

@@ -24,7 +24,8 @@ DomainError
     ├── NothingToBill        NOTHING_TO_BILL
     ├── PeriodChanged        PERIOD_CHANGED
     ├── BilledAhead          BILLED_AHEAD
-    └── NumberTaken          NUMBER_TAKEN
+    ├── NumberTaken          NUMBER_TAKEN
+    └── EInvoiceUnsupported  E_INVOICE_UNSUPPORTED
 """
 
 from decimal import Decimal
@@ -241,3 +242,12 @@ class NumberTaken(Conflict):
             f"an invoice already has the number {number}; change the number format so that new "
             "numbers differ from old ones"
         )
+
+
+class EInvoiceUnsupported(Conflict):
+    """What the document says has no place in EN 16931, or what that wants to know is missing."""
+
+    code = "E_INVOICE_UNSUPPORTED"
+
+    def __init__(self, why: str, *, field: str) -> None:
+        super().__init__(f"no UBL can be made of it: {why}", field=field)

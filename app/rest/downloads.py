@@ -1,5 +1,5 @@
-"""GET /v1/invoices/{id}/pdf, csv, json and GET /v1/credit_notes/{id}/pdf, json: documents as
-files, drafts and void ones too."""
+"""GET /v1/invoices/{id}/pdf, csv, json, ubl and GET /v1/credit_notes/{id}/pdf, json, ubl: documents
+as files, drafts and void ones too; UBL of those in force that EN 16931 can tell, else 409."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final, get_args

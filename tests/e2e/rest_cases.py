@@ -99,13 +99,13 @@ CASES: Final[Mapping[tuple[str, str], tuple[Case, ...]]] = {
         ("GET", f"/v1/invoices/{{id}}/{kind}"): (
             Case(lambda world, kind=kind: f"/v1/invoices/{world['invoice']}/{kind}"),  # type: ignore[misc]
         )
-        for kind in ("pdf", "csv", "json")
+        for kind in ("pdf", "csv", "json", "ubl")
     },
     **{
         ("GET", f"/v1/credit_notes/{{id}}/{kind}"): (
             Case(lambda world, kind=kind: f"/v1/credit_notes/{world['creditNote']}/{kind}"),  # type: ignore[misc]
         )
-        for kind in ("pdf", "json")
+        for kind in ("pdf", "json", "ubl")
     },
     ("POST", "/v1/events/{id:path}/void"): (
         Case(

@@ -229,6 +229,9 @@ async def test_a_credit_note_is_downloaded_and_linked_to(client, world, ask, do,
     )  # fmt: skip
     assert [(line["description"], line["total"]) for line in found["lines"]] == [("Fee", "60")]
 
+    unknown = await client.get(f"{path}/ubl", headers=headers)
+    assert (unknown.status_code, unknown.json()["code"]) == (409, "E_INVOICE_UNSUPPORTED")
+
     query = "query ($id: ID!) { creditNote(id: $id) { fileUrl(kind: PDF) } }"
     url = (await ask(query, {"id": note["id"]}))["creditNote"]["fileUrl"]
     async with httpx.AsyncClient() as outside:

@@ -251,6 +251,28 @@ async def test_other_files_and_layouts_are_downloaded_alike(client, world):
     )  # fmt: skip
 
 
+async def test_an_electronic_invoice_is_downloaded_or_refused_with_its_reason(ask, client, world):
+    opening, cycle = await billed(world)
+    unknown = await actions.finalize(world.scope, opening.id, by=SYSTEM, at=FEB)
+    facts = {"seller": {"country": "DE", "registrationNumber": "HRB 1"}}
+    await ask("mutation ($i: SettingsUpdateInput!) { settingsUpdate(input: $i) { __typename } }",
+              {"i": facts})  # fmt: skip
+    issued = await actions.finalize(world.scope, cycle.id, by=SYSTEM, at=FEB)
+    headers = await key(world, "invoice:read")
+    answer = await client.get(f"/v1/invoices/{issued.id}/ubl", headers=headers)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/xml")
+    name = f'attachment; filename="{issued.number}.xml"'
+    assert answer.headers["content-disposition"] == name
+    query = "query ($id: ID!) { invoice(id: $id) { fileUrl(kind: UBL) } }"
+    url = (await ask(query, {"id": issued.id}))["invoice"]["fileUrl"]
+    async with httpx.AsyncClient() as outside:
+        assert (await outside.get(url)).content == answer.content
+    refused = await client.get(f"/v1/invoices/{unknown.id}/ubl", headers=headers)
+    assert (refused.status_code, refused.json()["code"], refused.json()["field"]) == (
+        409, "E_INVOICE_UNSUPPORTED", "seller.country",
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("part", ["%00", "inv_%00", "cus_1", "%ED%A0%80"])
 async def test_an_id_that_is_none_is_a_document_not_found(client, world, part):
     headers = await key(world, "invoice:read")
@@ -261,7 +283,7 @@ async def test_an_id_that_is_none_is_a_document_not_found(client, world, part):
 async def test_a_stranger_downloads_nothing(client, world):
     opening, _ = await billed(world)
     path = f"/v1/invoices/{opening.id}/pdf"
-    for kind in ("csv", "json"):
+    for kind in ("csv", "json", "ubl"):
         assert (await client.get(path.replace("pdf", kind))).status_code == 401
     assert (await client.get(path)).status_code == 401
     denied = await client.get(path, headers=await key(world, "customer:read"))

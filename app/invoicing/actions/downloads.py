@@ -14,9 +14,11 @@ from app.invoicing.actions.printing import (
     printed,
     store,
     stored_pdf,
+    suffix,
 )
 from app.invoicing.files.csv import csv_of
 from app.invoicing.files.json import json_of
+from app.invoicing.files.ubl import ubl_of
 from app.invoicing.invoice import Invoice, InvoiceStatus
 from app.kernel.scope import Scope
 from app.tenants.settings import Layout
@@ -26,6 +28,7 @@ class FileKind(StrEnum):
     PDF = "pdf"
     CSV = "csv"
     JSON = "json"
+    UBL = "ubl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +47,12 @@ async def download(
     layout: Layout | None = None,
 ) -> File:
     """A file of any invoice, drafts and void ones too; `layout` is how a PDF is laid out instead
-    of as it was issued. Raises: NotFound, Unavailable, Unprintable.
+    of as it was issued. A UBL is made of invoices in force. Raises: NotFound, Unavailable,
+    Unprintable, EInvoiceUnsupported.
     """
     invoice = await reads.get(scope, invoice_id)
     body = await _body(scope, invoice, kind, storage, layout=layout)
-    name = f"{named(invoice.number or invoice.id)}.{kind.value}"
-    return File(name, MEDIA_TYPES[kind.value], body)
+    return File(_name(invoice, kind), MEDIA_TYPES[kind.value], body)
 
 
 async def link(
@@ -63,7 +66,7 @@ async def link(
 ) -> str | None:
     """A link to the file that anyone can open for a while; None unless the invoice is in force.
 
-    Raises: NotFound, Unavailable, Unprintable.
+    Raises: NotFound, Unavailable, Unprintable, EInvoiceUnsupported.
     """
     if invoice.status is not InvoiceStatus.FINALIZED:
         return None
@@ -74,9 +77,11 @@ async def link(
         key = await store(scope, invoice.id, body, storage, kind=kind.value)
     if key is None:
         return None  # voided meanwhile
-    return await storage.presign(
-        key, filename=f"{named(invoice.number or invoice.id)}.{kind.value}"
-    )
+    return await storage.presign(key, filename=_name(invoice, kind))
+
+
+def _name(invoice: Invoice, kind: FileKind) -> str:
+    return f"{named(invoice.number or invoice.id)}.{suffix(kind.value)}"
 
 
 async def _pdf_key(scope: Scope, invoice: Invoice, storage: Storage, *, at: datetime) -> str | None:
@@ -118,3 +123,5 @@ async def _body(
                 applied=materials.applied,
                 why=why,
             )
+        case FileKind.UBL:
+            return ubl_of(invoice, materials.lines, materials.printing, applied=materials.applied)

@@ -6,9 +6,11 @@ from app.infra.s3 import Storage
 from app.invoicing import credit_reads, reads
 from app.invoicing.actions.downloads import File
 from app.invoicing.actions.materials import logo_of
-from app.invoicing.actions.printing import MEDIA_TYPES, named, store
+from app.invoicing.actions.printing import MEDIA_TYPES, named, store, suffix
+from app.invoicing.applied import reads as applied_reads
 from app.invoicing.credit_note import CreditNote, CreditNoteStatus
 from app.invoicing.files.json import note_json_of
+from app.invoicing.files.ubl import note_ubl_of
 from app.invoicing.pdf import credit_note_document, render
 from app.kernel.scope import Scope
 from app.tenants.settings import Layout
@@ -17,6 +19,7 @@ from app.tenants.settings import Layout
 class NoteFileKind(StrEnum):
     PDF = "pdf"
     JSON = "json"
+    UBL = "ubl"
 
 
 async def download_note(
@@ -27,10 +30,13 @@ async def download_note(
     *,
     layout: Layout | None = None,
 ) -> File:
-    """A file of any credit note, void ones too. Raises: NotFound, Unavailable, Unprintable."""
+    """A file of any credit note, void ones too; a UBL is made of those in force.
+
+    Raises: NotFound, Unavailable, Unprintable, EInvoiceUnsupported.
+    """
     note = await credit_reads.get(scope, credit_note_id)
     body = await _body(scope, note, kind, storage, layout=layout)
-    return File(f"{named(note.number)}.{kind.value}", MEDIA_TYPES[kind.value], body)
+    return File(f"{named(note.number)}.{suffix(kind.value)}", MEDIA_TYPES[kind.value], body)
 
 
 async def link_note(
@@ -43,13 +49,13 @@ async def link_note(
 ) -> str | None:
     """A link to the file that anyone can open for a while; None unless the note is in force.
 
-    Raises: NotFound, Unavailable, Unprintable.
+    Raises: NotFound, Unavailable, Unprintable, EInvoiceUnsupported.
     """
     if note.status is CreditNoteStatus.VOID:
         return None
     body = await _body(scope, note, kind, storage, layout=layout)
     key = await store(scope, note.id, body, storage, kind=kind.value)
-    return await storage.presign(key, filename=f"{named(note.number)}.{kind.value}")
+    return await storage.presign(key, filename=f"{named(note.number)}.{suffix(kind.value)}")
 
 
 async def _body(
@@ -61,6 +67,10 @@ async def _body(
     if kind is NoteFileKind.JSON:
         account = await credit_reads.applications_of_notes(scope, [note.id])
         return note_json_of(note, lines, account.get(note.id, []), invoice_number=number)
+    if kind is NoteFileKind.UBL:
+        of = (await reads.lines_of_invoices(scope, [invoice.id])).get(invoice.id, [])
+        applied = (await applied_reads.of_invoices(scope, [invoice.id]))[invoice.id]
+        return note_ubl_of(note, lines, invoice, of, applied=applied)
     key = note.presentation.logo
     logo = None if key is None else await logo_of(key, storage)
     return await render(

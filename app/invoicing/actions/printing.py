@@ -76,7 +76,7 @@ async def store(scope: Scope, of: str, body: bytes, storage: Storage, *, kind: s
     """The key that the file of what has this id is stored under; it names the content."""
     digest = hashlib.sha256(body).hexdigest()
     folder = f"{scope.tenant_id}/{scope.environment_id}"
-    key = f"{folder}/{_FOLDERS[of.partition('_')[0]]}/{of}/{digest}.{kind}"
+    key = f"{folder}/{_FOLDERS[of.partition('_')[0]]}/{of}/{digest}.{suffix(kind)}"
     await storage.put(key, body, MEDIA_TYPES[kind], once=True)
     return key
 
@@ -86,10 +86,15 @@ MEDIA_TYPES = {
     "pdf": "application/pdf",
     "csv": "text/csv; charset=utf-8",
     "json": "application/json",
-    "xml": "application/xml",
+    "ubl": "application/xml",
 }
 
 
 def named(number: str) -> str:
     """What a file is called, without what its kind adds."""
     return number.replace("/", "-")
+
+
+def suffix(kind: str) -> str:
+    """What the name of a file of the kind ends with."""
+    return "xml" if kind == "ubl" else kind
