@@ -51,6 +51,7 @@ ID_NAMES: Final[Mapping[str, str]] = {
     "heldQuantity.priceId": "fixedPrice",
     "quotedPrice.id": "price",
     "imaginedUsage.priceId": "price",
+    "invoicePreview.subscriptionId": "runningSubscription",
     "priceCreate.groupId": "priceGroup",
     "priceUpdate.groupId": "priceGroup",
     "price.groupId": "priceGroup",
@@ -116,6 +117,10 @@ _ATTACHED: Final = (
     ("couponId", "code"),
     ("customerId", "subscriptionId", "subscriptionLineItemId"),
 )
+_SUBSCRIBED: Final = (
+    ("couponIds", "couponCodes"),
+    ("priceIds", "quantities", "commitments"),  # of all prices, unless some are chosen
+)
 # Of each group of these inputs exactly one is given: the one in question, else the first.
 ONE_OF: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     "priceCreate": (("planId", "planVersionId", "addonId"),),
@@ -123,7 +128,8 @@ ONE_OF: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     "entitlementCreate": (("planId", "planVersionId", "addonId", "subscriptionId"),),
     "couponAttach": _ATTACHED,
     "couponAttachProblems": _ATTACHED,
-    "subscriptionCreate": (("couponIds", "couponCodes"),),
+    "subscriptionCreate": _SUBSCRIBED,
+    "invoicePreview": _SUBSCRIBED,
     "taxAssociationCreate": (
         ("taxRateId", "code"),
         ("customerId", "subscriptionId", "invoiceId"),
@@ -257,7 +263,8 @@ class Walk:
                 # One condition of a filter at a time, or the others would hide it.
                 variables[head] = _only(whole, slot.path[1:]) if head == "filter" else whole
             for group in ONE_OF.get(name, ()):
-                variables["input"] = _one_of(variables["input"], group, slot)
+                for head in variables.keys() & {"input", "subscription"}:
+                    variables[head] = _one_of(variables[head], group, slot)
             yield self._question(root, name, definition, variables, slot=slot)
 
     def _question(
