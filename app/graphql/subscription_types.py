@@ -22,6 +22,7 @@ from app.graphql.subscription_inputs import (
 )
 from app.graphql.subscription_pauses import SubscriptionPause
 from app.graphql.subscription_verbs import ChangeKind
+from app.subscriptions.change import SubscriptionChange as ChangeRow
 from app.subscriptions.changes.pending import Change, pending
 from app.subscriptions.subscription import Cancellation, SubscriptionStatus, Trial
 from app.subscriptions.subscription import LineItem as LineItemRow
@@ -272,7 +273,9 @@ class Subscription(Node):
     )
     async def scheduled_changes(self, info: Info) -> list[ScheduledChange]:
         at = await info.context.present.customer(self.customer_id)
-        rows = await info.context.load.scheduled_changes_of_subscription.load(self.id)
+        rows: list[ChangeRow] = []
+        if self.row.next_change_at is not None:
+            rows = await info.context.load.scheduled_changes_of_subscription.load(self.id)
         return [ScheduledChange.of(change) for change in pending(self.row, at, rows)]
 
     @strawberry.field(
