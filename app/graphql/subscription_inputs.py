@@ -33,10 +33,12 @@ from app.subscriptions.subscription import (
     PaymentTerms,
     SubscriptionStatus,
 )
+from app.subscriptions.subscription import ProrateBy as ProrateBy
 
 strawberry.enum(SubscriptionStatus, description="Where a subscription is in its life.")
 strawberry.enum(CancelMode, name="SubscriptionCancelMode", description="When to end it.")
 strawberry.enum(CancelReason, name="SubscriptionCancelReason", description="Why it ends.")
+strawberry.enum(ProrateBy, description="How a part of a period is measured.")
 strawberry.enum(CollectionMethod, description="How invoices are to be paid.")
 
 
@@ -215,6 +217,10 @@ class SubscriptionCreateInput:
         "currency; null: at the period's end.",
         default=None,
     )
+    prorate_by: ProrateBy = strawberry.field(
+        description="How parts of periods are measured, of which fixed charges cost a part.",
+        default=ProrateBy.SECONDS,
+    )
     metadata: Metadata | None = strawberry.field(description="Your own notes.", default=None)
 
     def command(self) -> CreateSubscription:
@@ -241,6 +247,7 @@ class SubscriptionCreateInput:
                 purchase_order=self.purchase_order,
                 auto_invoice_threshold=self.auto_invoice_threshold,
             ),
+            prorate_by=self.prorate_by,
             metadata=self.metadata or {},
         )
 

@@ -19,6 +19,7 @@ from app.graphql.subscription_inputs import (
     CancelMode,
     CancelReason,
     CollectionMethod,
+    ProrateBy,
 )
 from app.graphql.subscription_pauses import SubscriptionPause
 from app.graphql.subscription_verbs import ChangeKind
@@ -199,6 +200,10 @@ class Subscription(Node):
         description="Usage that comes to this amount before the period ends is billed at once; "
         "null: at the period's end."
     )
+    prorate_by: ProrateBy = strawberry.field(
+        description="How parts of periods are measured, of which fixed charges cost a part; "
+        "fixed when it was created."
+    )
     row: strawberry.Private[Row]
     metadata: Metadata = strawberry.field(description="Your own notes.")
     created_at: datetime = strawberry.field(description="When it was created.")
@@ -353,6 +358,7 @@ class Subscription(Node):
             collection_method=row.terms.collection_method,
             purchase_order=row.terms.purchase_order,
             auto_invoice_threshold=row.terms.auto_invoice_threshold,
+            prorate_by=row.prorate_by,
             metadata=Metadata(row.metadata),
             created_at=row.created_at,
             updated_at=row.updated_at,

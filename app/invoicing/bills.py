@@ -40,6 +40,7 @@ from app.subscriptions.periods import (
     point_at,
     points,
 )
+from app.subscriptions.proration import policy_of
 from app.subscriptions.services import accrued, cut_of, is_waived, services_of
 from app.subscriptions.subscription import (
     OVER,
@@ -217,6 +218,7 @@ def draft(bill: Bill, counted: Mapping[Billed, Counted], moment: Moment) -> Draf
             entry.service,
             counted.get(entry.identity, NOTHING),
             entry.included,
+            policy_of(bill.subscription),
         )
         for entry in bill.entries
     ]

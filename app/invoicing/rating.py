@@ -29,6 +29,7 @@ from app.kernel.period import Period
 from app.kernel.quantity import EXACT, exact_number
 from app.subscriptions import proration
 from app.subscriptions.periods import Service
+from app.subscriptions.proration import BY_SECOND, ProrationPolicy
 from app.subscriptions.subscription import LineItem
 
 # Changes whenever the same facts would lead to another amount or another explanation.
@@ -56,13 +57,14 @@ NOTHING = Counted()
 @dataclass(frozen=True, slots=True)
 class Fact:
     """One line item to bill for one service period, with what was counted then, and what of it
-    is included."""
+    is included; `policy` says what a part of a period costs of a fixed charge."""
 
     item: LineItem
     price: Price
     service: Service
     counted: Counted = NOTHING
     included: Included = NOTHING_INCLUDED
+    policy: ProrationPolicy = BY_SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,8 @@ def _fixed(fact: Fact) -> RatedLine:
     held = step("held", {"line_item_id": fact.item.id, "quantity": quantity}, quantity)
     price = fact.price
     charged = _charge(price, Figures(quantity), held)
-    return _line(fact, quantity, proration.trace(charged.amount, fact.service), charged.quantity)
+    amount = proration.trace(charged.amount, fact.service, fact.policy)
+    return _line(fact, quantity, amount, charged.quantity)
 
 
 class _Cover:

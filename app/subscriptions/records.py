@@ -31,6 +31,7 @@ from app.subscriptions.subscription import (
     FirstFee,
     LineItem,
     PaymentTerms,
+    ProrateBy,
     Subscription,
     SubscriptionStatus,
     Trial,
@@ -74,6 +75,7 @@ def subscription_of(record: asyncpg.Record) -> Subscription:
         updated_at=record["updated_at"],
         changed_at=_listed(record["changed_at"], datetime),
         next_change_at=record["next_change_at"],
+        prorate_by=ProrateBy(record["prorate_by"]),
     )
 
 
@@ -86,6 +88,7 @@ def columns(subscription: Subscription) -> dict[str, Any]:
         "status": subscription.status.value,
         "metadata": dict(subscription.metadata),
         "pauses": plain(subscription.pauses),
+        "prorate_by": subscription.prorate_by.value,
         "cuts": plain(subscription.cuts),
         "changed_at": plain(subscription.changed_at),
         "cadence_unit": cadence.unit,
