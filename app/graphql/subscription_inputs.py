@@ -34,10 +34,12 @@ from app.subscriptions.subscription import (
     PaymentTerms,
     SubscriptionStatus,
 )
+from app.subscriptions.subscription import ProrateBy as ProrateBy
 
 strawberry.enum(SubscriptionStatus, description="Where a subscription is in its life.")
 strawberry.enum(CancelMode, name="SubscriptionCancelMode", description="When to end it.")
 strawberry.enum(CancelReason, name="SubscriptionCancelReason", description="Why it ends.")
+strawberry.enum(ProrateBy, description="How a part of a period is measured.")
 strawberry.enum(CollectionMethod, description="How invoices are to be paid.")
 
 
@@ -228,6 +230,10 @@ class SubscriptionCreateInput:
         description="What the customer promises to use, of prices and of all of them together.",
         default=None,
     )
+    prorate_by: ProrateBy = strawberry.field(
+        description="How parts of periods are measured, of which fixed charges cost a part.",
+        default=ProrateBy.SECONDS,
+    )
     metadata: Metadata | None = strawberry.field(description="Your own notes.", default=None)
 
     def command(self) -> CreateSubscription:
@@ -255,6 +261,7 @@ class SubscriptionCreateInput:
                 auto_invoice_threshold=self.auto_invoice_threshold,
             ),
             commitments=terms_of(self.commitments),
+            prorate_by=self.prorate_by,
             metadata=self.metadata or {},
         )
 

@@ -20,10 +20,12 @@ from app.graphql.subscription_inputs import (
     CancelMode,
     CancelReason,
     CollectionMethod,
+    ProrateBy,
 )
 from app.graphql.subscription_pauses import SubscriptionPause
 from app.graphql.subscription_verbs import ChangeKind
 from app.graphql.terms import coupon_attachments, tax_associations
+from app.subscriptions.change import SubscriptionChange as ChangeRow
 from app.subscriptions.changes.pending import Change, pending
 from app.subscriptions.subscription import Cancellation, SubscriptionStatus, Trial
 from app.subscriptions.subscription import LineItem as LineItemRow
@@ -205,6 +207,10 @@ class Subscription(Node):
     commitments: list[SubscriptionCommitment] = strawberry.field(
         description="What the customer promised to use, before, now and from a later period on."
     )
+    prorate_by: ProrateBy = strawberry.field(
+        description="How parts of periods are measured, of which fixed charges cost a part; "
+        "fixed when it was created."
+    )
     row: strawberry.Private[Row]
     metadata: Metadata = strawberry.field(description="Your own notes.")
     created_at: datetime = strawberry.field(description="When it was created.")
@@ -279,7 +285,9 @@ class Subscription(Node):
     )
     async def scheduled_changes(self, info: Info) -> list[ScheduledChange]:
         at = await info.context.present.customer(self.customer_id)
-        rows = await info.context.load.scheduled_changes_of_subscription.load(self.id)
+        rows: list[ChangeRow] = []
+        if self.row.next_change_at is not None:
+            rows = await info.context.load.scheduled_changes_of_subscription.load(self.id)
         return [ScheduledChange.of(change) for change in pending(self.row, at, rows)]
 
     @strawberry.field(
@@ -387,6 +395,7 @@ class Subscription(Node):
             purchase_order=row.terms.purchase_order,
             auto_invoice_threshold=row.terms.auto_invoice_threshold,
             commitments=[SubscriptionCommitment.of(each) for each in row.commitments],
+            prorate_by=row.prorate_by,
             metadata=Metadata(row.metadata),
             created_at=row.created_at,
             updated_at=row.updated_at,

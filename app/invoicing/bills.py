@@ -46,6 +46,7 @@ from app.subscriptions.periods import (
     point_at,
     points,
 )
+from app.subscriptions.proration import policy_of
 from app.subscriptions.services import accrued, cut_of, is_waived, services_of
 from app.subscriptions.subscription import (
     OVER,
@@ -240,6 +241,7 @@ def draft(bill: Bill, counted: Mapping[Billed, Counted], moment: Moment) -> Draf
             counted.get(entry.identity, NOTHING),
             entry.included,
             entry.committing,
+            policy_of(bill.subscription),
         )
         for entry in bill.entries
     ]

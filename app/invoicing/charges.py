@@ -7,10 +7,11 @@ A charge is a line item over one service period; it has a line per group, or per
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -155,6 +156,9 @@ def _service(line: InvoiceLine) -> Service:
         leaf = next(counted_in(tree.parts[1:]))
         period = period_of(leaf.inputs)
         return Service(period, period, gaps_of(leaf.inputs))
+    days = next(_steps(tree, "proration_days"), None)
+    if days is not None:
+        return _in_days(line.service, days)
     share = next(_steps(tree, "proration"), None)
     if share is None:
         return Service(line.service, line.service)
@@ -162,6 +166,22 @@ def _service(line: InvoiceLine) -> Service:
     start, gap = line.service.start, line.service.length - served
     paused = (Period(start, start + gap),) if gap > timedelta(0) else ()
     return Service(line.service, Period(start, start + full), paused)
+
+
+def _in_days(period: Period, share: Step) -> Service:
+    """A service of as many local days of as many: which they are makes no difference."""
+    zone = ZoneInfo(share.inputs["timezone"] or "UTC")
+    first = period.start.astimezone(zone).date()
+    served, full = (
+        _midnight(first + timedelta(days=int(share.inputs[name] or 0)), zone)
+        for name in ("served_days", "full_days")
+    )
+    paused = (Period(served, period.end),) if served < period.end else ()
+    return Service(period, Period(period.start, full), paused)
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
 def _length(share: Step, name: str) -> timedelta:

@@ -32,6 +32,7 @@ from app.kernel.quantity import EXACT, exact_number
 from app.subscriptions import proration
 from app.subscriptions.committing import Committing
 from app.subscriptions.periods import Service
+from app.subscriptions.proration import BY_SECOND, ProrationPolicy
 from app.subscriptions.subscription import LineItem
 
 # Changes whenever the same facts would lead to another amount or another explanation.
@@ -61,7 +62,7 @@ NOTHING = Counted()
 @dataclass(frozen=True, slots=True)
 class Fact:
     """One line item to bill for one service period, with what was counted then, and what of it
-    is included."""
+    is included; `policy` says what a part of a period costs of a fixed charge."""
 
     item: LineItem
     price: Price
@@ -69,6 +70,7 @@ class Fact:
     counted: Counted = NOTHING
     included: Included = NOTHING_INCLUDED
     committing: Committing | None = None
+    policy: ProrationPolicy = BY_SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,8 @@ def _fixed(fact: Fact) -> RatedLine:
     quantity = fact.item.quantity if fact.item.quantity is not None else Decimal(1)
     held = step("held", {"line_item_id": fact.item.id, "quantity": quantity}, quantity)
     charged = _charge(fact, Figures(quantity), held)
-    return _line(fact, quantity, proration.trace(charged.amount, fact.service), charged.quantity)
+    amount = proration.trace(charged.amount, fact.service, fact.policy)
+    return _line(fact, quantity, amount, charged.quantity)
 
 
 def _nothing(fact: Fact) -> RatedLine:

@@ -47,6 +47,7 @@ class SubscriptionTable(ScopedTable):
     threshold_until = fields.DatetimeField(null=True)
     changed_at = fields.JSONField[list[str]]()
     next_change_at = fields.DatetimeField(null=True)
+    prorate_by = fields.CharField(max_length=8)
     revision = fields.IntField()
     metadata = fields.JSONField[dict[str, str]]()
 

@@ -20,6 +20,7 @@ from app.catalog.prices.rounding import rounded
 from app.kernel.period import Period, add_units, day_count, floor_local, to_instant
 from app.kernel.quantity import EXACT, Number, fraction_rounded
 from app.subscriptions.periods import Service
+from app.subscriptions.subscription import Subscription
 
 Strategy = Literal["seconds", "days"]
 _MICROSECOND = timedelta(microseconds=1)
@@ -52,6 +53,11 @@ class ProrationPolicy:
 
 
 BY_SECOND = ProrationPolicy()
+
+
+def policy_of(subscription: Subscription) -> ProrationPolicy:
+    """How parts of a subscription's periods are charged and credited."""
+    return ProrationPolicy(subscription.prorate_by.value, ZoneInfo(subscription.timezone))
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from app.subscriptions.subscription import (
     FirstFee,
     LineItem,
     PaymentTerms,
+    ProrateBy,
     Subscription,
     SubscriptionStatus,
     Trial,
@@ -76,6 +77,7 @@ def subscription_of(record: asyncpg.Record) -> Subscription:
         changed_at=_listed(record["changed_at"], datetime),
         next_change_at=record["next_change_at"],
         commitments=_listed(record["commitments"], HeldCommitment),
+        prorate_by=ProrateBy(record["prorate_by"]),
     )
 
 
@@ -88,6 +90,7 @@ def columns(subscription: Subscription) -> dict[str, Any]:
         "status": subscription.status.value,
         "metadata": dict(subscription.metadata),
         "pauses": plain(subscription.pauses),
+        "prorate_by": subscription.prorate_by.value,
         "cuts": plain(subscription.cuts),
         "changed_at": plain(subscription.changed_at),
         "commitments": plain(subscription.commitments),

@@ -31,6 +31,16 @@ class SubscriptionStatus(StrEnum):
 OVER = frozenset({SubscriptionStatus.CANCELED, SubscriptionStatus.ENDED})
 
 
+class ProrateBy(StrEnum):
+    """How the share of a fixed charge for a part of its period is measured."""
+
+    SECONDS = "seconds"
+    """In real time."""
+    DAYS = "days"
+    """In local calendar days; one that is only begun counts in full, for either side of a
+    change."""
+
+
 class CancelMode(StrEnum):
     NOW = "now"
     PERIOD_END = "period_end"
@@ -121,7 +131,7 @@ class Subscription:
     the row: a change is refused where it is not the one that was read. `changed_at` are the
     instants within periods at which changes were charged for, each a point of billing.
     `next_change_at` is when the next scheduled change takes effect; nothing from then on is
-    billed before it has.
+    billed before it has. `prorate_by` is fixed when it is created.
     """
 
     id: str
@@ -153,6 +163,7 @@ class Subscription:
     changed_at: tuple[datetime, ...] = ()
     next_change_at: datetime | None = None
     commitments: tuple[HeldCommitment, ...] = ()
+    prorate_by: ProrateBy = ProrateBy.SECONDS
 
     @property
     def schedule(self) -> Schedule:
@@ -254,4 +265,5 @@ class CreateSubscription:
     quantities: tuple[Held, ...] = ()
     terms: PaymentTerms = field(default_factory=PaymentTerms)
     commitments: tuple[CommitmentTerms, ...] = ()
+    prorate_by: ProrateBy = ProrateBy.SECONDS
     metadata: Mapping[str, str] = field(default_factory=dict)

@@ -1103,6 +1103,7 @@ class Migration(migrations.Migration):
                 ('threshold_until', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ('changed_at', fields.JSONField(encoder=JSON_DUMPS, decoder=loads)),
                 ('next_change_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ('prorate_by', fields.CharField(max_length=8)),
                 ('revision', fields.IntField()),
                 ('metadata', fields.JSONField(encoder=JSON_DUMPS, decoder=loads)),
             ],

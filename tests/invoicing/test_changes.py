@@ -32,7 +32,7 @@ from app.subscriptions.errors import (
     SubscriptionIsOver,
     SubscriptionIsPaused,
 )
-from app.subscriptions.subscription import CancelMode, FirstFee, Held
+from app.subscriptions.subscription import CancelMode, FirstFee, Held, ProrateBy
 from tests.invoicing.changing import (
     asked,
     changes,
@@ -454,3 +454,17 @@ async def test_a_line_whose_price_stays_the_same_goes_on(world, team):
     assert (change.closed_ids, change.opened_ids) == ((), ())
     assert change.direction is Direction.LATERAL
     assert len(await invoices(world)) == 1
+
+
+async def test_days_count_in_full_for_either_side_where_a_subscription_says_so(world):
+    """Nine of 28 days are left on the 20th, whatever the hour."""
+    plan_id, (seat,) = await plan(world, "Team", "14")
+    subscription = await seats(
+        world, "acme", plan_id, seat, 2, starts_at=FEB, prorate_by=ProrateBy.DAYS
+    )
+    await run(world, FEB)
+    world.clock.at = datetime(2025, 2, 20, 18, 30, tzinfo=UTC)
+    change = await hold(world, subscription, 4)
+    assert [note.total for note in await notes(world, subscription)] == [Decimal(9)]
+    _, update = await invoices(world)
+    assert (update.id, update.totals.total) == (change.invoice_id, Decimal(18))

@@ -8,6 +8,7 @@ from app.clocks import actions
 from app.clocks.test_clock import ClockStatus
 from app.infra.due import Kind
 from app.infra.temporal import connect_temporal
+from app.invoicing.work import BILL
 from app.kernel.errors import Conflict
 from app.kernel.scope import SYSTEM
 from app.runs import activities as activities_module
@@ -85,14 +86,14 @@ async def test_an_advance_that_breaks_off_says_why_and_can_be_taken_up(
     broken, ours = [True], activities_module.kinds
 
     def breaking(services):
-        first, *others = ours(services)
+        found = {kind.name: kind for kind in ours(services)}
 
         async def bill(page):
             if broken and page.at == FEB:
                 raise Conflict("the books are closed")
-            return await first.do(page)
+            return await found[BILL].do(page)
 
-        return (Kind(first.name, bill), *others)
+        return tuple((found | {BILL: Kind(BILL, bill)}).values())
 
     monkeypatch.setattr(activities_module, "kinds", breaking)
     async with working(temporal, world) as queue:

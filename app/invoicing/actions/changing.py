@@ -32,6 +32,7 @@ from app.subscriptions.change import (
     SubscriptionChange,
     SubscriptionChangeStatus,
 )
+from app.subscriptions.proration import policy_of
 from app.tenants.reads import environments
 
 # Points that are billed on the way to a change that is asked for now; more are left to the run.
@@ -216,7 +217,9 @@ async def _credit(
     if any(note.key == key for note in notes):
         return None
     earlier = await credit_reads.earlier(scope, [line.id for line in lines])
-    parts = tuple(settlement.given_back(lines, earlier, change.effective_at))
+    subscription = await subscriptions.get(scope, change.subscription_id)
+    policy = policy_of(subscription)
+    parts = tuple(settlement.given_back(lines, earlier, change.effective_at, policy))
     if not parts:
         return None
     reason = CreditNoteReason.SUBSCRIPTION_CHANGE

@@ -20,6 +20,7 @@ from app.invoicing.usage import recount
 from app.kernel.scope import Scope
 from app.subscriptions import reads as subscriptions
 from app.subscriptions.billable import BillableSubscription
+from app.subscriptions.proration import BY_SECOND, policy_of
 
 
 async def replay(scope: Scope, invoice_id: str, clickhouse: ClickHouse) -> Replay:
@@ -83,6 +84,7 @@ def again(
         replace(figures, toward=toward),
         entry.included,
         committing,
+        BY_SECOND if subject is None else policy_of(subject.subscription),
     )
     before = [
         line

@@ -148,6 +148,7 @@ def _subscription(
         cuts=(),
         cancellation=None,
         terms=terms.payment,
+        prorate_by=command.prorate_by,
         current_period=Period(terms.starts_at, terms.starts_at),
         billed_until=None,
         threshold_until=None,
