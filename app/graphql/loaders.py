@@ -4,10 +4,8 @@ A loader wraps a batch read of a domain, `(scope, keys) -> {key: row}`. A new on
 property of `Loaders`.
 """
 
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
-from typing import TypeVar
 
 from strawberry.dataloader import DataLoader
 
@@ -37,13 +35,15 @@ from app.clocks import reads as clocks
 from app.clocks.test_clock import TestClock
 from app.customers import reads as customers
 from app.customers.customer import Customer
+from app.graphql.batching import PageKey, many, one, paged, required
 from app.infra.clickhouse import ClickHouse
+from app.invoicing import correction_reads as corrections
 from app.invoicing import credit_reads as credit_notes
 from app.invoicing import reads as invoices
+from app.invoicing.correction import Correction, CorrectionApplied
 from app.invoicing.credit_note import Application, CreditNote, CreditNoteLine
 from app.invoicing.invoice import Invoice, InvoiceLine, Settlement
-from app.kernel.errors import NotFound, TariffError
-from app.kernel.listing import Page, PageRequest
+from app.kernel.listing import Page
 from app.kernel.scope import Scope
 from app.metering import event_versions
 from app.metering import reads as meters
@@ -67,62 +67,7 @@ from app.tenants.role import Role
 from app.tenants.tenant import Environment
 from app.tenants.user import ServiceAccount, User
 
-K = TypeVar("K")
-V = TypeVar("V")
-Read = Callable[[Scope, Collection[K]], Awaitable[Mapping[K, V]]]
-# A page of what belongs to the thing with this id.
-PageKey = tuple[str, PageRequest]
-PageRead = Callable[[Scope, Collection[str], PageRequest], Awaitable[Mapping[str, Page[V]]]]
-
-
-def one(read: Read[K, V], scope: Scope) -> DataLoader[K, V | None]:
-    """The row of a key, or None."""
-
-    async def load(keys: list[K]) -> list[V | None]:
-        found = await read(scope, keys)
-        return [found.get(key) for key in keys]
-
-    return DataLoader(load_fn=load)
-
-
-def required(read: Read[K, V], scope: Scope, kind: str) -> DataLoader[K, V]:
-    """The row of a key that some other row names. Raises: NotFound."""
-
-    async def load(keys: list[K]) -> list[V | BaseException]:
-        found = await read(scope, keys)
-        return [found[key] if key in found else NotFound(kind, key) for key in keys]
-
-    return DataLoader[K, V](load_fn=load)
-
-
-def many(read: Read[K, list[V]], scope: Scope) -> DataLoader[K, list[V]]:
-    """The rows that belong to a key; none is an empty list."""
-
-    async def load(keys: list[K]) -> list[list[V]]:
-        found = await read(scope, keys)
-        return [found.get(key, []) for key in keys]
-
-    return DataLoader(load_fn=load)
-
-
-def paged(read: PageRead[V], scope: Scope) -> DataLoader[PageKey, Page[V]]:
-    """The page of what belongs to a key: one read for all keys that are asked alike."""
-
-    async def load(keys: list[PageKey]) -> list[Page[V] | BaseException]:
-        asked: defaultdict[PageRequest, list[str]] = defaultdict(list)
-        for parent, request in keys:
-            asked[request].append(parent)
-        found: dict[PageKey, Page[V] | BaseException] = {}
-        for request, parents in asked.items():
-            try:
-                pages: Mapping[str, Page[V]] = await read(scope, parents, request)
-            except TariffError as error:  # a cursor that is none: whoever asked otherwise is fine
-                found |= {(parent, request): error for parent in parents}
-            else:
-                found |= {(parent, request): pages[parent] for parent in parents}
-        return [found[key] for key in keys]
-
-    return DataLoader[PageKey, Page[V]](load_fn=load)
+__all__ = ["Loaders", "PageKey", "many", "one", "paged", "required"]
 
 
 class Loaders:
@@ -338,6 +283,14 @@ class Loaders:
     @cached_property
     def lines_of_invoice(self) -> DataLoader[str, list[InvoiceLine]]:
         return many(invoices.lines_of_invoices, self.scope)
+
+    @cached_property
+    def invoice_correction(self) -> DataLoader[str, Correction | None]:
+        return one(corrections.by_ids, self.scope)
+
+    @cached_property
+    def applications_of_correction(self) -> DataLoader[str, list[CorrectionApplied]]:
+        return many(corrections.applications, self.scope)
 
     @cached_property
     def credit_note(self) -> DataLoader[str, CreditNote | None]:

@@ -15,6 +15,7 @@ from app.graphql import (
     customers,
     event_corrections,
     events,
+    invoice_corrections,
     invoice_replays,
     invoicing,
     metering,
@@ -39,6 +40,7 @@ KINDS = (
     *catalog.KINDS,
     *subscriptions.KINDS,
     *invoicing.KINDS,
+    *invoice_corrections.KINDS,
     *credit_notes.KINDS,
 )
 QUERIES = (
@@ -56,6 +58,7 @@ QUERIES = (
     access.AccessQuery,
     invoicing.InvoiceQuery,
     invoice_replays.InvoiceReplayQuery,
+    invoice_corrections.InvoiceCorrectionQuery,
     credit_notes.CreditNoteQuery,
 )
 MUTATIONS = (
@@ -67,6 +70,7 @@ MUTATIONS = (
     *catalog.MUTATIONS,
     subscriptions.SubscriptionMutation,
     invoicing.InvoiceMutation,
+    invoice_corrections.InvoiceCorrectionMutation,
     credit_notes.CreditNoteMutation,
     branding.BrandingMutation,
 )
@@ -80,6 +84,7 @@ TYPES: tuple[type, ...] = (
     *catalog.TYPES,
     *subscriptions.TYPES,
     *invoicing.TYPES,
+    *invoice_corrections.TYPES,
     *credit_notes.TYPES,
 )
 

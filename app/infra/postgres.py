@@ -35,6 +35,7 @@ MODELS = [
     "app.invoicing.models",
     "app.invoicing.credit_models",
     "app.invoicing.applied_models",
+    "app.invoicing.correction_models",
 ]
 
 # The settings that row-level security reads, as (tenant, environment, system).

@@ -17,6 +17,8 @@ DomainError
     ├── NotWrittenOff        NOT_WRITTEN_OFF
     ├── BeyondRemaining      BEYOND_REMAINING
     ├── InvoiceCredited      INVOICE_CREDITED
+    ├── InvoiceCorrected     INVOICE_CORRECTED
+    ├── CorrectionDecided    CORRECTION_DECIDED
     ├── BeyondLine, BeyondPaid, NothingToCredit
     │                        BEYOND_LINE, BEYOND_PAID, NOTHING_TO_CREDIT
     ├── CreditNoteAlreadyVoid, CreditNoteUsed, NotARefund
@@ -240,4 +242,26 @@ class NumberTaken(Conflict):
         super().__init__(
             f"an invoice already has the number {number}; change the number format so that new "
             "numbers differ from old ones"
+        )
+
+
+class InvoiceCorrected(Conflict):
+    """Voiding it would leave what it was corrected by on other invoices."""
+
+    code = "INVOICE_CORRECTED"
+
+    def __init__(self, invoice_id: str) -> None:
+        super().__init__(
+            f"corrections of invoice {invoice_id} are on other invoices; void those first, or give "
+            "back by a credit note",
+            field="id",
+        )
+
+
+class CorrectionDecided(Conflict):
+    code = "CORRECTION_DECIDED"
+
+    def __init__(self, correction_id: str, status: str) -> None:
+        super().__init__(
+            f"correction {correction_id} is {status}; only one in review is decided", field="id"
         )

@@ -29,7 +29,7 @@ from app.invoicing.amounts import (
     reckon,
     steps,
 )
-from app.invoicing.applied import NOTHING_APPLIED
+from app.invoicing.applied import NOTHING_APPLIED, Applied
 from app.invoicing.attachment import CouponAttachment
 from app.invoicing.balances import Payer
 from app.invoicing.bills import Drafted
@@ -116,7 +116,10 @@ class _Book:
             rules=self._rules,
         )
         self._use_up(invoice, payer, found)
-        applied = applied_of(invoice, found, coupons=coupons, taxes=taxes, exempt=exempt)
+        applied = replace(
+            applied_of(invoice, found, coupons=coupons, taxes=taxes, exempt=exempt),
+            corrections=drafted.applied.corrections,
+        )
         return Drafted(
             _with_totals(invoice, found, notes, self._in_force.settings),
             tuple(_with_shares(line, found, index) for index, line in enumerate(lines)),
@@ -307,7 +310,7 @@ def _sum(drafted: Drafted, notes: tuple[str, ...], settings: AmountSettings) -> 
             )
             for line in lines
         )  # fmt: skip
-    return Drafted(invoice, lines)
+    return Drafted(invoice, lines, Applied(corrections=drafted.applied.corrections))
 
 
 def _with_totals(

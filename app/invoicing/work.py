@@ -7,3 +7,4 @@ BILL = "subscription.bill"  # a subscription: its next point is reached
 THRESHOLD = "subscription.threshold"  # a subscription: its usage is compared with its threshold
 FINALIZE = "invoice.finalize"  # a draft: its wait for late events is over
 PRINT = "invoice.print"  # an issued invoice: its PDF is to be stored
+CORRECT = "invoice.correct"  # an environment: usage it has billed is looked at again

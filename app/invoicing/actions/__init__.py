@@ -2,6 +2,13 @@
 
 from app.invoicing.actions.branding import set_logo
 from app.invoicing.actions.computing import compute, compute_many
+from app.invoicing.actions.correcting import correct
+from app.invoicing.actions.correction_notes import Look
+from app.invoicing.actions.correction_verbs import (
+    accept_correction,
+    dismiss_correction,
+    look_again,
+)
 from app.invoicing.actions.creating import create
 from app.invoicing.actions.credit_verbs import settle_refund, update_credit_note, void_credit_note
 from app.invoicing.actions.crediting import credit, issue_credit_note
@@ -21,15 +28,19 @@ from app.invoicing.actions.voiding import void
 __all__ = [
     "File",
     "FileKind",
+    "Look",
     "NoteFileKind",
     "Outcome",
     "Settling",
+    "accept_correction",
     "bill",
     "bill_thresholds",
     "compute",
     "compute_many",
+    "correct",
     "create",
     "credit",
+    "dismiss_correction",
     "download",
     "download_note",
     "edit",
@@ -38,6 +49,7 @@ __all__ = [
     "issue_credit_note",
     "link",
     "link_note",
+    "look_again",
     "preview",
     "print_many",
     "reissue",

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from app.infra.clickhouse import ClickHouse
 from app.invoicing.bills import Drafted, Moment, draft, upcoming
+from app.invoicing.corrected import corrected
 from app.invoicing.errors import NothingToBill
 from app.invoicing.in_force import reckoned
 from app.invoicing.invoice import InvoiceStatus
@@ -30,5 +31,6 @@ async def preview(
     drafted = draft(bill, counted, moment)
     invoice = replace(drafted.invoice, status=InvoiceStatus.DRAFT, finalize_at=None)
     unsaved = replace(drafted, invoice=invoice)
-    (reckoned_,) = await reckoned(scope, [unsaved], at=moment.at, lock=False)
+    (whole,) = await corrected(scope, [unsaved], lock=False)
+    (reckoned_,) = await reckoned(scope, [whole], at=moment.at, lock=False)
     return reckoned_

@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 
 from app.infra import outbox
-from app.invoicing import coupon_reads, reads, tax_reads
+from app.invoicing import correction_reads, coupon_reads, reads, tax_reads
 from app.invoicing.actions.saving import replace_parts
 from app.invoicing.applied import Applied
 from app.invoicing.bills import Drafted
@@ -63,6 +63,7 @@ async def stored(scope: Scope, invoices: Collection[Invoice]) -> list[Drafted]:
     discounts = await coupon_reads.discounts_of_invoices(scope, ids)
     prepaid = await coupon_reads.prepaid_of_invoices(scope, ids)
     taxes = await tax_reads.taxes_of_invoices(scope, ids)
+    corrections = await correction_reads.applied_to_invoices(scope, ids)
     return [
         Drafted(
             invoice,
@@ -71,6 +72,7 @@ async def stored(scope: Scope, invoices: Collection[Invoice]) -> list[Drafted]:
                 discounts=tuple(discounts.get(invoice.id, ())),
                 prepaid=tuple(prepaid.get(invoice.id, ())),
                 taxes=tuple(taxes.get(invoice.id, ())),
+                corrections=tuple(corrections.get(invoice.id, ())),
             ),
         )
         for invoice in invoices

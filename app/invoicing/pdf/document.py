@@ -20,6 +20,7 @@ from app.tenants.settings import Layout
 _SECTIONS = {
     LineKind.FIXED: "Fees",
     LineKind.USAGE: "Usage",
+    LineKind.ADJUSTMENT: "Corrections",
     LineKind.MANUAL: "Other charges",
 }
 _FOOTER = 40
