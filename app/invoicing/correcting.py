@@ -56,8 +56,8 @@ def corrections(
         fresh = now.get(key) or _gone(line or mine[-1], charge.service.period)
         before = [(_NOTHING, _NOTHING) if line is None else billed(line)]
         before += [(each.amount, each.quantity) for each in mine]
-        amount, quantity = (_sum(column) for column in zip(*before, strict=True))
-        one = _correction(charge, invoice, line, dated(fresh, as_of), (amount, quantity))
+        so_far = _sum(one for one, _ in before), _sum(other for _, other in before)
+        one = _correction(charge, invoice, line, dated(fresh, as_of), before=so_far)
         if one.amount:
             status = CorrectionStatus.REVIEW if policy is CorrectionPolicy.REVIEW else one.status
             found.append(
@@ -102,6 +102,7 @@ def _correction(
     invoice: Invoice,
     line: InvoiceLine | None,
     fresh: RatedLine,
+    *,
     before: tuple[Decimal, Decimal],
 ) -> Correction:
     amount = EXACT.subtract(fresh.amount, before[0])

@@ -77,7 +77,7 @@ async def correct(scope: Scope, clickhouse: ClickHouse, look: Look) -> int:
         dirty = await _dirty(scope, clickhouse, since, look.watermark)
         names = sorted({customer for _, customer in dirty})
         for part in parts_of(names, look.size):
-            booked += await _customers(scope, clickhouse, dirty, part, look)
+            booked += await _customers(scope, clickhouse, dirty, part, look=look)
     await _settle_ended(scope, look)
     point("invoicing.corrected")
     async with writing(scope) as connection:
@@ -96,7 +96,7 @@ async def _dirty(scope: Scope, clickhouse: ClickHouse, since: datetime, until: d
 
 
 async def _customers(
-    scope: Scope, clickhouse: ClickHouse, dirty: Dirty, names: Collection[str], look: Look
+    scope: Scope, clickhouse: ClickHouse, dirty: Dirty, names: Collection[str], *, look: Look
 ) -> int:
     """Look at what was billed of customers, by the names that events carry."""
     known = await customers.by_external_ids(scope, names)
@@ -108,7 +108,9 @@ async def _customers(
     lines = await correction_reads.billed_usage(
         scope, list(external), after=first, as_of=look.watermark
     )
-    rated = await _rated(scope, clickhouse, lines, dirty, external, as_of=look.watermark)
+    rated = await _rated(
+        scope, clickhouse, lines, dirty=dirty, external=external, as_of=look.watermark
+    )
     if not rated:
         return 0
     point("invoicing.correction_rated")
@@ -119,9 +121,9 @@ async def _rated(
     scope: Scope,
     clickhouse: ClickHouse,
     lines: Iterable[InvoiceLine],
+    *,
     dirty: Dirty,
     external: Mapping[str, str],
-    *,
     as_of: datetime,
 ) -> list[_Rated]:
     """The charges whose usage may have changed, rated anew."""
@@ -182,10 +184,14 @@ async def _book(scope: Scope, rated: Sequence[_Rated], look: Look) -> int:
             for each in rated
             if (invoice := held.get(each.invoice_id)) and invoice.status in _IN_FORCE
             for one in _differences(
-                each, invoice, earlier.get(invoice.id, ()), policy,
-                look.watermark, presents[invoice.customer_id],
+                each,
+                invoice,
+                earlier.get(invoice.id, ()),
+                policy=policy,
+                as_of=look.watermark,
+                at=presents[invoice.customer_id],
             )
-        ]  # fmt: skip
+        ]
         rows = [correction_values(scope, one) for one in found]
         await insert(connection, "invoice_corrections", rows)
         entries = [
@@ -196,7 +202,7 @@ async def _book(scope: Scope, rated: Sequence[_Rated], look: Look) -> int:
         if policy is CorrectionPolicy.CREDIT_OR_DEBIT_NOTE and found:
             ids = {one.subscription_id for one in found}
             subjects = await subscriptions.billable(scope, ids)
-            await settle_by_notes(scope, connection, subjects, presents, look)
+            await settle_by_notes(scope, connection, subjects, look, presents=presents)
         point("invoicing.correction_booked")
     return len(found)
 
@@ -205,6 +211,7 @@ def _differences(
     rated: _Rated,
     invoice: Invoice,
     earlier: Iterable[Correction],
+    *,
     policy: CorrectionPolicy,
     as_of: datetime,
     at: datetime,
@@ -226,7 +233,7 @@ async def _settle_ended(scope: Scope, look: Look) -> None:
             continue
         async with writing(scope) as connection:
             presents = await presents_of(scope, {s.subscription.customer_id for s in ended}, look)
-            await settle_by_notes(scope, connection, ended, presents, look)
+            await settle_by_notes(scope, connection, ended, look, presents=presents)
 
 
 async def presents_of(

@@ -42,8 +42,9 @@ async def settle_by_notes(
     scope: Scope,
     connection: asyncpg.Connection,
     subjects: Sequence[BillableSubscription],
-    presents: Mapping[str, datetime],
     look: Look,
+    *,
+    presents: Mapping[str, datetime],
 ) -> None:
     """Bill what is pending of the subscriptions. Call inside `writing(scope)`.
 

@@ -45,7 +45,8 @@ async def accept_correction(
         if policy is CorrectionPolicy.CREDIT_OR_DEBIT_NOTE:
             subjects = await subscriptions.billable(scope, [after.subscription_id])
             presents = {after.customer_id: at}
-            await settle_by_notes(scope, connection, subjects, presents, Look(after.as_of, at, by))
+            look = Look(after.as_of, at, by)
+            await settle_by_notes(scope, connection, subjects, look, presents=presents)
     return await correction_reads.get(scope, correction_id)
 
 
