@@ -87,6 +87,9 @@ class BilledLine:
 @strawberry.type(description="A line of an invoice; it never changes once the invoice is issued.")
 class InvoiceLine(Node, BilledLine):
     invoice_id: strawberry.ID = strawberry.field(description="The invoice it is on.")
+    correction_id: strawberry.ID | None = strawberry.field(
+        description="The correction that it bills; null where it is no adjustment."
+    )
 
     @classmethod
     def of(cls, row: Row) -> Self:
@@ -94,6 +97,7 @@ class InvoiceLine(Node, BilledLine):
         return cls(
             id=strawberry.ID(row.id),
             invoice_id=strawberry.ID(row.invoice_id),
+            correction_id=_id(row.correction_id),
             behind=behind,
             **_facts(row),
         )

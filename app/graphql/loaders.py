@@ -38,8 +38,10 @@ from app.customers.customer import Customer
 from app.graphql.batching import PageKey, many, one, paged, required
 from app.graphql.term_loaders import TermLoaders
 from app.infra.clickhouse import ClickHouse
+from app.invoicing import correction_reads as corrections
 from app.invoicing import credit_reads as credit_notes
 from app.invoicing import reads as invoices
+from app.invoicing.correction import Correction, CorrectionApplied
 from app.invoicing.credit_note import Application, CreditNote, CreditNoteLine
 from app.invoicing.invoice import Invoice, InvoiceLine, Settlement
 from app.kernel.listing import Page
@@ -293,6 +295,14 @@ class Loaders(TermLoaders):
     @cached_property
     def lines_of_invoice(self) -> DataLoader[str, list[InvoiceLine]]:
         return many(invoices.lines_of_invoices, self.scope)
+
+    @cached_property
+    def invoice_correction(self) -> DataLoader[str, Correction | None]:
+        return one(corrections.by_ids, self.scope)
+
+    @cached_property
+    def applications_of_correction(self) -> DataLoader[str, list[CorrectionApplied]]:
+        return many(corrections.applications, self.scope)
 
     @cached_property
     def credit_note(self) -> DataLoader[str, CreditNote | None]:

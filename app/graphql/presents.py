@@ -15,6 +15,7 @@ from app.catalog.reads import entitlements
 from app.clocks import reads as clocks
 from app.clocks.test_clock import TestClock, require_standing
 from app.customers import reads as customers
+from app.invoicing import correction_reads
 from app.invoicing import reads as invoices
 from app.kernel.clock import Clock
 from app.kernel.scope import Scope
@@ -87,6 +88,10 @@ class Presents:
     async def invoice(self, invoice_id: str) -> datetime:
         """The present of the customer an invoice belongs to; see `customer`."""
         return await self.owned(invoices.customers_of, invoice_id)
+
+    async def invoice_correction(self, correction_id: str) -> datetime:
+        """The present of the customer a correction is for; see `customer`."""
+        return await self.owned(correction_reads.customers_of, correction_id)
 
     async def entitlement(self, entitlement_id: str) -> datetime:
         """Of the customer whose subscription has an entitlement for itself, if one has it."""

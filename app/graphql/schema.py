@@ -15,6 +15,7 @@ from app.graphql import (
     customers,
     event_corrections,
     events,
+    invoice_corrections,
     invoice_preview_queries,
     invoice_replays,
     invoicing,
@@ -43,6 +44,7 @@ KINDS = (
     *subscriptions.KINDS,
     *subscription_changes.KINDS,
     *invoicing.KINDS,
+    *invoice_corrections.KINDS,
     *credit_notes.KINDS,
     *terms.KINDS,
 )
@@ -63,6 +65,7 @@ QUERIES = (
     invoicing.InvoiceQuery,
     invoice_preview_queries.InvoicePreviewQuery,
     invoice_replays.InvoiceReplayQuery,
+    invoice_corrections.InvoiceCorrectionQuery,
     credit_notes.CreditNoteQuery,
     *terms.QUERIES,
 )
@@ -76,6 +79,7 @@ MUTATIONS = (
     subscriptions.SubscriptionMutation,
     subscription_changes.SubscriptionChangeMutation,
     invoicing.InvoiceMutation,
+    invoice_corrections.InvoiceCorrectionMutation,
     credit_notes.CreditNoteMutation,
     *terms.MUTATIONS,
     branding.BrandingMutation,
@@ -91,6 +95,7 @@ TYPES: tuple[type, ...] = (
     *subscriptions.TYPES,
     *subscription_changes.TYPES,
     *invoicing.TYPES,
+    *invoice_corrections.TYPES,
     *credit_notes.TYPES,
     *terms.TYPES,
 )

@@ -15,21 +15,19 @@ from app.graphql.paging import After, Before, Connection, First, Last, page_requ
 from app.graphql.permissions import requires
 from app.graphql.scalars import Metadata
 from app.graphql.subscription_commitments import SubscriptionCommitment
-from app.graphql.subscription_inputs import (
-    BillingAlignment,
-    CancelMode,
-    CancelReason,
-    CollectionMethod,
-    ProrateBy,
+from app.graphql.subscription_inputs import BillingAlignment, CollectionMethod, ProrateBy
+from app.graphql.subscription_parts import (
+    ScheduledChange,
+    SubscriptionCancellation,
+    SubscriptionTrial,
 )
 from app.graphql.subscription_pauses import SubscriptionPause
-from app.graphql.subscription_verbs import ChangeKind
 from app.graphql.terms import coupon_attachments, tax_associations
 from app.subscriptions.change import SubscriptionChange as ChangeRow
-from app.subscriptions.changes.pending import Change, pending
-from app.subscriptions.subscription import Cancellation, SubscriptionStatus, Trial
+from app.subscriptions.changes.pending import pending
 from app.subscriptions.subscription import LineItem as LineItemRow
 from app.subscriptions.subscription import Subscription as Row
+from app.subscriptions.subscription import SubscriptionStatus
 
 if TYPE_CHECKING:
     from app.graphql.access import GivenEntitlement
@@ -42,67 +40,6 @@ if TYPE_CHECKING:
     from app.graphql.subscription_change_types import SubscriptionChange
     from app.graphql.terms.coupon_attachments import CouponAttachment
     from app.graphql.terms.tax_associations import TaxAssociation
-
-
-@strawberry.type(description="The time at a subscription's start that is free of fees.")
-class SubscriptionTrial:
-    ends_at: datetime = strawberry.field(description="When charging starts.")
-    days: int | None = strawberry.field(
-        description="How many local days it was to last; null where its end was named."
-    )
-    bills_usage: bool = strawberry.field(
-        description="Whether usage in the trial is billed when it ends."
-    )
-    planned_end: datetime | None = strawberry.field(
-        description="When it would have ended before that was changed; null where it was not."
-    )
-
-    @classmethod
-    def of(cls, row: Trial) -> Self:
-        return cls(
-            ends_at=row.ends_at,
-            days=row.days,
-            bills_usage=row.bills_usage,
-            planned_end=row.planned_end,
-        )
-
-
-@strawberry.type(description="How a subscription is canceled.")
-class SubscriptionCancellation:
-    requested_at: datetime = strawberry.field(description="When that was asked for.")
-    mode: CancelMode = strawberry.field(description="What was asked for.")
-    final_invoice: bool = strawberry.field(
-        description="Whether what the last period owes in arrears is billed."
-    )
-    reason: CancelReason | None = strawberry.field(description="Why.")
-    comment: str | None = strawberry.field(description="Why, in words.")
-
-    @classmethod
-    def of(cls, row: Cancellation) -> Self:
-        return cls(
-            requested_at=row.requested_at,
-            mode=row.mode,
-            final_invoice=row.final_invoice,
-            reason=row.reason,
-            comment=row.comment,
-        )
-
-
-@strawberry.type(description="A change of a subscription that is to come.")
-class ScheduledChange:
-    kind: ChangeKind = strawberry.field(description="What happens.")
-    at: datetime = strawberry.field(description="When.")
-    cancelable: bool = strawberry.field(
-        description="Whether `subscriptionCancelChange` takes it back."
-    )
-    change_id: strawberry.ID | None = strawberry.field(
-        description="The change of quantity or plan that it is; null for any other kind."
-    )
-
-    @classmethod
-    def of(cls, row: Change) -> Self:
-        change_id = None if row.change_id is None else strawberry.ID(row.change_id)
-        return cls(kind=row.kind, at=row.at, cancelable=row.cancelable, change_id=change_id)
 
 
 @strawberry.type(description="One price that a subscription bought.")

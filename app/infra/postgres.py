@@ -36,6 +36,7 @@ MODELS = [
     "app.invoicing.credit_models",
     "app.invoicing.terms.models",
     "app.invoicing.applied.models",
+    "app.invoicing.correction_models",
 ]
 
 # The settings that row-level security reads, as (tenant, environment, system).

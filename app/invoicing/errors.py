@@ -17,6 +17,8 @@ DomainError
     ├── NotWrittenOff        NOT_WRITTEN_OFF
     ├── BeyondRemaining      BEYOND_REMAINING
     ├── InvoiceCredited      INVOICE_CREDITED
+    ├── InvoiceCorrected     INVOICE_CORRECTED
+    ├── CorrectionDecided    CORRECTION_DECIDED
     ├── BeyondLine, BeyondPaid, NothingToCredit
     │                        BEYOND_LINE, BEYOND_PAID, NOTHING_TO_CREDIT
     ├── CreditNoteAlreadyVoid, CreditNoteUsed, NotARefund
@@ -251,3 +253,25 @@ class EInvoiceUnsupported(Conflict):
 
     def __init__(self, why: str, *, field: str) -> None:
         super().__init__(f"no UBL can be made of it: {why}", field=field)
+
+
+class InvoiceCorrected(Conflict):
+    """Voiding it would leave what it was corrected by on other invoices."""
+
+    code = "INVOICE_CORRECTED"
+
+    def __init__(self, invoice_id: str) -> None:
+        super().__init__(
+            f"corrections of invoice {invoice_id} are on other invoices; void those first, or give "
+            "back by a credit note",
+            field="id",
+        )
+
+
+class CorrectionDecided(Conflict):
+    code = "CORRECTION_DECIDED"
+
+    def __init__(self, correction_id: str, status: str) -> None:
+        super().__init__(
+            f"correction {correction_id} is {status}; only one in review is decided", field="id"
+        )

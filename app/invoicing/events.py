@@ -3,6 +3,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar, Self
 
+from app.invoicing.correction import Correction
 from app.invoicing.credit_note import CreditNote
 from app.invoicing.invoice import Invoice
 from app.kernel.events import Event
@@ -168,3 +169,57 @@ class InvoiceVoided(InvoiceEvent):
 
     def payload(self) -> dict[str, Any]:
         return {**InvoiceEvent.payload(self), "number": self.number}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectionEvent(Event):
+    """What every event of a correction tells besides its id."""
+
+    customer_id: str
+    subscription_id: str
+    invoice_id: str
+    policy: str
+    currency: str
+    amount: Decimal
+
+    @classmethod
+    def of(cls, correction: Correction, at: datetime) -> Self:
+        return cls(
+            entity_id=correction.id,
+            occurred_at=at,
+            customer_id=correction.customer_id,
+            subscription_id=correction.subscription_id,
+            invoice_id=correction.invoice_id,
+            policy=correction.policy.value,
+            currency=correction.currency,
+            amount=correction.amount,
+        )
+
+    def payload(self) -> dict[str, Any]:
+        return {
+            "customer_id": self.customer_id,
+            "subscription_id": self.subscription_id,
+            "invoice_id": self.invoice_id,
+            "policy": self.policy,
+            "currency": self.currency,
+            "amount": plain(self.amount),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectionBooked(CorrectionEvent):
+    """Usage that was billed came to another amount."""
+
+    name: ClassVar[str] = "invoice_correction.booked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectionAccepted(CorrectionEvent):
+    name: ClassVar[str] = "invoice_correction.accepted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectionDismissed(CorrectionEvent):
+    """It is not billed."""
+
+    name: ClassVar[str] = "invoice_correction.dismissed"

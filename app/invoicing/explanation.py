@@ -34,6 +34,15 @@ LINE_RULES: dict[str, Rule] = {
             Fraction(fraction_rounded(parts[0], int(number(i, "decimals")))) - number(i, "billed")
         ),
     ),
+    "corrected": Rule(
+        "what it comes to as of the watermark, rounded to `decimals` places, less what was billed "
+        "and corrected of it before, and less what of the difference is billed elsewhere",
+        lambda i, parts: (
+            Fraction(fraction_rounded(parts[0], int(number(i, "decimals"))))
+            - number(i, "billed")
+            - number(i, "elsewhere")
+        ),
+    ),
     "line": Rule(
         "the charge, the first part, rounded once to `decimals` places, halves away from zero",
         lambda i, parts: Fraction(fraction_rounded(parts[0], int(number(i, "decimals")))),

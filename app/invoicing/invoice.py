@@ -31,7 +31,7 @@ class BillingReason(StrEnum):
     `trial_end` for the first advance fees after a trial; `subscription_update` for advance fees
     of the rest of a period, such as after a pause or a change; `threshold` for usage of a period
     that is under way, once it came to the subscription's threshold. `one_off` was written by
-    hand; its identity is the caller's key.
+    hand; its identity is the caller's key. `correction` asks for more of periods that were billed.
     """
 
     SUBSCRIPTION_CREATE = "subscription_create"
@@ -40,17 +40,20 @@ class BillingReason(StrEnum):
     SUBSCRIPTION_UPDATE = "subscription_update"
     TRIAL_END = "trial_end"
     THRESHOLD = "threshold"
+    CORRECTION = "correction"
 
 
 class LineKind(StrEnum):
     """`manual`: written by hand, of no subscription and no price. `commitment` and `true_up`: what
-    a commitment to all usage adds for more and for less of it, of no price."""
+    a commitment to all usage adds for more and for less of it, of no price. `adjustment`: of a
+    correction of usage that was billed before."""
 
     FIXED = "fixed"
     USAGE = "usage"
     COMMITMENT = "commitment"
     TRUE_UP = "true_up"
     MANUAL = "manual"
+    ADJUSTMENT = "adjustment"
 
 
 class PaymentStatus(StrEnum):
@@ -230,6 +233,7 @@ class InvoiceLine:
     shares: Sequence[Mapping[str, Any]] | None = field(default=None, kw_only=True, repr=False)
     # The heading it is printed under; None: that of its kind.
     section: str | None = field(default=None, kw_only=True)
+    correction_id: str | None = field(default=None, kw_only=True)  # of an adjustment
 
     @property
     def total(self) -> Decimal:

@@ -14,7 +14,8 @@ from app.infra.tables import ScopedTable, amount_field, id_field, quantity_field
 # What may still be written on an invoice that is no longer a draft.
 _OPEN = (
     "ARRAY['status', 'voided_at', 'void_reason', 'pdf_key', 'metadata', 'updated_at', 'due_at', "
-    "'replaced_by_id', 'amount_remaining', 'paid_at', 'uncollectible_at', 'uncollectible_reason']"
+    "'replaced_by_id', 'amount_remaining', 'paid_at', 'uncollectible_at', 'uncollectible_reason', "
+    "'corrected_as_of']"
 )
 
 _KEEP_INVOICES = f"""
@@ -138,6 +139,8 @@ class InvoiceTable(ScopedTable):
     edited = fields.BooleanField(default=False)
     replaces_id = id_field(null=True)
     replaced_by_id = id_field(null=True)
+    # As of which watermark its usage was looked at again; null: not yet.
+    corrected_as_of = fields.DatetimeField(null=True)
     # What is still asked for: of an invoice in force; kept by `tariff_settle_invoices`.
     amount_remaining = amount_field(default=0)
     paid_at = fields.DatetimeField(null=True)
@@ -229,6 +232,7 @@ class InvoiceLineTable(ScopedTable):
     service_start = fields.DatetimeField()
     service_end = fields.DatetimeField()
     section = fields.CharField(max_length=255, null=True)
+    correction_id = id_field(null=True)
     price = fields.JSONField[dict[str, Any]]()
     explanation = fields.JSONField[dict[str, Any]]()
     discount = amount_field()

@@ -92,7 +92,8 @@ async def lines_of_thresholds(scope: Scope, subscription_ids: Collection[str]) -
         scope,
         "SELECT l.* FROM invoice_lines l JOIN invoices i ON i.id = l.invoice_id "
         "WHERE i.tenant_id = $1 AND i.environment_id = $2 AND i.subscription_id = ANY($3) "
-        "AND i.reason = $4 AND i.status <> 'void' ORDER BY l.service_end, l.id",
+        "AND i.reason = $4 AND i.status <> 'void' AND l.kind = 'usage' "
+        "ORDER BY l.service_end, l.id",
         scope.tenant_id,
         scope.environment_id,
         list(subscription_ids),

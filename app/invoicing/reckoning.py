@@ -30,7 +30,7 @@ from app.invoicing.amounts import (
     steps,
 )
 from app.invoicing.applied.kept import applied_of
-from app.invoicing.applied.parts import NOTHING_APPLIED
+from app.invoicing.applied.parts import NOTHING_APPLIED, Applied
 from app.invoicing.bills import Drafted
 from app.invoicing.invoice import Invoice, InvoiceLine
 from app.invoicing.terms.attachment import CouponAttachment
@@ -116,7 +116,10 @@ class _Book:
             rules=self._rules,
         )
         self._use_up(invoice, payer, found)
-        applied = applied_of(invoice, found, coupons=coupons, taxes=taxes, exempt=exempt)
+        applied = replace(
+            applied_of(invoice, found, coupons=coupons, taxes=taxes, exempt=exempt),
+            corrections=drafted.applied.corrections,
+        )
         return Drafted(
             _with_totals(invoice, found, notes, self._in_force.settings),
             tuple(_with_shares(line, found, index) for index, line in enumerate(lines)),
@@ -307,7 +310,7 @@ def _sum(drafted: Drafted, notes: tuple[str, ...], settings: AmountSettings) -> 
             )
             for line in lines
         )  # fmt: skip
-    return Drafted(invoice, lines)
+    return Drafted(invoice, lines, Applied(corrections=drafted.applied.corrections))
 
 
 def _with_totals(

@@ -118,6 +118,7 @@ def line_of(row: asyncpg.Record) -> InvoiceLine:
         tax_included=row["tax_included"],
         shares=json_of(row["shares"]),
         section=row["section"],
+        correction_id=row["correction_id"],
     )
 
 
@@ -187,6 +188,7 @@ def line_values(scope: Scope, line: InvoiceLine, at: datetime) -> dict[str, Any]
         "service_start": line.service.start,
         "service_end": line.service.end,
         "section": line.section,
+        "correction_id": line.correction_id,
         "price": line.price,
         "explanation": line.explanation,
         "discount": line.discount,

@@ -42,7 +42,7 @@ def remaining(
         found = billed.pop(line_key(line.group, line.explanation), [])
         yield replace(_less(line, found) if found else line, service=service)
     for gone in billed.values():
-        yield replace(_less(_nothing(gone[-1], period), gone), service=service)
+        yield replace(_less(nothing_of(gone[-1], period), gone), service=service)
 
 
 def _less(line: RatedLine, billed: Sequence[InvoiceLine]) -> RatedLine:
@@ -67,7 +67,7 @@ def _less(line: RatedLine, billed: Sequence[InvoiceLine]) -> RatedLine:
     )
 
 
-def _nothing(line: InvoiceLine, period: Period) -> RatedLine:
+def nothing_of(line: InvoiceLine, period: Period) -> RatedLine:
     """The same line where nothing was counted in the period."""
     none = Decimal(0)
     before = next(counted_in(explanation.from_json(line.explanation).parts[1:]))

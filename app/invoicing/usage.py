@@ -229,15 +229,18 @@ async def _asked(scope: Scope, entries: Iterable[tuple[Subscription, Entry]]) ->
     listed = list(entries)
     external = await _external_ids(scope, [subscription for subscription, _ in listed])
     known: dict[str, Needs] = {}
-    return [
-        Asked(
-            entry,
-            Span(external[subscription.customer_id], entry.service.period, entry.service.paused),
-            known.get(entry.price.id) or known.setdefault(entry.price.id, _needs(entry.price)),
-            subscription,
-        )
-        for subscription, entry in listed
-    ]
+    return [asked_of(subscription, entry, external, known) for subscription, entry in listed]
+
+
+def asked_of(
+    subscription: Subscription, entry: Entry, external: Mapping[str, str], known: dict[str, Needs]
+) -> Asked:
+    """What has to be counted for an entry. `external` are the names that events carry; `known`
+    what prices need, by their ids, which is added to."""
+    price, service = entry.price, entry.service
+    needed = known.get(price.id) or known.setdefault(price.id, _needs(price))
+    span = Span(external[subscription.customer_id], service.period, service.paused)
+    return Asked(entry, span, needed, subscription)
 
 
 def _needs(price: Price) -> Needs:

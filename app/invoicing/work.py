@@ -9,3 +9,4 @@ CHANGE = "subscription.change"  # a change of a subscription: it takes effect
 CREDIT = "subscription.credit"  # a change: what it left unused is given back of an issued invoice
 FINALIZE = "invoice.finalize"  # a draft: its wait for late events is over
 PRINT = "invoice.print"  # an issued invoice: its PDF is to be stored
+CORRECT = "invoice.correct"  # an environment: usage it has billed is looked at again

@@ -54,6 +54,8 @@ PREFIXES = {
     "invd": "invoice discount",
     "invt": "invoice tax",
     "invp": "invoice prepaid credit",
+    "icor": "invoice correction",
+    "icap": "application of an invoice correction",
     "due": "due item",
     "clk": "test clock",
     "obx": "outbox entry",

@@ -7,7 +7,7 @@ import asyncpg
 
 from app.infra import listing
 from app.infra.listing import Column, Listing, Order, Page, PageRequest
-from app.infra.postgres import system
+from app.infra.postgres import fetch, system
 from app.infra.rows import ARCHIVABLE_STATUS, having, json_of, the
 from app.kernel.scope import Scope
 from app.metering.documents import aggregation_of, filters_of
@@ -48,6 +48,17 @@ async def by_ids(scope: Scope, ids: Collection[str]) -> dict[str, Meter]:
     """The meters with these ids; absent ids are absent from the result."""
     rows = await having(scope, "meters", "id", ids)
     return {row["id"]: row_of(row) for row in rows}
+
+
+async def all_of(scope: Scope) -> list[Meter]:
+    """Every meter of an environment, archived ones too."""
+    rows = await fetch(
+        scope,
+        "SELECT * FROM meters WHERE tenant_id = $1 AND environment_id = $2 ORDER BY id",
+        scope.tenant_id,
+        scope.environment_id,
+    )
+    return [row_of(row) for row in rows]
 
 
 async def get(scope: Scope, meter_id: str) -> Meter:

@@ -8,7 +8,7 @@ of its domain behind it; neither the workflows nor their saved histories change 
 from functools import partial
 
 from app.infra.due import Kind
-from app.invoicing import billing, work
+from app.invoicing import billing, correction_run, work
 from app.invoicing.billing import Billing
 
 
@@ -16,6 +16,8 @@ def kinds(services: Billing) -> tuple[Kind, ...]:
     """The kinds of due work, in the order in which they are done."""
     return (
         Kind(work.CHANGE, partial(billing.change_page, services)),
+        # Before bills, so that what is drafted next has it.
+        Kind(work.CORRECT, partial(correction_run.correct_page, services)),
         Kind(work.BILL, partial(billing.bill_page, services)),
         Kind(work.THRESHOLD, partial(billing.threshold_page, services)),
         Kind(work.FINALIZE, partial(billing.finalize_page, services)),

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -104,12 +105,26 @@ class EventSettings(Section, frozen=True):
     max_future_seconds: Annotated[int, Meta(ge=0, le=2_592_000)] | None = None
 
 
+class CorrectionSettings(Section, frozen=True):
+    """What becomes of usage that changes after it was billed, and how often it is looked at."""
+
+    # A line on the subscription's next invoice; a credit note, or for more an invoice of its
+    # own; or a row that somebody accepts or dismisses.
+    policy: Literal["next_invoice", "credit_or_debit_note", "review"] = "next_invoice"
+    interval_hours: Annotated[int, Meta(ge=1, le=8_760)] = 24
+
+    @property
+    def interval(self) -> timedelta:
+        return timedelta(hours=self.interval_hours)
+
+
 class EnvironmentSettings(Section, frozen=True):
     invoice: InvoiceSettings = InvoiceSettings()
     amounts: AmountSettings = AmountSettings()
     events: EventSettings = EventSettings()
     seller: SellerSettings = SellerSettings()
     documents: DocumentSettings = DocumentSettings()
+    corrections: CorrectionSettings = CorrectionSettings()
 
 
 SECTIONS = {field.name: field.type for field in msgspec.structs.fields(EnvironmentSettings)}

@@ -127,6 +127,9 @@ async def test_nothing_is_billed_before_accepted_events_are_counted(world, tempo
     class Behind(CaughtUp):
         asked = 0
 
+        async def take(self):
+            return world.clock.now()
+
         async def caught_up(self, watermark):
             self.asked += 1
             assert await invoices(world) == []

@@ -11,6 +11,7 @@ from app.graphql.patch import plain
 from app.graphql.permissions import requires
 from app.graphql.tenants.acting import recording
 from app.graphql.tenants.amount_settings import AmountSettings, AmountSettingsInput
+from app.graphql.tenants.correction_settings import CorrectionSettings, CorrectionSettingsInput
 from app.graphql.tenants.document_settings import (
     DocumentSettings,
     DocumentSettingsInput,
@@ -86,6 +87,7 @@ class EnvironmentSettings:
     events: EventSettings = strawberry.field(description="Of events.")
     seller: SellerSettings = strawberry.field(description="Of the seller.")
     documents: DocumentSettings = strawberry.field(description="Of documents.")
+    corrections: CorrectionSettings = strawberry.field(description="Of corrections.")
 
     @classmethod
     def of(cls, row: Row) -> Self:
@@ -114,6 +116,7 @@ class EnvironmentSettings:
             amounts=AmountSettings.of(row.amounts),
             seller=SellerSettings.of(row.seller),
             documents=DocumentSettings.of(row.documents),
+            corrections=CorrectionSettings.of(row.corrections),
         )
 
 
@@ -178,6 +181,9 @@ class SettingsUpdateInput:
     events: strawberry.Maybe[EventSettingsInput | None] = strawberry.field(description="Of events.")
     seller: strawberry.Maybe[SellerSettingsInput | None] = strawberry.field(
         description="Of the seller."
+    )
+    corrections: strawberry.Maybe[CorrectionSettingsInput | None] = strawberry.field(
+        description="Of corrections."
     )
     documents: strawberry.Maybe[DocumentSettingsInput | None] = strawberry.field(
         description="Of documents."

@@ -18,6 +18,7 @@ from app.infra.due.rows import (
     failed,
     schedule,
     schedule_many,
+    schedule_new,
     scopes_with_work,
     waiting,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "refused",
     "schedule",
     "schedule_many",
+    "schedule_new",
     "scopes_with_work",
     "settle",
     "take",

@@ -10,15 +10,17 @@ from app.infra.postgres import fetch, system
 from app.kernel.ids import new_id
 from app.kernel.scope import Scope
 
-_SCHEDULE = (
+_NEW = (
     "INSERT INTO due_items "
     "(id, tenant_id, environment_id, kind, subject_id, owner_id, clock_id, due_at, attempts) "
     "SELECT i, $2, $3, $4, s, o, m.clock_id, d, 0 "
     "FROM unnest($1::text[], $5::text[], $6::text[], $7::timestamptz[]) AS row(i, s, o, d) "
     "LEFT JOIN clock_members m "
     "ON m.tenant_id = $2 AND m.environment_id = $3 AND m.owner_id = row.o "
-    "ON CONFLICT (tenant_id, environment_id, kind, subject_id) "
-    "DO UPDATE SET due_at = excluded.due_at, attempts = 0, last_error = NULL"
+    "ON CONFLICT (tenant_id, environment_id, kind, subject_id) DO NOTHING"
+)
+_SCHEDULE = _NEW.removesuffix("NOTHING") + (
+    "UPDATE SET due_at = excluded.due_at, attempts = 0, last_error = NULL"
 )
 # Before every instant that work can be due at.
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
@@ -68,6 +70,24 @@ async def schedule_many(scope: Scope, kind: str, items: Sequence[Item]) -> None:
             [item.subject_id for item in items],
             [item.owner_id for item in items],
             [item.due_at for item in items],
+        )
+
+
+async def schedule_new(scope: Scope, kind: str, item: Item) -> None:
+    """Work of `kind` falls due for the subject, unless it is scheduled already.
+
+    Call inside `writing(scope)`.
+    """
+    async with connections.get("default").acquire_connection() as connection:
+        await connection.execute(
+            _NEW,
+            [new_id("due")],
+            scope.tenant_id,
+            scope.environment_id,
+            kind,
+            [item.subject_id],
+            [item.owner_id],
+            [item.due_at],
         )
 
 

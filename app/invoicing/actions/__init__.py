@@ -4,6 +4,13 @@ from app.invoicing.actions.branding import set_logo
 from app.invoicing.actions.change_preview import ChangePreview, preview_cancel, preview_change
 from app.invoicing.actions.changing import apply_due, change, credit_many
 from app.invoicing.actions.computing import compute, compute_many
+from app.invoicing.actions.correcting import correct
+from app.invoicing.actions.correction_notes import Look
+from app.invoicing.actions.correction_verbs import (
+    accept_correction,
+    dismiss_correction,
+    look_again,
+)
 from app.invoicing.actions.creating import create
 from app.invoicing.actions.credit_verbs import settle_refund, update_credit_note, void_credit_note
 from app.invoicing.actions.crediting import credit, issue_credit_note
@@ -25,19 +32,23 @@ __all__ = [
     "ChangePreview",
     "File",
     "FileKind",
+    "Look",
     "NewSubscription",
     "NoteFileKind",
     "Outcome",
     "Settling",
+    "accept_correction",
     "apply_due",
     "bill",
     "bill_thresholds",
     "change",
     "compute",
     "compute_many",
+    "correct",
     "create",
     "credit",
     "credit_many",
+    "dismiss_correction",
     "download",
     "download_note",
     "edit",
@@ -46,6 +57,7 @@ __all__ = [
     "issue_credit_note",
     "link",
     "link_note",
+    "look_again",
     "preview",
     "preview_cancel",
     "preview_change",

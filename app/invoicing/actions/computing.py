@@ -68,7 +68,8 @@ async def computed(
 
     Raises: PeriodChanged, Unavailable.
     """
-    bills = await _bills(scope, [invoice for invoice in invoices if invoice.subscription_id])
+    of_periods = [i for i in invoices if i.subscription_id and not _is_correction(i)]
+    bills = await _bills(scope, of_periods)
     counted = await count(scope, clickhouse, bills.values(), as_of=moment.watermark)
     found = await _lines_by_hand(scope, invoices)
     fresh = []
@@ -93,6 +94,11 @@ async def _bills(scope: Scope, invoices: Collection[Invoice]) -> dict[str, Bill]
             raise PeriodChanged(invoice.id)
         found[invoice.id] = bill
     return found
+
+
+def _is_correction(invoice: Invoice) -> bool:
+    """Its lines are those of corrections, which come whenever it is written."""
+    return invoice.reason is BillingReason.CORRECTION
 
 
 def _renewed(

@@ -11,6 +11,7 @@ from app.infra.clickhouse import ClickHouse
 from app.infra.postgres import writing
 from app.invoicing.actions.subscribing import subscribe
 from app.invoicing.bills import Bill, Drafted, Moment, draft, upcoming
+from app.invoicing.corrected import corrected
 from app.invoicing.errors import NothingToBill
 from app.invoicing.imagining import Imagined, imagine
 from app.invoicing.in_force import reckoned
@@ -103,5 +104,6 @@ async def unsaved(
     counted = await count(scope, clickhouse, [bill], as_of=moment.watermark)
     drafted = draft(bill, imagine(bill, counted, imagined or {}), moment)
     invoice = replace(drafted.invoice, status=InvoiceStatus.DRAFT, finalize_at=None)
-    (found,) = await reckoned(scope, [replace(drafted, invoice=invoice)], at=moment.at, lock=False)
+    (whole,) = await corrected(scope, [replace(drafted, invoice=invoice)], lock=False)
+    (found,) = await reckoned(scope, [whole], at=moment.at, lock=False)
     return found

@@ -1,13 +1,14 @@
 """Working out again what lies between the lines of drafts and the amount due."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import asyncpg
 
 from app.infra import outbox
-from app.invoicing import reads
+from app.invoicing import correction_reads, reads
 from app.invoicing.actions.saving import replace_parts
 from app.invoicing.applied import reads as applied_reads
 from app.invoicing.bills import Drafted
@@ -61,8 +62,13 @@ async def stored(scope: Scope, invoices: Collection[Invoice]) -> list[Drafted]:
     ids = [invoice.id for invoice in invoices]
     lines = await reads.lines_of_invoices(scope, ids)
     applied = await applied_reads.of_invoices(scope, ids)
+    corrections = await correction_reads.applied_to_invoices(scope, ids)
     return [
-        Drafted(invoice, tuple(lines.get(invoice.id, ())), applied[invoice.id])
+        Drafted(
+            invoice,
+            tuple(lines.get(invoice.id, ())),
+            replace(applied[invoice.id], corrections=tuple(corrections.get(invoice.id, ()))),
+        )
         for invoice in invoices
     ]
 

@@ -67,17 +67,14 @@ def entry_of(subject: BillableSubscription | None, charge: Charge) -> Entry:
     return Entry(charge.item, charge.price, charge.service, included)
 
 
-def again(
-    subject: BillableSubscription | None,
-    charge: Charge,
-    counted: Mapping[Billed, Counted],
-    earlier: Mapping[str, Sequence[InvoiceLine]],
-) -> Sequence[RatedLine]:
-    """The charge's lines as they come out; `earlier` has the lines of invoices by their ids."""
+def fact_of(
+    subject: BillableSubscription | None, charge: Charge, counted: Mapping[Billed, Counted]
+) -> Fact:
+    """What leads to the charge's lines, with what is counted now."""
     entry = entry_of(subject, charge)
     figures = counted.get(entry.identity, NOTHING)
     committing, toward = charge.committed or (None, NOTHING_TOWARD)
-    fact = Fact(
+    return Fact(
         entry.item,
         entry.price,
         entry.service,
@@ -86,14 +83,24 @@ def again(
         committing,
         BY_SECOND if subject is None else policy_of(subject.subscription),
     )
+
+
+def again(
+    subject: BillableSubscription | None,
+    charge: Charge,
+    counted: Mapping[Billed, Counted],
+    earlier: Mapping[str, Sequence[InvoiceLine]],
+) -> Sequence[RatedLine]:
+    """The charge's lines as they come out; `earlier` has the lines of invoices by their ids."""
+    fact = fact_of(subject, charge, counted)
     before = [
         line
         for key in sorted(charge.before)
         for line in earlier.get(key, ())
-        if line.subscription_line_item_id == entry.item.id
+        if line.subscription_line_item_id == fact.item.id
     ]
     before.sort(key=lambda line: (line.service.end, line.id))
-    return list(remaining(rate(fact), before, entry.service.period))
+    return list(remaining(rate(fact), before, fact.service.period))
 
 
 async def _subject(scope: Scope, subscription_id: str | None) -> BillableSubscription | None:

@@ -10,6 +10,7 @@ import asyncpg
 from app.infra import due, outbox
 from app.invoicing.applied.rows import TABLES, rows_of
 from app.invoicing.bills import Drafted
+from app.invoicing.corrected import corrected
 from app.invoicing.events import InvoiceDrafted, InvoiceEvent, InvoiceSkipped
 from app.invoicing.in_force import reckoned
 from app.invoicing.invoice import Invoice, InvoiceStatus
@@ -20,9 +21,10 @@ from app.invoicing.records import (
     line_values,
     update,
 )
-from app.invoicing.work import FINALIZE
+from app.invoicing.work import CORRECT, FINALIZE
 from app.kernel.scope import Actor, Scope
 from app.tenants import audit
+from app.tenants.reads import environments
 
 _BILLED = (
     "SELECT i.subscription_id, i.period_start, i.period_end, i.reason FROM invoices i "
@@ -57,6 +59,7 @@ async def add(
     at: datetime,
 ) -> list[Drafted]:
     """Add drafts that are known to be new, reckoned; as added. Call inside `writing(scope)`."""
+    fresh = await corrected(scope, fresh, lock=True)
     fresh = await reckoned(scope, fresh, at=at, lock=True)
     await insert(connection, "invoices", [_empty(scope, drafted.invoice) for drafted in fresh])
     await _insert_parts(connection, scope, fresh, at=at)
@@ -76,6 +79,7 @@ async def add(
         if d.invoice.status is InvoiceStatus.DRAFT and d.invoice.finalize_at is not None
     ]
     await due.schedule_many(scope, FINALIZE, waiting)
+    await _look_again(scope, fresh, at=at)
     await audit.record_many(scope, by, [_noted(drafted.invoice) for drafted in fresh], at=at)
     await outbox.put_many(scope, [_told(drafted.invoice) for drafted in fresh])
     return fresh
@@ -86,7 +90,8 @@ async def rewrite(
 ) -> list[Drafted]:
     """Give drafts that are there, and locked, the lines they have in `drafts`, reckoned anew;
     as written."""
-    fresh = await reckoned(scope, drafts, at=at, lock=True)
+    fresh = await corrected(scope, drafts, lock=True)
+    fresh = await reckoned(scope, fresh, at=at, lock=True)
     await replace_parts(connection, scope, fresh, at=at)
     return fresh
 
@@ -112,6 +117,14 @@ async def replace_parts(
         "invoices",
         [{"id": d.invoice.id, **computed_values(d.invoice), "updated_at": at} for d in drafts],
     )
+
+
+async def _look_again(scope: Scope, drafts: Sequence[Drafted], *, at: datetime) -> None:
+    """See to it that what is billed of usage is looked at again, from time to time."""
+    if any(drafted.invoice.usage_watermark is not None for drafted in drafts):
+        interval = (await environments.settings(scope)).corrections.interval
+        item = due.Item(scope.environment_id, at + interval, None)
+        await due.schedule_new(scope, CORRECT, item)
 
 
 async def _insert_parts(

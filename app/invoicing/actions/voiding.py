@@ -6,10 +6,15 @@ import asyncpg
 
 from app.infra import due, outbox
 from app.infra.postgres import writing
-from app.invoicing import credit_reads, reads
+from app.invoicing import correction_reads, credit_reads, reads
 from app.invoicing.actions import credit_balances, locks
 from app.invoicing.credit_note import CreditNoteStatus
-from app.invoicing.errors import InvoiceAlreadyVoid, InvoiceCredited, InvoicePaidInPart
+from app.invoicing.errors import (
+    InvoiceAlreadyVoid,
+    InvoiceCorrected,
+    InvoiceCredited,
+    InvoicePaidInPart,
+)
 from app.invoicing.events import InvoiceVoided
 from app.invoicing.invoice import Invoice, InvoiceStatus, SettlementKind
 from app.invoicing.records import update
@@ -24,7 +29,7 @@ async def void(scope: Scope, invoice_id: str, *, reason: str, by: Actor, at: dat
 
     What credits paid of it is theirs again.
     Raises: Invalid (INVALID_REASON), NotFound, InvoiceAlreadyVoid, InvoicePaidInPart,
-    InvoiceCredited.
+    InvoiceCredited, InvoiceCorrected.
     """
     stated = checks.text(reason, "reason", longest=500)
     async with writing(scope) as connection:
@@ -46,6 +51,8 @@ async def void_locked(
         raise InvoiceAlreadyVoid(before.id)
     account = (await reads.settlements_of_invoices(scope, [before.id])).get(before.id, [])
     await _check_uncredited(scope, before)
+    if await correction_reads.applied_elsewhere(scope, before.id):
+        raise InvoiceCorrected(before.id)
     if sum(entry.amount for entry in account if entry.kind is SettlementKind.PAYMENT) > 0:
         raise InvoicePaidInPart(before.id)
     values = {

@@ -28,7 +28,7 @@ BEGIN
 END $$"""
 
 
-def _kept(table: str) -> tuple[str, ...]:
+def kept(table: str) -> tuple[str, ...]:
     """Rows of the table are added and deleted with a draft, and otherwise stay."""
     return (
         _KEEP,
@@ -58,7 +58,7 @@ class InvoiceDiscountTable(ScopedTable):
     coupon = fields.JSONField[dict[str, Any]]()
     shares = fields.JSONField[dict[str, str]]()
 
-    guards: ClassVar[tuple[str, ...]] = _kept("invoice_discounts")
+    guards: ClassVar[tuple[str, ...]] = kept("invoice_discounts")
 
     class Meta:
         table = "invoice_discounts"
@@ -92,7 +92,7 @@ class InvoiceTaxTable(ScopedTable):
     rate = fields.JSONField[dict[str, Any]]()
     shares = fields.JSONField[dict[str, str]]()
 
-    guards: ClassVar[tuple[str, ...]] = _kept("invoice_taxes")
+    guards: ClassVar[tuple[str, ...]] = kept("invoice_taxes")
 
     class Meta:
         table = "invoice_taxes"
@@ -118,7 +118,7 @@ class InvoicePrepaidTable(ScopedTable):
     currency = fields.CharField(max_length=3)
     shares = fields.JSONField[dict[str, str]]()
 
-    guards: ClassVar[tuple[str, ...]] = _kept("invoice_prepaid")
+    guards: ClassVar[tuple[str, ...]] = kept("invoice_prepaid")
 
     class Meta:
         table = "invoice_prepaid"

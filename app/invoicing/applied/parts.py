@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from app.invoicing.correction import CorrectionApplied
 from app.invoicing.terms.taxation import TaxTreatment
 
 Shares = Mapping[str, Decimal]
@@ -86,6 +87,7 @@ class Applied:
     prepaid: tuple[InvoicePrepaid, ...] = ()
     taxes: tuple[InvoiceTax, ...] = ()
     credits: tuple[CreditTaken, ...] = ()
+    corrections: tuple[CorrectionApplied, ...] = ()
 
 
 NOTHING_APPLIED = Applied()

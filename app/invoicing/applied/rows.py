@@ -5,12 +5,13 @@ from datetime import datetime
 from typing import Any
 
 from app.invoicing.applied.parts import Applied, InvoiceDiscount, InvoicePrepaid, InvoiceTax, Shares
+from app.invoicing.correction_records import applied_values
 from app.invoicing.invoice import Invoice
 from app.kernel.quantity import plain
 from app.kernel.scope import Scope
 
 # The tables whose rows belong to a draft and are replaced with its lines.
-TABLES = ("invoice_discounts", "invoice_prepaid", "invoice_taxes")
+TABLES = ("invoice_discounts", "invoice_prepaid", "invoice_taxes", "correction_applications")
 
 
 def rows_of(
@@ -34,6 +35,8 @@ def rows_of(
         yield "invoice_prepaid", {**common, **_prepaid(paid)}
     for tax in applied.taxes:
         yield "invoice_taxes", {**common, **customer, **_tax(tax)}
+    for part in applied.corrections:
+        yield "correction_applications", applied_values(scope, part, at)
 
 
 def _discount(discount: InvoiceDiscount) -> dict[str, Any]:

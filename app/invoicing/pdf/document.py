@@ -22,6 +22,7 @@ _SECTIONS = {
     LineKind.USAGE: "Usage",
     LineKind.COMMITMENT: "Commitment",
     LineKind.TRUE_UP: "Commitment",
+    LineKind.ADJUSTMENT: "Corrections",
     LineKind.MANUAL: "Other charges",
 }
 _FOOTER = 40
