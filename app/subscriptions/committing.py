@@ -1,7 +1,7 @@
 """The commitments of a subscription: what may be asked for, which holds when, and how far a period
 uses it up. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -123,6 +123,19 @@ def changed(
     return (
         *ended,
         *(HeldCommitment(terms, starts_at=boundary) for terms in wanted if terms not in stay),
+    )
+
+
+def ended(
+    commitments: Sequence[HeldCommitment], price_ids: Collection[str], *, at: datetime
+) -> tuple[HeldCommitment, ...]:
+    """What is held once these prices are no longer bought; a commitment to all usage stays."""
+    return tuple(
+        replace(each, ends_at=at)
+        if each.terms.price_id in price_ids and (each.ends_at is None or each.ends_at > at)
+        else each
+        for each in commitments
+        if each.terms.price_id not in price_ids or each.starts_at is None or each.starts_at < at
     )
 
 

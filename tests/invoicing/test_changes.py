@@ -22,6 +22,7 @@ from app.subscriptions.change import (
 )
 from app.subscriptions.changes.canceling import CancelSubscription
 from app.subscriptions.changes.pausing import PauseSubscription
+from app.subscriptions.commitments import Commitment, CommitmentTerms
 from app.subscriptions.errors import (
     ChangedAtInstant,
     EndsBefore,
@@ -214,6 +215,37 @@ async def test_another_plan_bills_what_was_used_until_then_by_its_own_price(worl
         ),
     ]
     assert [note.total for note in await notes(world, subscription)] == [Decimal(10)]
+
+
+async def test_what_was_promised_of_a_price_ends_with_the_plan_and_of_all_usage_stays(world):
+    plan_id, (seat, requests) = await plan(world, "Team", "10", usage="0.01")
+    promised = (
+        CommitmentTerms(Commitment(amount=Decimal(5), true_up=True), requests),
+        CommitmentTerms(Commitment(amount=Decimal(40), true_up=True)),
+    )
+    subscription = await seats(
+        world, "acme", plan_id, seat, 2, starts_at=FEB, commitments=promised
+    )  # fmt: skip
+    await run(world, FEB)
+    other, _ = await plan(world, "Scale", "30", usage="0.002")
+    world.clock.at = MID
+    await go_to(world, subscription, other)
+    after = await subscriptions.get(world.scope, subscription.id)
+    assert [(each.terms.price_id, each.ends_at) for each in after.commitments] == [
+        (requests, MID), (None, None),
+    ]  # fmt: skip
+    await run(world, MAR)
+    await run(world, APR)
+    kinds = [
+        [(line.description, line.amount) for line in await lines(world, each)
+         if line.kind not in ("fixed",)]
+        for each in await invoices(world)
+        if each.reason == "subscription_cycle"
+    ]  # fmt: skip
+    assert kinds == [
+        [("Team requests", 5), ("Scale requests", 0), ("True-up to the commitment", 40)],
+        [("Scale requests", 0), ("True-up to the commitment", 40)],
+    ]
 
 
 async def test_a_change_at_the_end_of_the_period_moves_no_money_of_its_own(world, team):

@@ -16,7 +16,7 @@ from app.kernel.errors import DomainError
 from app.kernel.events import Event
 from app.kernel.ids import new_id
 from app.kernel.scope import Actor, Scope
-from app.subscriptions import reads
+from app.subscriptions import committing, reads
 from app.subscriptions.actions import change_rows
 from app.subscriptions.actions.holding import hold, let_go
 from app.subscriptions.actions.rows import locked, save, told
@@ -326,9 +326,12 @@ async def _after(
         after = replace(after, changed_at=(*before.changed_at, change.effective_at))
     if not isinstance(what, ChangePlan):
         return after
+    left = {line.price_id for line in applied.closed}
+    held = committing.ended(after.commitments, left, at=change.effective_at)
+    after = replace(after, commitments=held)
     version = await plan_versions.get(scope, what.plan_version_id or "", field="planVersionId")
-    held = (await reads.holdings(scope, [before.id]))[before.id]
-    plans = [h for h in held if h.owner.kind is OwnerKind.PLAN and h.ends_at is None]
+    holdings = (await reads.holdings(scope, [before.id]))[before.id]
+    plans = [h for h in holdings if h.owner.kind is OwnerKind.PLAN and h.ends_at is None]
     await let_go(scope, plans, at=at, ends_at=change.effective_at)
     owner = Owner(OwnerKind.PLAN, version.plan_id, version.id)
     await hold(
