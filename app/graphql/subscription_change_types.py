@@ -136,7 +136,7 @@ class SubscriptionChange(Node):
 
     @strawberry.field(
         description="The credit notes that give back what was unused.",
-        extensions=[requires("invoice:read")],
+        extensions=[requires("credit_note:read")],
     )
     async def credit_notes(
         self, info: Info

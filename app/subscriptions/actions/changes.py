@@ -2,6 +2,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from app.infra.postgres import writing
+from app.infra.rows import the
 from app.kernel.events import Event
 from app.kernel.scope import Actor, Scope
 from app.subscriptions import reads
@@ -34,6 +35,8 @@ async def cancel_change(
     resumed, and a trial ends when it would have before that was changed.
     Raises: Invalid, NotFound, SubscriptionIsOver, SubscriptionIsDraft, NothingPending.
     """
+    if change_id is not None:
+        await _check_named(scope, subscription_id, kind, change_id)
     if kind is ChangeKind.CANCEL:
         return await uncancel(scope, subscription_id, by=by, at=at)
     if kind in OF_ROWS.values():
@@ -48,6 +51,17 @@ async def cancel_change(
         events: list[Event] = [SubscriptionUpdated(**told(after), occurred_at=at)]
         action = "subscription.cancel_change"
         return await save(scope, before, after, events, action=action, by=by, at=at)
+
+
+async def _check_named(
+    scope: Scope, subscription_id: str, kind: ChangeKind, change_id: str
+) -> None:
+    """Raises: NotFound, NothingPending where the change is another subscription's or kind."""
+    await reads.get(scope, subscription_id)
+    found = await reads.changes_by_ids(scope, [change_id])
+    row = the(found, "subscription change", change_id, field="changeId")
+    if row.subscription_id != subscription_id or OF_ROWS[row.kind.value] is not kind:
+        raise NothingPending(subscription_id, f"such {kind.value}", field="changeId")
 
 
 async def _take_back(

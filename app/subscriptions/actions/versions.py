@@ -7,7 +7,8 @@ import asyncpg
 from app.catalog.actions.locks import lock
 from app.catalog.errors import PlanNotPublished
 from app.catalog.plan_version import PlanVersion, PlanVersionStatus
-from app.catalog.reads import plan_versions
+from app.catalog.reads import plan_versions, prices
+from app.infra.rows import the
 from app.kernel.errors import Invalid
 from app.kernel.scope import Scope
 from app.subscriptions.actions.create import version_for_sale
@@ -25,6 +26,7 @@ async def version_to_change_to(
     PlanNotPublished, NothingChanges.
     """
     version = await _version(connection, scope, command)
+    await _check_prices(scope, command)
     field = "planId" if command.plan_version_id is None else "planVersionId"
     check_other(subscription, version.id, field)
     return replace(command, plan_id=version.plan_id, plan_version_id=version.id)
@@ -34,6 +36,15 @@ def check_other(subscription: Subscription, version_id: str | None, field: str) 
     """Raises: NothingChanges where the subscription is on that version already."""
     if version_id == subscription.plan_version_id:
         raise NothingChanges(f"the subscription is on plan version {version_id}", field)
+
+
+async def _check_prices(scope: Scope, command: ChangePlan) -> None:
+    """Raises: NotFound for a price that is named and does not exist."""
+    named = {f"priceIds[{n}]": price for n, price in enumerate(command.price_ids or ())}
+    named |= {f"quantities[{n}].priceId": h.price_id for n, h in enumerate(command.quantities)}
+    found = await prices.by_ids(scope, set(named.values())) if named else {}
+    for field, price_id in named.items():
+        the(found, "price", price_id, field=field)
 
 
 async def _version(
