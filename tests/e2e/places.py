@@ -167,7 +167,7 @@ async def _catalogue(caller: Caller, world: dict[str, str]) -> None:
     world["fixedPrice"] = made["id"]
     made = await caller.do(
         "entitlementCreate", "Entitlement", "id",
-        planId=world["plan"], featureId=world["feature"], terms={"metered": {"limit": None}},
+        planId=world["plan"], featureId=world["feature"], terms={"metered": {"limit": "1"}},
     )  # fmt: skip
     world["entitlement"] = made["id"]
     made = await caller.do(
@@ -239,9 +239,10 @@ async def _invoices(caller: Caller, world: dict[str, str]) -> None:
                 break
             await asyncio.sleep(0.2)
     invoice = found[0]
-    assert invoice["total"]["amount"] == "16.25"
+    assert invoice["total"]["amount"] == "15"  # one of the five events is included
     world["invoice"], world["number"] = invoice["id"], invoice["number"]
-    world["invoiceLine"] = invoice["lines"][0]["id"]
+    world["invoiceLine"] = invoice["lines"][-1]["id"]
+    await _late(caller, world)
     # One that is not over, and paused, so that its pause can be asked for.
     paused = await caller.do(
         "subscriptionCreate", "Subscription", "id",
@@ -252,6 +253,30 @@ async def _invoices(caller: Caller, world: dict[str, str]) -> None:
     )
     world["subscriptionPause"] = answer["pauses"]["nodes"][0]["id"]
     await _by_hand(caller, world)
+
+
+async def _late(caller: Caller, world: dict[str, str]) -> None:
+    """An event of a period that was billed, and the correction it leads to, in review."""
+    corrections = {"policy": "REVIEW"}
+    await caller.do("settingsUpdate", "EnvironmentSettings", "__typename", corrections=corrections)
+    event = {
+        "event_id": f"{world['name']}-late",
+        "event_name": world["eventName"],
+        "external_customer_id": world["externalId"],
+        "timestamp": "2024-01-16T00:00:00Z",
+    }
+    answer = await caller.rest("POST", "/v1/events", json=event)
+    assert answer.status == 202, answer.body
+    run = "mutation { invoiceCorrectionsRun { ... on BillingRun { workflowId } } }"
+    async with asyncio.timeout(60):
+        while True:
+            assert (await caller.get(run))["invoiceCorrectionsRun"]
+            await asyncio.sleep(0.5)
+            data = await caller.get("{ invoiceCorrections { nodes { id amount { amount } } } }")
+            if found := data["invoiceCorrections"]["nodes"]:
+                break
+    assert [each["amount"]["amount"] for each in found] == ["1.25"]
+    world["invoiceCorrection"] = found[0]["id"]
 
 
 async def _by_hand(caller: Caller, world: dict[str, str]) -> None:
