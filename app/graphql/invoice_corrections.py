@@ -48,7 +48,8 @@ class InvoiceCorrectionQuery:
         filter=InvoiceCorrectionFilter,
         order=InvoiceCorrectionOrder,
         permission="invoice:read",
-        description="Corrections of billed usage, the newest first unless ordered.",
+        description="Corrections of billed usage, the newest first unless ordered. `search` looks "
+        "through descriptions.",
     )
 
 

@@ -23,6 +23,7 @@ LISTING = Listing(
         Column("invoice_id", "id"),
         Column("invoice_line_id", "id", nullable=True),
         Column("meter_id", "id", nullable=True),
+        Column("description", "string"),
         Column("policy", "enum"),
         Column("status", "enum"),
         Column("currency", "string"),
@@ -34,6 +35,7 @@ LISTING = Listing(
         Column("updated_at", "datetime", sortable=True),
     ),
     default_order=(Order("created_at", descending=True),),
+    searchable=("description",),
 )
 # An application counts while what it is on is in force, drafts included.
 _APPLIED = (

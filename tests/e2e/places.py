@@ -258,9 +258,10 @@ async def _invoices(caller: Caller, world: dict[str, str]) -> None:
     # The fee of 10 less 10 %, four of five events at 1.25, as one is included, and 19 % on top.
     assert invoice["total"]["amount"] == "16.66", invoice
     world["invoice"], world["number"] = invoice["id"], invoice["number"]
-    world["invoiceLine"] = invoice["lines"][0]["id"]
+    world["invoiceLine"] = invoice["lines"][-1]["id"]
     world["invoiceDiscount"] = invoice["discounts"][0]["id"]
     world["invoiceTax"] = invoice["taxes"][0]["id"]
+    await _late(caller, world)
     # One that is not over, and paused, so that its pause can be asked for.
     paused = await caller.do(
         "subscriptionCreate", "Subscription", "id",
@@ -319,6 +320,30 @@ async def _terms(caller: Caller, world: dict[str, str]) -> None:
         certificate=world["name"], endsAt="2000-01-01T00:00:00Z",
     )  # fmt: skip
     world["taxExemption"] = made["id"]
+
+
+async def _late(caller: Caller, world: dict[str, str]) -> None:
+    """An event of a period that was billed, and the correction it leads to, in review."""
+    corrections = {"policy": "REVIEW"}
+    await caller.do("settingsUpdate", "EnvironmentSettings", "__typename", corrections=corrections)
+    event = {
+        "event_id": f"{world['name']}-late",
+        "event_name": world["eventName"],
+        "external_customer_id": world["externalId"],
+        "timestamp": "2024-01-16T00:00:00Z",
+    }
+    answer = await caller.rest("POST", "/v1/events", json=event)
+    assert answer.status == 202, answer.body
+    run = "mutation { invoiceCorrectionsRun { ... on BillingRun { workflowId } } }"
+    async with asyncio.timeout(60):
+        while True:
+            assert (await caller.get(run))["invoiceCorrectionsRun"]
+            await asyncio.sleep(0.5)
+            data = await caller.get("{ invoiceCorrections { nodes { id amount { amount } } } }")
+            if found := data["invoiceCorrections"]["nodes"]:
+                break
+    assert [each["amount"]["amount"] for each in found] == ["1.25"]
+    world["invoiceCorrection"] = found[0]["id"]
 
 
 async def _by_hand(caller: Caller, world: dict[str, str]) -> None:

@@ -19,6 +19,9 @@ _NEW = (
     "ON m.tenant_id = $2 AND m.environment_id = $3 AND m.owner_id = row.o "
     "ON CONFLICT (tenant_id, environment_id, kind, subject_id) DO NOTHING"
 )
+_HASTEN = _NEW.removesuffix("NOTHING") + (
+    "UPDATE SET due_at = least(due_items.due_at, excluded.due_at), attempts = 0, last_error = NULL"
+)
 _SCHEDULE = _NEW.removesuffix("NOTHING") + (
     "UPDATE SET due_at = excluded.due_at, attempts = 0, last_error = NULL"
 )
@@ -78,9 +81,21 @@ async def schedule_new(scope: Scope, kind: str, item: Item) -> None:
 
     Call inside `writing(scope)`.
     """
+    await _schedule_one(_NEW, scope, kind, item)
+
+
+async def hasten(scope: Scope, kind: str, item: Item) -> None:
+    """Work of `kind` falls due for the subject at the latest then. Call inside `writing(scope)`.
+
+    Asked for again and again, it is not put off: a run that has begun takes what was due then.
+    """
+    await _schedule_one(_HASTEN, scope, kind, item)
+
+
+async def _schedule_one(statement: str, scope: Scope, kind: str, item: Item) -> None:
     async with connections.get("default").acquire_connection() as connection:
         await connection.execute(
-            _NEW,
+            statement,
             [new_id("due")],
             scope.tenant_id,
             scope.environment_id,

@@ -69,7 +69,7 @@ async def dismiss_correction(
 async def look_again(scope: Scope, *, at: datetime) -> None:
     """Have what was billed looked at in the next run, without waiting for its time."""
     async with writing(scope):
-        await due.schedule(scope, CORRECT, due.Item(scope.environment_id, at, None))
+        await due.hasten(scope, CORRECT, due.Item(scope.environment_id, at, None))
 
 
 async def _in_review(
