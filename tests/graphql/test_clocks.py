@@ -31,7 +31,8 @@ CLOCK = """__typename ... on TestClock { id name governs frozenAt status advanci
 CUSTOMER = """__typename ... on Customer { id name createdAt updatedAt testClock { id name } }
   ... on Problem { code field message }"""
 # Where the present of the environment is the right one: what is there belongs to no customer.
-OF_THE_ENVIRONMENT = ("catalog/", "tenants/", "metering.py")
+# A look at corrections is one at all that the environment has billed.
+OF_THE_ENVIRONMENT = ("catalog/", "tenants/", "metering.py", "invoice_corrections.py")
 # And what is not, though it stands among them.
 OF_CUSTOMERS_TOO = {"catalog/entitlements.py"}
 
