@@ -11,6 +11,7 @@ from app.kernel.scope import SYSTEM, Scope
 from app.subscriptions import reads as subscriptions
 from app.tenants.role import READS
 from tests.catalog import make as catalog
+from tests.clocks.make import development
 from tests.graphql.test_catalog import mutate, plan_id
 from tests.statements import statements
 from tests.subscriptions import make
@@ -34,6 +35,12 @@ CREDITS = {
     "conversionRate": "0.015",
     "symbol": "¢",
 }
+
+
+@pytest.fixture
+async def scope(database: Any) -> Scope:
+    """Of an environment that is there: billing goes by its settings."""
+    return await development()
 
 
 async def fee(ask: Any, plan: str, **given: Any) -> dict[str, Any]:

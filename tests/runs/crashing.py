@@ -28,7 +28,7 @@ async def main(tenant_id: str, environment_id: str, clock_id: str) -> None:
         open_clickhouse(settings.clickhouse) as clickhouse,
         open_storage(settings.s3) as storage,
     ):
-        services = Billing(clickhouse, storage, machine, CaughtUp(), settings.billing)
+        services = Billing(clickhouse, storage, machine, CaughtUp(machine), settings.billing)
         scope, ours = Scope(tenant_id, environment_id), kinds(services)
         limit = settings.billing.chunk_size
         spell = Draining(Advance(scope, clock_id, MACHINE, limit, ours, machine))
