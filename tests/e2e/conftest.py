@@ -1,13 +1,17 @@
 """What every end-to-end test stands on: topics, the command line, and a key."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
+import msgspec
 import pytest_asyncio
 
 from app.cli import keys
 from app.config import Settings
 from app.infra.kafka import ensure_topics
 from app.kernel.clock import SystemClock
+from app.kernel.ids import ulid
+from tests.processes import Processes, nothing_left
 
 Issue = Callable[..., Awaitable[str]]
 
@@ -17,6 +21,21 @@ async def topics(settings: Settings) -> Settings:
     """The session's settings, its topics made."""
     await ensure_topics(settings)
     return settings
+
+
+@pytest_asyncio.fixture
+async def processes(settings: Settings, tmp_path: Path) -> AsyncIterator[Processes]:
+    """Services on topics of this test alone: what others have sent is not theirs to read."""
+    prefix = f"{settings.kafka.topic_prefix}{ulid().lower()}."
+    kafka = msgspec.structs.replace(settings.kafka, topic_prefix=prefix)
+    own = msgspec.structs.replace(settings, kafka=kafka)
+    await ensure_topics(own)
+    await nothing_left(own)
+    started = Processes(own, tmp_path)
+    try:
+        yield started
+    finally:
+        await started.close()
 
 
 @pytest_asyncio.fixture
