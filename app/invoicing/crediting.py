@@ -2,9 +2,11 @@
 
 A part of a line gives back its share of the line's discount and tax. Shares are rounded so that
 what was given back so far is in proportion, and the note that gives back the rest absorbs what
-rounding has left: all notes together come to the line, and never to more.
+rounding has left: all notes together come to the line, and never to more. What rounding a line
+leaves is carried to the next line of the note, so that a note of many lines is in proportion, too.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
@@ -18,6 +20,8 @@ from app.kernel.quantity import EXACT, fraction_rounded
 
 # By the invoice line's id, what notes in force have given back of it.
 Earlier = Mapping[str, Amounts]
+# By the name of an amount, what rounding it has left over so far, in major units.
+Carried = defaultdict[str, Fraction]
 _NOTHING = Decimal(0)
 
 
@@ -31,6 +35,7 @@ def given_back(
     """
     wanted = _wanted(lines, parts)
     found = []
+    carried: Carried = defaultdict(Fraction)
     for line in lines:
         if line.id not in wanted:
             continue
@@ -42,27 +47,55 @@ def given_back(
                 continue
             amount = left
         _check(line, amount, left, field)
-        found.append((line, share(line, amount, before)))
+        found.append((line, share(line, amount, before, carried)))
     if not found:
         raise NothingToCredit
     return found
 
 
-def share(line: InvoiceLine, amount: Decimal, before: Amounts) -> Amounts:
-    """What giving back `amount` of the line comes to, after what was given back `before`."""
+def share(
+    line: InvoiceLine, amount: Decimal, before: Amounts, carried: Carried | None = None
+) -> Amounts:
+    """What giving back `amount` of the line comes to, after what was given back `before`.
+
+    `carried` is what the lines before it in the note have left over, which is brought on.
+    """
     decimals = minor_units(line.currency)
     reached = Fraction(EXACT.add(before.amount, amount)) / Fraction(line.amount)
+    left_over: Carried = defaultdict(Fraction) if carried is None else carried
+    left = _left(line, before)
 
-    def step(whole: Decimal, given: Decimal) -> Decimal:
-        """From what was given to what is due of `whole` by now, within what is left of it."""
-        due = fraction_rounded(Fraction(whole) * reached, decimals)
-        return min(max(EXACT.subtract(due, given), _NOTHING), EXACT.subtract(whole, given))
+    def step(name: str, whole: Decimal, given: Decimal, *, low: Decimal, high: Decimal) -> Decimal:
+        """From what was given to what is due of `whole` by now, at least `low`, at most `high`."""
+        exact = Fraction(whole) * reached - Fraction(given)
+        due = fraction_rounded(exact + left_over[name], decimals)
+        part = min(max(due, low), high)
+        left_over[name] += exact - Fraction(part)
+        return part
 
-    tax = step(line.tax, before.tax)
-    included = min(step(line.tax_included, before.tax_included), tax)
+    # The bounds leave enough of each for the note that gives back the rest.
+    low = left.tax if reached == 1 else _NOTHING
+    tax = step("tax", line.tax, before.tax, low=low, high=left.tax)
+    low = EXACT.subtract(left.tax_included, EXACT.subtract(left.tax, tax))
+    high = min(left.tax_included, tax)
+    included = step(
+        "tax_included", line.tax_included, before.tax_included, low=max(low, _NOTHING), high=high
+    )
     most = EXACT.add(amount, EXACT.subtract(tax, included))
-    total = min(step(_billed(line), before.total), most)
+    low = EXACT.subtract(most, left.discount)
+    high = min(EXACT.subtract(_billed(line), before.total), most)
+    total = step("total", _billed(line), before.total, low=max(low, _NOTHING), high=high)
     return Amounts(amount, EXACT.subtract(most, total), tax, included)
+
+
+def _left(line: InvoiceLine, before: Amounts) -> Amounts:
+    """What has not been given back of the line."""
+    return Amounts(
+        EXACT.subtract(line.amount, before.amount),
+        EXACT.subtract(line.discount, before.discount),
+        EXACT.subtract(line.tax, before.tax),
+        EXACT.subtract(line.tax_included, before.tax_included),
+    )
 
 
 def _billed(line: InvoiceLine) -> Decimal:

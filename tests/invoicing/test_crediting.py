@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -76,6 +77,40 @@ def test_whatever_is_credited_and_taken_back_no_more_is_given_than_was_billed(bi
         assert 0 <= total <= billed.total
         assert sum((note.amount for note in notes), Decimal(0)) <= billed.amount
         assert all(note.total >= 0 and note.discount >= 0 for note in notes)
+
+
+def test_a_note_of_many_lines_is_in_proportion_too():
+    """300 lines of 1.00 at 19 %, each half credited: 28.50 of tax, not 300 times 0.10."""
+    many = [line(100, tax=19, id_=f"invl_{n}") for n in range(300)]
+    parts = [Part(each.id, Decimal("0.5")) for each in many]
+    first = [amounts for _, amounts in given_back(many, parts, {})]
+    assert sum(each.tax for each in first) == Decimal("28.5")
+    assert all(each.discount == 0 for each in first)
+    earlier = {each.id: amounts for each, amounts in zip(many, first, strict=True)}
+    rest = [amounts for _, amounts in given_back(many, (), earlier)]
+    assert sum(each.tax for each in [*first, *rest]) == 57
+
+
+@given(st.lists(lines(), min_size=1, max_size=30), st.data())
+def test_a_note_is_in_proportion_and_the_rest_comes_to_the_lines(billed, data):
+    billed = [replace(each, id=f"invl_{n}") for n, each in enumerate(billed)]
+    parts = [
+        Part(each.id, Decimal(data.draw(st.integers(1, int(each.amount * 100)))).scaleb(-2))
+        for each in billed
+    ]
+    first = given_back(billed, parts, {})
+    exact = sum(
+        Fraction(each.tax) * Fraction(part.amount) / Fraction(each.amount)
+        for each, part in zip(billed, parts, strict=True)
+    )
+    assert abs(Fraction(sum(amounts.tax for _, amounts in first)) - exact) <= Fraction(1, 200)
+    assert all(amounts.total >= 0 and amounts.discount >= 0 for _, amounts in first)
+    earlier = {each.id: amounts for each, amounts in first}
+    if any(each.amount > earlier[each.id].amount for each in billed):
+        for each, amounts in given_back(billed, (), earlier):
+            earlier[each.id] = earlier[each.id].plus(amounts)
+    for each in billed:
+        assert (earlier[each.id].total, earlier[each.id].tax) == (each.total, each.tax)
 
 
 def test_thirds_add_up():
