@@ -9,13 +9,14 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
 import structlog
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from app.config import ConfigError, Settings
 from app.infra.telemetry.metrics import calm_collector, watch_loop
@@ -32,6 +33,9 @@ Service = Callable[[asyncio.Event], Awaitable[None]]
 _SERVICES_SHARE: Final = 0.75
 _HTTP_SHARE: Final = 0.6
 _BACKLOG: Final = 2048
+# WebSockets get a second to answer that they close.
+_CLOSING_PAUSE: Final = 0.02
+_CLOSING_CHECKS: Final = 50
 
 
 @contextmanager
@@ -167,10 +171,21 @@ def http(app: ASGIApp, *, host: str, port: int, settings: Settings) -> Service:
             async with asyncio.TaskGroup() as group:
                 group.create_task(server.serve([listener]))
                 await stop.wait()
-                server.should_exit = True
                 draining.end_streams()
+                await _sockets_closed(server)
+                server.should_exit = True
 
     return serve
+
+
+async def _sockets_closed(server: uvicorn.Server) -> None:
+    # uvicorn cuts what has not answered its close: with something left to read, the kernel
+    # resets the connection, and the client may never see the code.
+    connections = server.server_state.connections
+    for _ in range(_CLOSING_CHECKS):
+        if not any(isinstance(one, WebSocketsSansIOProtocol) for one in connections):
+            return
+        await asyncio.sleep(_CLOSING_PAUSE)
 
 
 def _uvicorn(app: ASGIApp, shutdown_seconds: float) -> uvicorn.Config:
@@ -205,7 +220,7 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
 
 
 class Draining:
-    """Ends open event streams when told to; their clients connect again, elsewhere.
+    """Ends open event streams and WebSockets when told to; their clients connect again, elsewhere.
 
     Without this an open stream keeps the server from ever finishing. A request that is cancelled
     because it took longer than there is time is answered with 503 where that is still possible.
@@ -224,7 +239,7 @@ class Draining:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         task = asyncio.current_task()
-        if scope["type"] != "http" or task is None:
+        if scope["type"] not in ("http", "websocket") or task is None:
             await self.app(scope, receive, send)
             return
         begun = False
@@ -233,7 +248,9 @@ class Draining:
             nonlocal begun
             begun = True
             await send(message)
-            if message["type"] == "http.response.start" and is_stream(message["headers"]):
+            if message["type"] == "websocket.close":
+                self._streams.discard(task)
+            elif _opens_stream(message):
                 self._streams.add(task)
                 if self._ending:
                     task.cancel()
@@ -245,11 +262,23 @@ class Draining:
                 raise
             task.uncancel()
             if task in self._streams:
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
-            elif not begun:
+                await send(_LAST[scope["type"]])
+            elif not begun and scope["type"] == "http":
                 await problem(_RESTARTING)(scope, receive, send)
         finally:
             self._streams.discard(task)
 
+
+def _opens_stream(message: Message) -> bool:
+    if message["type"] == "http.response.start":
+        return is_stream(message["headers"])
+    opened: bool = message["type"] == "websocket.accept"
+    return opened
+
+
+_LAST: Final[Mapping[str, Message]] = {
+    "http": {"type": "http.response.body", "body": b"", "more_body": False},
+    "websocket": {"type": "websocket.close", "code": 1012, "reason": "service restart"},
+}
 
 _RESTARTING: Final = Unavailable("this server", "it stops, and the request took too long")

@@ -136,6 +136,8 @@ async def test_open_streams_and_sockets_end_properly_and_do_not_keep_the_api(
             await socket.send_json({"type": "connection_init", "payload": key.headers})
             assert (await socket.receive_json())["type"] == "connection_ack"
             await socket.send_json({"type": "subscribe", "id": "1", "payload": asked})
+            for _ in range(100):  # what is left unread must not cost the client the code
+                await socket.send_json({"type": "ping"})
         idle = await stack.enter_async_context(http.get(f"{api.url}/health"))
         assert idle.status == 200
         ending = asyncio.create_task(ended(api))
