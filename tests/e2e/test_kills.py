@@ -1,4 +1,4 @@
-"""Each service is killed again and again, while events are sent, counted and billed.
+"""Every service is killed again and again, while events are sent, counted and billed.
 
 At the end everything that was sent is stored and billed once, to the last decimal.
 """
@@ -10,8 +10,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
-
-import pytest
 
 from app.cli.demo.book import open_catalog
 from app.cli.demo.client import Client, connect
@@ -53,31 +51,30 @@ _RUN = """mutation { billingRunStart {
   ... on BillingRun { workflowId runId } ... on Problem { code message } } }"""
 
 
-@pytest.mark.parametrize("name", MOMENTS)
-async def test_a_service_that_is_killed_loses_nothing_and_doubles_nothing(
-    topics: Settings, issue: Issue, processes: Processes, name: str
+async def test_services_that_are_killed_lose_nothing_and_double_nothing(
+    topics: Settings, issue: Issue, processes: Processes
 ) -> None:
-    scenario = season(f"Killed {name}", months=12, count=3_000, seed=3)
+    scenario = season("Killed", months=12, count=3_000, seed=3)
     events = list(scenario.events())
     services = Services(processes, _SMALL_STEPS)
     _, key = await asyncio.gather(services.start(), issue(scenario.tenant))
     async with connect(services.url, key) as client:
-        async with _killing(services, name) as killer:
+        async with _killing(services) as killers:
             await open_catalog(client, scenario)
             async with asyncio.TaskGroup() as group:
-                group.create_task(_watched(client, len(events), killer))
-                await send(client, events, killer.moved, pause=0.15)
-                await send(client, copies(events, seed=4), killer.ignore)
-            outcome = await play(client, scenario, killer.moved)
+                group.create_task(_watched(client, len(events), killers))
+                await send(client, events, killers.moved, pause=0.15)
+                await send(client, copies(events, seed=4), killers.ignore)
+            outcome = await play(client, scenario, killers.moved)
         assert outcome.differences == []
-        assert killer.missed == []
+        assert killers.missed == []
         await _run_is_over(topics, client)
         await _everything_sent_is_stored_as_it_was_sent(client, events)
         await _every_period_is_billed_once(client, scenario)
     assert await services.stop() == [0, 0, 0]
 
 
-async def _watched(client: Client, count: int, killer: "_Killer") -> None:
+async def _watched(client: Client, count: int, killers: "_Killers") -> None:
     """Tell how many events are stored, until all are."""
     stored = 0
     async with asyncio.timeout(120):
@@ -85,7 +82,7 @@ async def _watched(client: Client, count: int, killer: "_Killer") -> None:
             await asyncio.sleep(0.05)
             answer = await client.query("{ events { totalCount } }")
             stored = answer["events"]["totalCount"]
-            killer.moved(STORED, stored, count)
+            killers.moved(STORED, stored, count)
 
 
 class _Killer:
@@ -95,7 +92,7 @@ class _Killer:
         self._services, self._name = services, name
         self._dice = random.Random(name)  # noqa: S311 - the same delays every time
         self._left = {stage: list(shares) for stage, shares in MOMENTS[name].items()}
-        self._progress = dict.fromkeys(self._left, 0.0)
+        self._progress: dict[str, float] = {}
         self._due: asyncio.Queue[tuple[str, float]] = asyncio.Queue()
         self.missed: list[str] = []
 
@@ -104,9 +101,6 @@ class _Killer:
         left = self._left.get(stage, [])
         if left and done >= left[0] * of:
             self._due.put_nowait((stage, left.pop(0)))
-
-    def ignore(self, *_: object) -> None:
-        """Progress that is no reason to kill."""
 
     async def run(self) -> None:
         while True:
@@ -125,14 +119,34 @@ class _Killer:
         await self._due.join()
 
 
+class _Killers:
+    """One for each service; they know nothing of each other."""
+
+    def __init__(self, services: Services) -> None:
+        self.each = [_Killer(services, name) for name in MOMENTS]
+
+    @property
+    def missed(self) -> list[str]:
+        return [told for killer in self.each for told in killer.missed]
+
+    def moved(self, stage: str, done: int, of: int) -> None:
+        for killer in self.each:
+            killer.moved(stage, done, of)
+
+    def ignore(self, *_: object) -> None:
+        """Progress that is no reason to kill."""
+
+
 @asynccontextmanager
-async def _killing(services: Services, name: str) -> AsyncIterator[_Killer]:
-    killer = _Killer(services, name)
+async def _killing(services: Services) -> AsyncIterator[_Killers]:
+    killers = _Killers(services)
     async with asyncio.TaskGroup() as group:
-        running = group.create_task(killer.run())
-        yield killer
-        await killer.finish()
-        running.cancel()
+        running = [group.create_task(killer.run()) for killer in killers.each]
+        yield killers
+        for killer in killers.each:
+            await killer.finish()
+        for task in running:
+            task.cancel()
 
 
 async def _run_is_over(settings: Settings, client: Client) -> None:

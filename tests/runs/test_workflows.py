@@ -37,6 +37,7 @@ from app.runs.schedules import ensure_schedules, schedule_id, start_billing_run
 from app.runs.workflows import WORKFLOWS, BillingRun, BillingSweep, run_id
 from tests.invoicing.test_billing import APR, everything, invoices
 from tests.invoicing.world import CaughtUp
+from tests.processes import nothing_left
 
 HISTORIES = Path(__file__).parents[1] / "histories"
 
@@ -166,7 +167,10 @@ async def test_what_a_rule_refuses_is_not_retried(world, monkeypatch):
     assert (refused.value.type, refused.value.non_retryable) == ("NUMBER_TAKEN", True)
 
 
-async def test_the_sweep_starts_a_run_wherever_something_is_due(world, temporal, monkeypatch):
+async def test_the_sweep_starts_a_run_wherever_something_is_due(
+    world, temporal, settings, monkeypatch
+):
+    await nothing_left(settings)
     await world.subscribe("acme")
     monkeypatch.setattr(activities_module, "_PLACES", 1)
     async with working(temporal, world) as queue:
