@@ -17,6 +17,7 @@ from tortoise import Tortoise, connections
 from tortoise.migrations.autodetector import MigrationAutodetector
 from tortoise.migrations.executor import MigrationExecutor, MigrationTarget
 from tortoise.migrations.operations import AddConstraint, CreateModel, Operation
+from tortoise.migrations.schema_generator.state_apps import StateApps
 
 from app.config import Settings
 from app.infra.clickhouse_migrations import migrate_clickhouse
@@ -32,6 +33,15 @@ APPEND_ONLY = (
     "credit_note_lines",
     "invoice_settlements",
 )
+
+
+def _no_queries(_: StateApps) -> None:
+    """Our migrations query no models. Tortoise prepares them to, all of them at every operation,
+    which is three quarters of the time that an empty database takes.
+    """
+
+
+StateApps._build_initial_querysets = _no_queries  # type: ignore[assignment]
 
 
 async def migrate(settings: Settings) -> list[str]:
