@@ -10,6 +10,7 @@ from strawberry import UNSET
 
 from app.graphql.cadences import CadenceInput, CadenceUnit
 from app.graphql.filters import (
+    BooleanFilter,
     DateTimeFilter,
     DecimalFilter,
     EnumFilter,
@@ -93,6 +94,10 @@ class SubscriptionFilter:
     )
     auto_invoice_threshold: DecimalFilter | None = strawberry.field(
         description="By the amount of usage that is billed at once.", default=UNSET
+    )
+    committed: BooleanFilter | None = strawberry.field(
+        description="By whether they have commitments that hold as long as they run.",
+        default=UNSET,
     )
     billed_until: DateTimeFilter | None = strawberry.field(
         description="By the last instant whose bill is done.", default=UNSET

@@ -68,6 +68,16 @@ async def test_commitments_are_given_shown_and_changed_for_the_next_period(
     assert (second["amount"], second["duration"], second["endsAt"]) == ("10", None, None)
     unchanged = await mutate(ask, "subscriptionUpdate", id=made["id"], purchaseOrder="PO 1")
     assert unchanged["commitments"] == [first, second]
+    coming = await ask(
+        """query ($committed: Boolean) {
+          subscriptions(filter: {committed: {eq: $committed}}) {
+            nodes { scheduledChanges { kind at cancelable } } } }""",
+        {"committed": True},
+    )
+    change = {"kind": "COMMITMENTS", "at": second["startsAt"], "cancelable": False}
+    assert coming["data"]["subscriptions"]["nodes"] == [{"scheduledChanges": [change]}]
+    uncommitted = "{ subscriptions(filter: {committed: {eq: false}}) { totalCount } }"
+    assert (await ask(uncommitted))["data"]["subscriptions"]["totalCount"] == 0
     (*_, entry) = await fetch(
         scope, "SELECT after::text FROM audit_entries WHERE action = 'subscription.update' "
         "AND after::text LIKE '%commitments%' ORDER BY id",
