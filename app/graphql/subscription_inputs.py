@@ -10,6 +10,7 @@ from strawberry import UNSET
 
 from app.graphql.cadences import CadenceInput, CadenceUnit
 from app.graphql.filters import (
+    BooleanFilter,
     DateTimeFilter,
     DecimalFilter,
     EnumFilter,
@@ -22,6 +23,7 @@ from app.graphql.filters import (
 )
 from app.graphql.paging import Direction
 from app.graphql.patch import present
+from app.graphql.prorate_by import ProrateBy
 from app.graphql.scalars import Metadata
 from app.graphql.subscription_commitments import CommitmentInput, terms_of
 from app.kernel.period import Alignment, Cadence
@@ -34,12 +36,10 @@ from app.subscriptions.subscription import (
     PaymentTerms,
     SubscriptionStatus,
 )
-from app.subscriptions.subscription import ProrateBy as ProrateBy
 
 strawberry.enum(SubscriptionStatus, description="Where a subscription is in its life.")
 strawberry.enum(CancelMode, name="SubscriptionCancelMode", description="When to end it.")
 strawberry.enum(CancelReason, name="SubscriptionCancelReason", description="Why it ends.")
-strawberry.enum(ProrateBy, description="How a part of a period is measured.")
 strawberry.enum(CollectionMethod, description="How invoices are to be paid.")
 
 
@@ -94,6 +94,10 @@ class SubscriptionFilter:
     )
     auto_invoice_threshold: DecimalFilter | None = strawberry.field(
         description="By the amount of usage that is billed at once.", default=UNSET
+    )
+    committed: BooleanFilter | None = strawberry.field(
+        description="By whether they have commitments that hold as long as they run.",
+        default=UNSET,
     )
     billed_until: DateTimeFilter | None = strawberry.field(
         description="By the last instant whose bill is done.", default=UNSET
@@ -230,9 +234,10 @@ class SubscriptionCreateInput:
         description="What the customer promises to use, of prices and of all of them together.",
         default=None,
     )
-    prorate_by: ProrateBy = strawberry.field(
-        description="How parts of periods are measured, of which fixed charges cost a part.",
-        default=ProrateBy.SECONDS,
+    prorate_by: ProrateBy | None = strawberry.field(
+        description="How parts of periods are measured, of which fixed charges cost a part; null: "
+        "as the environment's settings say.",
+        default=None,
     )
     metadata: Metadata | None = strawberry.field(description="Your own notes.", default=None)
 

@@ -13,9 +13,10 @@ from app.graphql.context import Info
 from app.graphql.node import Node
 from app.graphql.paging import After, Before, Connection, First, Last, page_request
 from app.graphql.permissions import requires
+from app.graphql.prorate_by import ProrateBy
 from app.graphql.scalars import Metadata
 from app.graphql.subscription_commitments import SubscriptionCommitment
-from app.graphql.subscription_inputs import BillingAlignment, CollectionMethod, ProrateBy
+from app.graphql.subscription_inputs import BillingAlignment, CollectionMethod
 from app.graphql.subscription_parts import (
     ScheduledChange,
     SubscriptionCancellation,

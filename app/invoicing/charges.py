@@ -139,7 +139,7 @@ def _charge(service: Service, lines: Sequence[InvoiceLine]) -> Charge:
         created_at=service.period.start,
         updated_at=service.period.start,
     )
-    committed = kept(tree, service.period.start) if first.kind is LineKind.USAGE else None
+    committed = kept(first, service.period.start) if first.kind is LineKind.USAGE else None
     return Charge(item, price, service, tuple(lines), frozenset(_before(lines)), committed)
 
 

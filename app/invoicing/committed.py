@@ -5,22 +5,32 @@ free. One to all usage is a line of its own: what comes on top of the lines it c
 those of usage that nothing else is committed to.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import msgspec
 
 from app.catalog.price import Price
-from app.catalog.prices import Formula, Matrix, Percentage, Rule, Step, converted
+from app.catalog.prices import (
+    Formula,
+    Matrix,
+    Percentage,
+    QuantityModel,
+    Rule,
+    Step,
+    converted,
+)
+from app.catalog.prices.charging import WindowTerms
 from app.catalog.prices.explanation import number, step
 from app.invoicing.invoice import InvoiceLine
 from app.kernel.period import Period
 from app.kernel.quantity import EXACT, Number, exact_number, plus
 from app.subscriptions import commitments
-from app.subscriptions.commitments import Commitment, Standing
+from app.subscriptions.commitments import Commitment, DayPart, Standing
 from app.subscriptions.committing import Committing
 
 
@@ -44,11 +54,48 @@ def of_charge(price: Price, charge: Step, committing: Committing, toward: Toward
     return commitments.trace(charge, committing.commitment, worth, standing)
 
 
-def of_windows(price: Price, committing: Committing) -> Callable[[Step], Step]:
-    """The same for the charge of a single window, each of which has the commitment for itself."""
-    worth = _worth(price, committing.commitment)
+def of_windows(price: Price, model: QuantityModel, committing: Committing) -> list[WindowTerms]:
+    """The terms of single windows, each of which has the commitment for itself: of those in each
+    part of the day, and last of all others."""
+    rest = _of_window(price, model, committing.commitment, committing)
+    parts = (
+        replace(_of_window(price, part.model or model, part.commitment, committing), name=part.name)
+        for part in committing.day_parts
+    )
+    return [*parts, rest]
+
+
+def _of_window(
+    price: Price, model: QuantityModel, commitment: Commitment, committing: Committing
+) -> WindowTerms:
+    worth = _worth(replace(price, model=model), commitment)
     standing = Standing(settles=committing.settles)
-    return lambda charge: commitments.trace(charge, committing.commitment, worth, standing)
+    return WindowTerms(model, lambda charge: commitments.trace(charge, commitment, worth, standing))
+
+
+def windows_sold(committing: Committing | None) -> dict[str, Any]:
+    """What a line keeps of a commitment that windows have: nothing else says what held for those
+    that had no usage yet."""
+    if committing is None or not committing.windowed:
+        return {}
+    terms = _Windowed(
+        _settled(committing.commitment, committing),
+        tuple(
+            replace(part, commitment=_settled(part.commitment, committing))
+            for part in committing.day_parts
+        ),
+    )
+    return {"commitment": msgspec.to_builtins(terms)}
+
+
+def _settled(commitment: Commitment, committing: Committing) -> Commitment:
+    return replace(commitment, true_up=commitment.true_up and committing.settles)
+
+
+@dataclass(frozen=True, slots=True)
+class _Windowed:
+    commitment: Commitment
+    day_parts: tuple[DayPart, ...]
 
 
 def on_top(
@@ -85,9 +132,12 @@ def committed_to(tree: Step) -> bool:
     return tree.rule == "commitment" or any(committed_to(part) for part in tree.parts)
 
 
-def kept(tree: Step, since: datetime) -> tuple[Committing, Toward] | None:
-    """What held for the usage of a line, and counted towards it, by the line's own trace."""
-    found = _first(tree)
+def kept(line: InvoiceLine, since: datetime) -> tuple[Committing, Toward] | None:
+    """What held for the usage of a line, and counted towards it, by what the line has kept."""
+    if (stored := line.price.get("commitment")) is not None:
+        terms = msgspec.convert(stored, _Windowed)
+        return _committing(terms.commitment, terms.day_parts, since, windowed=True), NOTHING_TOWARD
+    found = _first(_tree(line))
     if found is None:
         return None
     inputs = found.inputs
@@ -98,11 +148,22 @@ def kept(tree: Step, since: datetime) -> tuple[Committing, Toward] | None:
         overage_factor=Decimal(inputs["overage_factor"] or 1),
         true_up=inputs["true_up"] == "due",
     )
-    windowed = own(tree) is None
-    committing = Committing(
-        commitment, windowed, cumulative=False, since=since, settles=True, hash=""
-    )
+    committing = _committing(commitment, (), since, windowed=False)
     return committing, Toward(prior=exact_number(inputs["prior"] or "0"))
+
+
+def _committing(
+    commitment: Commitment, parts: tuple[DayPart, ...], since: datetime, *, windowed: bool
+) -> Committing:
+    return Committing(
+        commitment,
+        windowed,
+        cumulative=False,
+        since=since,
+        settles=True,
+        hash="",
+        day_parts=parts,
+    )
 
 
 def _first(tree: Step) -> Step | None:

@@ -1,13 +1,17 @@
 """From the answers of metering to the figures that prices are priced from. Pure."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from app.catalog.prices import Cell, Figures, MeterFigure, WindowFigure
 from app.catalog.prices.needs import Needs
 from app.kernel.quantity import EXACT
 from app.metering.figure import Usage
+from app.subscriptions.commitments import DayPart
 
 Group = tuple[str | None, ...]
 
@@ -26,6 +30,22 @@ def figures_of(
     for row in rows:
         groups[row.group[:dimensions]].append(row)
     return [_figures(group, mine, needs, windows) for group, mine in groups.items()]
+
+
+def by_time_of_day(
+    figures: Figures, parts: Sequence[DayPart], *, zone: ZoneInfo, starts: Sequence[datetime]
+) -> Figures:
+    """The same, whose windows say which part of the local day they start in. `starts` are those
+    of all windows in the period, without usage too."""
+    place = {hour: index for index, part in enumerate(parts) for hour in part.hours}
+
+    def part_of(start: datetime) -> int | None:
+        return place.get(start.astimezone(zone).hour)
+
+    used = tuple(replace(window, part=part_of(window.start)) for window in figures.windows)
+    empty = Counter(part_of(start) for start in starts)
+    empty.subtract(window.part for window in used)
+    return replace(figures, windows=used, empty_parts=tuple(empty[i] for i in range(len(parts))))
 
 
 def with_meters(figures: Sequence[Figures], named: Mapping[str, Sequence[Usage]]) -> list[Figures]:

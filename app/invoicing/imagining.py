@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from app.catalog.price import Price
+from app.catalog.prices import Figures
 from app.invoicing.bills import Bill, Billed, Entry
+from app.invoicing.figures import by_time_of_day
 from app.invoicing.included import SpanFigure
-from app.invoicing.quoting import Usage, figures_of
+from app.invoicing.quoting import FIRST_WINDOW, Usage, figures_of
 from app.invoicing.rating import NOTHING, Counted
 from app.kernel.checks import located
 from app.kernel.errors import Invalid
@@ -44,7 +48,7 @@ def imagine(
 
 def _instead(entry: Entry, real: Counted, usage: Usage) -> Counted:
     price = entry.price
-    figures = figures_of(price.model, price.adjustments, usage)
+    figures = _timed(entry, figures_of(price.model, price.adjustments, usage))
     one = replace(figures, group=(None,) * len(price.group_by))
     together = figures if _priced_together(price) else None
     return replace(
@@ -53,6 +57,15 @@ def _instead(entry: Entry, real: Counted, usage: Usage) -> Counted:
         whole=together,
         spans=_spans(entry, real, SpanFigure(figures.quantity, figures.events)),
     )
+
+
+def _timed(entry: Entry, figures: Figures) -> Figures:
+    """What is imagined of hours begins at midnight."""
+    if entry.committing is None or not entry.committing.day_parts:
+        return figures
+    hours = range(len(figures.windows) + figures.empty_windows)
+    starts = [FIRST_WINDOW + hour * timedelta(hours=1) for hour in hours]
+    return by_time_of_day(figures, entry.committing.day_parts, zone=ZoneInfo("UTC"), starts=starts)
 
 
 def _priced_together(price: Price) -> bool:

@@ -32,7 +32,7 @@ from app.metering.walk import fold
 T = TypeVar("T")
 
 MOST_PARTS = 1_000
-_EPOCH, _HOUR = datetime(2000, 1, 1, tzinfo=UTC), timedelta(hours=1)
+FIRST_WINDOW, _HOUR = datetime(2000, 1, 1, tzinfo=UTC), timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ def _meters(model: Formula, meters: Mapping[str, Decimal]) -> Figures:
 def _windows(quantities: Sequence[Decimal]) -> Figures:
     """Windows one after the other; those of 0 are without usage."""
     used = tuple(
-        WindowFigure(_EPOCH + index * _HOUR, quantity)
+        WindowFigure(FIRST_WINDOW + index * _HOUR, quantity)
         for index, quantity in enumerate(quantities)
         if quantity
     )

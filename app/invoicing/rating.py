@@ -11,11 +11,17 @@ from fractions import Fraction
 from typing import Any
 
 from app.catalog.price import ChargeKind, Price
-from app.catalog.prices import Cell, Figures, Formula, Matrix, Step, converted, to_json
-from app.catalog.prices.charging import Charge, charge, shared
+from app.catalog.prices import Cell, Figures, Formula, Matrix, Percentage, Step, converted, to_json
+from app.catalog.prices.charging import Charge, WindowTerms, charge, shared
 from app.catalog.prices.explanation import step, text
 from app.invoicing import explanation
-from app.invoicing.committed import NOTHING_TOWARD, Toward, of_charge, of_windows
+from app.invoicing.committed import (
+    NOTHING_TOWARD,
+    Toward,
+    of_charge,
+    of_windows,
+    windows_sold,
+)
 from app.invoicing.included import (
     NOTHING_INCLUDED,
     Included,
@@ -258,16 +264,27 @@ def _together(
 def _charge(fact: Fact, figures: Figures, counted: Step, cover: _Cover | None = None) -> Charge:
     """What the figures cost in the price's currency, and with what is committed to."""
     price, committing = fact.price, fact.committing
-    allow, commit = None if cover is None else cover.allow, None
-    if committing is not None and committing.windowed:
-        commit, committing = of_windows(price, committing), None
-    charged = charge(price.model, price.adjustments, figures, counted, allow=allow, commit=commit)
+    allow = None if cover is None else cover.allow
+    windows = _windows(fact)
+    if windows:
+        committing = None
+    charged = charge(price.model, price.adjustments, figures, counted, allow=allow, windows=windows)
     if price.conversion is not None:
         charged = replace(charged, amount=converted(charged.amount, price.conversion))
     if committing is None:
         return charged
     asked = of_charge(price, charged.amount, committing, fact.counted.toward)
     return replace(charged, amount=asked)
+
+
+def _windows(fact: Fact) -> Sequence[WindowTerms]:
+    """The terms of windows; () where those of the price hold for all of them."""
+    committing, model = fact.committing, fact.price.model
+    if committing is None or not committing.windowed:
+        return ()
+    if isinstance(model, Percentage | Matrix | Formula):
+        raise TypeError(f"price {fact.price.id} has no windows to commit to")
+    return of_windows(fact.price, model, committing)
 
 
 def _group(price: Price, figures: Figures) -> dict[str, str | None]:
@@ -307,8 +324,9 @@ def _meters(fact: Fact, figures: Figures) -> Iterator[Step]:
 
 def _sold(fact: Fact) -> Mapping[str, Any]:
     terms = fact.included.terms(fact.service.period)
+    more = ({"allowances": terms} if terms else {}) | windows_sold(fact.committing)
     sold = snapshot(fact.price)
-    return {**sold, "allowances": terms} if terms else sold
+    return {**sold, **more} if more else sold
 
 
 def _of(fact: Fact, groups: Mapping[str, str | None]) -> dict[str, str | None]:

@@ -9,6 +9,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from app.catalog.price import Price
+from app.catalog.prices import Figures
 from app.catalog.prices.needs import Needs, needs
 from app.customers import reads as customers
 from app.infra.clickhouse import ClickHouse
@@ -16,7 +17,7 @@ from app.invoicing import reads
 from app.invoicing.bills import Bill, Billed, Entry
 from app.invoicing.commitment_reads import toward_commitments
 from app.invoicing.committed import NOTHING_TOWARD
-from app.invoicing.figures import figures_of, with_meters
+from app.invoicing.figures import by_time_of_day, figures_of, with_meters
 from app.invoicing.included import SpanFigure
 from app.invoicing.invoice import InvoiceLine
 from app.invoicing.rating import Counted
@@ -205,20 +206,30 @@ def _counted(asked: Asked, answers: Mapping[Question, Mapping[Span, Sequence[Usa
     rows = answers[asked.main][asked.span]
     if asked.whole is not None:
         whole = answers[asked.whole][asked.span]
-        (together,) = figures_of(whole, needed, dimensions=0, windows=_windows(asked))
+        (together,) = _timed(asked, whole, dimensions=0)
         groups = figures_of(rows, replace(needed, bucket=None), dimensions=dimensions)
         return Counted(groups, together)
-    groups = figures_of(rows, needed, dimensions=dimensions, windows=_windows(asked))
+    groups = _timed(asked, rows, dimensions=dimensions)
     if needed.meters:
         named = {name: answers[question][asked.span] for name, question in asked.named.items()}
         groups = with_meters(groups, named)
     return Counted(groups)
 
 
-def _windows(asked: Asked) -> int:
-    """How many windows of the price the span has time in."""
+def _timed(asked: Asked, rows: Sequence[Usage], *, dimensions: int) -> list[Figures]:
+    """The figures, with what has to be known of the windows without usage."""
+    starts, committing = _windows(asked), asked.entry.committing
+    found = figures_of(rows, asked.needs, dimensions=dimensions, windows=len(starts))
+    if committing is None or not committing.day_parts:
+        return found
+    parts = committing.day_parts
+    return [by_time_of_day(each, parts, zone=asked.zone, starts=starts) for each in found]
+
+
+def _windows(asked: Asked) -> list[datetime]:
+    """The starts of the windows of the price that the span has time in."""
     if asked.needs.bucket is None:
-        return 0
+        return []
     span = asked.span
     found = all_windows(Window(asked.needs.bucket), asked.zone, span.period)
     return found.touching(span.period.without(span.gaps))

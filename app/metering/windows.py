@@ -44,13 +44,13 @@ class Windows:
         """The window that starts at `start`."""
         return Period(start, self.edges[bisect_right(self.edges, start)])
 
-    def touching(self, parts: Iterable[Period]) -> int:
-        """How many of the windows have time in common with any of the parts."""
+    def touching(self, parts: Iterable[Period]) -> list[datetime]:
+        """The starts of the windows that have time in common with any of the parts, in order."""
         met: set[int] = set()
         for part in parts:
             first = bisect_right(self.edges, part.start) - 1
             met.update(range(max(first, 0), bisect_left(self.edges, part.end)))
-        return len(met)
+        return [self.edges[place] for place in sorted(met)]
 
 
 def windows(window: Window, zone: ZoneInfo, period: Period) -> Windows:

@@ -5,19 +5,21 @@ used is paid all the same where the commitment is trued up. A commitment holds f
 period, for each of its windows, or for several periods together (`prior`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 
-from app.catalog.prices import Rule, Step, content_hash
+from app.catalog.prices import RowModel, Rule, Step, content_hash, to_json
 from app.catalog.prices.explanation import Inputs, number, step
 from app.catalog.prices.models import QuantityModel
 from app.kernel import checks
 from app.kernel.errors import Invalid
 from app.kernel.period import Cadence
 from app.kernel.quantity import Number, plain
+
+_DAY = 24  # hours
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,29 +55,80 @@ class Commitment:
         return self.amount or Decimal(0)
 
 
+NO_COMMITMENT = Commitment(Decimal(0))
+
+
+@dataclass(frozen=True, slots=True)
+class DayPart:
+    """A part of the local day: from the full hour `start`, 0 to 23, to before `end`, 1 to 24;
+    past midnight where it ends no later than it starts.
+
+    Each hour in it has the `commitment` for itself, and is priced by the `model`; None: by that
+    of its price. Raises: Invalid.
+    """
+
+    start: int
+    end: int
+    commitment: Commitment = NO_COMMITMENT
+    model: RowModel | None = None
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.start < _DAY and 0 < self.end <= _DAY and self.start != self.end):
+            raise Invalid(
+                f"timeOfDay: {self.start} to {self.end} are no full hours of a day, such as 22 "
+                "to 6",
+                field="timeOfDay",
+                code="INVALID_TIME_OF_DAY",
+            )
+
+    @property
+    def hours(self) -> Set[int]:
+        if self.start < self.end:
+            return set(range(self.start, self.end))
+        return {*range(self.start, _DAY), *range(self.end)}
+
+    @property
+    def name(self) -> str:
+        return f"{self.start:02}:00–{self.end:02}:00"
+
+
 @dataclass(frozen=True, slots=True)
 class CommitmentTerms:
     """What is committed to: the usage of a price, or all usage where `price_id` is None.
 
-    `windowed`: every window of the price has the commitment for itself. `duration`: it holds for
-    several periods together; None: for each period.
+    `windowed`: every window of the price has the commitment for itself; those in one of the
+    `day_parts` have its own instead. `duration`: it holds for several periods together; None:
+    for each period.
     """
 
     commitment: Commitment
     price_id: str | None = None
     windowed: bool = False
     duration: Cadence | None = None
+    day_parts: tuple[DayPart, ...] = ()
 
     @property
     def content_hash(self) -> str:
         """The same for terms that lead to the same amounts."""
-        commitment = self.commitment
-        numbers = (commitment.amount, commitment.quantity, commitment.overage_factor)
-        written = [None if each is None else plain(each) for each in numbers]
         every = None if self.duration is None else [self.duration.unit, self.duration.count]
+        parts = [
+            [part.start, part.end, *_written(part.commitment), part.model and to_json(part.model)]
+            for part in self.day_parts
+        ]
         return content_hash(
-            [*written, commitment.true_up, self.windowed, every, self.price_id is None]
+            [
+                *_written(self.commitment),
+                self.windowed,
+                every,
+                self.price_id is None,
+                *parts,
+            ]
         )
+
+
+def _written(commitment: Commitment) -> list[str | bool | None]:
+    numbers = (commitment.amount, commitment.quantity, commitment.overage_factor)
+    return [*(None if each is None else plain(each) for each in numbers), commitment.true_up]
 
 
 @dataclass(frozen=True, slots=True)

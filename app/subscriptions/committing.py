@@ -9,7 +9,13 @@ from app.catalog.price import Billing, ChargeKind, Price, cadence
 from app.catalog.prices import Formula, Matrix, Percentage, numbers
 from app.kernel.errors import Invalid
 from app.kernel.period import Cadence, Period
-from app.subscriptions.commitments import Commitment, CommitmentTerms, HeldCommitment
+from app.subscriptions.commitments import (
+    NO_COMMITMENT,
+    Commitment,
+    CommitmentTerms,
+    DayPart,
+    HeldCommitment,
+)
 from app.subscriptions.periods import containing, cycle_at
 from app.subscriptions.subscription import Subscription
 from app.subscriptions.timeline import multiple_of
@@ -32,6 +38,7 @@ class Committing:
     since: datetime
     settles: bool
     hash: str
+    day_parts: tuple[DayPart, ...] = ()  # of windows
 
 
 def committing_of(
@@ -56,7 +63,13 @@ def committing_of(
     terms = held.terms
     if terms.duration is None or terms.duration == subscription.cadence:
         return Committing(
-            terms.commitment, terms.windowed, False, period.start, final, terms.content_hash
+            terms.commitment,
+            terms.windowed,
+            cumulative=False,
+            since=period.start,
+            settles=final,
+            hash=terms.content_hash,
+            day_parts=terms.day_parts,
         )
     cycle = cycle_at(subscription, period.start, terms.duration)
     since = max(cycle.start, subscription.charged_from, held.starts_at or cycle.start)
@@ -86,6 +99,7 @@ def checked(
         if any(terms.price_id == earlier.price_id for earlier in wanted[:index]):
             raise _refused(field, "one for each price, and one for all", "DUPLICATE_COMMITMENT")
         _check_amounts(terms, field)
+        _check_day(terms, field)
         _check_subject(terms, prices, field)
         _check_duration(terms, prices, base, field)
     return tuple(wanted)
@@ -144,12 +158,36 @@ def _open(held_: HeldCommitment, boundary: datetime) -> bool:
 
 
 def _check_amounts(terms: CommitmentTerms, field: str) -> None:
-    commitment = terms.commitment
+    """Beside parts of the day there may be none."""
+    parts = (
+        (part.commitment, f"{field}.timeOfDay[{place}]")
+        for place, part in enumerate(terms.day_parts)
+    )
+    for commitment, where in ((terms.commitment, field), *parts):
+        if not (terms.day_parts and commitment == NO_COMMITMENT):
+            _check_amount(commitment, where)
+
+
+def _check_amount(commitment: Commitment, field: str) -> None:
     for name in ("amount", "quantity"):
         value = getattr(commitment, name)
         if value is not None:
             numbers.positive(value, f"{field}.{name}")
     numbers.amount(commitment.overage_factor, f"{field}.overageFactor")
+
+
+def _check_day(terms: CommitmentTerms, field: str) -> None:
+    """Every hour of the day is in one part at most."""
+    taken: set[int] = set()
+    for place, part in enumerate(terms.day_parts):
+        if taken & part.hours:
+            where = f"{field}.timeOfDay[{place}]"
+            raise _refused(where, f"{part.name} overlaps another", "INVALID_TIME_OF_DAY")
+        taken |= part.hours
+    if terms.day_parts and not terms.windowed:
+        raise _refused(
+            f"{field}.timeOfDay", "only windows have a time of day", "COMMITMENT_NOT_APPLICABLE"
+        )
 
 
 def _check_subject(terms: CommitmentTerms, prices: Mapping[str, Price], field: str) -> None:
@@ -179,6 +217,8 @@ def _why_not(terms: CommitmentTerms, price: Price) -> str | None:
         return "it does not price one quantity; commit to an amount"
     if terms.windowed and (adjustments.bucket is None or several or price.conversion is not None):
         return "it has no windows in the subscription's currency"
+    if terms.day_parts and adjustments.bucket != "hour":
+        return "its windows are no hours, which are what parts of a day are made of"
     if adjustments.bucket is not None and terms.commitment.quantity is not None:
         return None if terms.windowed else "it prices windows, so commit to a quantity of each"
     return None

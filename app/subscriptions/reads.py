@@ -44,6 +44,11 @@ LISTING = Listing(
         Column("collection_method", "enum"),
         Column("purchase_order", "string", nullable=True),
         Column("auto_invoice_threshold", "decimal", nullable=True),
+        Column(
+            "committed",
+            "boolean",
+            sql="jsonb_path_exists(commitments, '$[*] ? (@.ends_at == null)')",
+        ),
         Column("billed_until", "datetime", nullable=True),
         Column("current_period_start", "datetime", sortable=True),
         Column("current_period_end", "datetime", sortable=True),

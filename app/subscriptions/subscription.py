@@ -265,5 +265,5 @@ class CreateSubscription:
     quantities: tuple[Held, ...] = ()
     terms: PaymentTerms = field(default_factory=PaymentTerms)
     commitments: tuple[CommitmentTerms, ...] = ()
-    prorate_by: ProrateBy = ProrateBy.SECONDS
+    prorate_by: ProrateBy | None = None  # None: as the environment's settings say
     metadata: Mapping[str, str] = field(default_factory=dict)

@@ -118,6 +118,12 @@ class CorrectionSettings(Section, frozen=True):
         return timedelta(hours=self.interval_hours)
 
 
+class SubscriptionSettings(Section, frozen=True):
+    """What new subscriptions have that do not say otherwise."""
+
+    prorate_by: Literal["seconds", "days"] = "seconds"  # how parts of a period are measured
+
+
 class EnvironmentSettings(Section, frozen=True):
     invoice: InvoiceSettings = InvoiceSettings()
     amounts: AmountSettings = AmountSettings()
@@ -125,6 +131,7 @@ class EnvironmentSettings(Section, frozen=True):
     seller: SellerSettings = SellerSettings()
     documents: DocumentSettings = DocumentSettings()
     corrections: CorrectionSettings = CorrectionSettings()
+    subscriptions: SubscriptionSettings = SubscriptionSettings()
 
 
 SECTIONS = {field.name: field.type for field in msgspec.structs.fields(EnvironmentSettings)}

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from app.catalog.prices import Adjustments
 from app.infra.postgres import fetch
 from app.kernel.scope import Scope
 from tests.catalog import make as catalog
@@ -15,6 +16,10 @@ _RESULT = """
     id
     commitments {
       priceId amount quantity overageFactor trueUp windowed duration { unit count }
+      timeOfDay {
+        startHour endHour amount quantity overageFactor trueUp
+        model { __typename ... on PerUnitModel { unitAmount } }
+      }
       startsAt endsAt
     }
   }
@@ -51,6 +56,7 @@ async def test_commitments_are_given_shown_and_changed_for_the_next_period(
         "overageFactor": "1.5",
         "trueUp": True,
         "windowed": False,
+        "timeOfDay": [],
         "duration": year,
         "startsAt": None,
         "endsAt": None,
@@ -62,6 +68,16 @@ async def test_commitments_are_given_shown_and_changed_for_the_next_period(
     assert (second["amount"], second["duration"], second["endsAt"]) == ("10", None, None)
     unchanged = await mutate(ask, "subscriptionUpdate", id=made["id"], purchaseOrder="PO 1")
     assert unchanged["commitments"] == [first, second]
+    coming = await ask(
+        """query ($committed: Boolean) {
+          subscriptions(filter: {committed: {eq: $committed}}) {
+            nodes { scheduledChanges { kind at cancelable } } } }""",
+        {"committed": True},
+    )
+    change = {"kind": "COMMITMENTS", "at": second["startsAt"], "cancelable": False}
+    assert coming["data"]["subscriptions"]["nodes"] == [{"scheduledChanges": [change]}]
+    uncommitted = "{ subscriptions(filter: {committed: {eq: false}}) { totalCount } }"
+    assert (await ask(uncommitted))["data"]["subscriptions"]["totalCount"] == 0
     (*_, entry) = await fetch(
         scope, "SELECT after::text FROM audit_entries WHERE action = 'subscription.update' "
         "AND after::text LIKE '%commitments%' ORDER BY id",
@@ -92,6 +108,26 @@ async def test_commitments_are_given_shown_and_changed_for_the_next_period(
             "commitments[0].duration",
             "INVALID_COMMITMENT_DURATION",
         ),
+        (
+            {"timeOfDay": [{"startHour": 6, "endHour": 6}]},
+            "commitments[0].timeOfDay[0]",
+            "INVALID_TIME_OF_DAY",
+        ),
+        (
+            {"timeOfDay": [{"startHour": 22, "endHour": 6, "trueUp": True}]},
+            "commitments[0].timeOfDay[0]",
+            "INVALID_COMMITMENT",
+        ),
+        (
+            {"timeOfDay": [{"startHour": 22, "endHour": 6}, {"startHour": 5, "endHour": 7}]},
+            "commitments[0].timeOfDay[1]",
+            "INVALID_TIME_OF_DAY",
+        ),
+        (
+            {"timeOfDay": [{"startHour": 22, "endHour": 6, "amount": "1"}]},
+            "commitments[0].timeOfDay",
+            "COMMITMENT_NOT_APPLICABLE",
+        ),
     ],
 )
 async def test_a_refused_commitment_sells_nothing(
@@ -114,3 +150,26 @@ async def test_a_fixed_price_cannot_be_committed_to(ask: Any, scope: Scope, cloc
     assert (refused["field"], refused["code"]) == (
         "commitments[0].priceId", "COMMITMENT_NOT_APPLICABLE",
     )  # fmt: skip
+
+
+async def test_parts_of_the_day_are_given_and_shown(ask: Any, scope: Scope, clock: Any) -> None:
+    given = await sold(scope, clock)
+    hourly = await catalog.usage_price(
+        scope, clock, given["planId"], adjustments=Adjustments(bucket="hour")
+    )
+    night = {"startHour": 22, "endHour": 6, "amount": "2", "overageFactor": "3", "trueUp": True}
+    noon = {"startHour": 12, "endHour": 14, "model": {"perUnit": {"unitAmount": "0.5"}}}
+    made = await mutate(
+        ask,
+        "subscriptionCreate",
+        **given,
+        commitments=[{"priceId": hourly.id, "windowed": True, "timeOfDay": [night, noon]}],
+    )
+    (held,) = made["commitments"]
+    assert (held["amount"], held["windowed"]) == ("0", True)
+    model = {"__typename": "PerUnitModel", "unitAmount": "0.5"}
+    nothing = {"amount": "0", "quantity": None, "overageFactor": "1", "trueUp": False}
+    assert held["timeOfDay"] == [
+        {**night, "quantity": None, "model": None},
+        {**noon, **nothing, "model": model},
+    ]

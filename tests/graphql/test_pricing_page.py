@@ -10,7 +10,7 @@ import pytest
 
 from app.catalog.prices import Adjustments, Figures, Graduated, PerUnit, Tier
 from app.kernel.quantity import plain
-from app.subscriptions.commitments import Commitment, Standing, committed
+from app.subscriptions.commitments import NO_COMMITMENT, Commitment, DayPart, Standing, committed
 from tests.catalog.entitlement_rows import metered
 from tests.graphql.test_quotes import quoted
 from tests.invoicing.make import price
@@ -53,9 +53,20 @@ def test_what_is_included_is_what_the_page_says(block: dict[str, Any]) -> None:
 
 
 def commitment_of(given: dict[str, Any]) -> Commitment:
+    if given.keys() & {"amount", "quantity"} == set():
+        return NO_COMMITMENT
     numbers = {name: D(given[name]) for name in ("amount", "quantity") if name in given}
     factor = D(given.get("overageFactor", "1"))
     return Commitment(**numbers, overage_factor=factor, true_up=given.get("trueUp", False))
+
+
+def commitment_at(given: dict[str, Any], hour: int) -> Commitment:
+    """What holds for a window that starts then."""
+    for part in given.get("timeOfDay", ()):
+        held = DayPart(part["startHour"], part["endHour"], commitment_of(part))
+        if hour in held.hours:
+            return held.commitment
+    return commitment_of(given)
 
 
 @pytest.mark.parametrize("block", having("commitment"))
@@ -64,7 +75,10 @@ def test_commitments_come_to_what_the_page_says(block: dict[str, Any]) -> None:
     worth = commitment.worth(TIERS)
     for used, costs in block.get("examples", ()):
         windows = used if block["commitment"].get("windowed") else [used]
-        assert sum(committed(D(each), commitment, worth).amount for each in windows) == D(costs)
+        hours = [each if isinstance(each, list) else (0, each) for each in windows]
+        held = [(commitment_at(block["commitment"], hour), D(each)) for hour, each in hours]
+        found = (committed(each, own, own.worth(TIERS)).amount for own, each in held)
+        assert sum(found) == D(costs)
     prior, months = D(0), block.get("months", ())
     for number, (used, costs) in enumerate(months, start=1):
         standing = Standing(prior, settles=number == len(months))

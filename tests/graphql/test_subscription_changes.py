@@ -8,12 +8,14 @@ import pytest
 
 from app.catalog.price import ChargeKind, InvoiceTiming
 from app.catalog.prices import PerUnit
+from app.infra.postgres import fetch
 from app.kernel.scope import SYSTEM, Scope
 from app.subscriptions import reads
 from app.subscriptions.subscription import Held
 from app.tenants.actions import tenants
 from app.tenants.commands import CreateTenant
 from tests.catalog import make as catalog
+from tests.graphql.test_subscriptions import sold
 from tests.invoicing.test_billing import everything as written
 from tests.invoicing.world import JAN
 from tests.statements import statements
@@ -217,3 +219,30 @@ async def test_changes_of_a_page_are_read_together(
     seen = await statements(scope, lambda: ask(text))
     # The page, the subscription, the lines that ended and began, invoices, credit notes.
     assert len(seen) == 5, seen
+
+
+async def test_the_environment_says_how_parts_of_periods_are_measured(
+    ask: Any, scope: Scope, clock: Any
+) -> None:
+    """For subscriptions that do not say it, from then on; who changed it is kept."""
+    text = """mutation ($i: SettingsUpdateInput!) { settingsUpdate(input: $i) {
+      ... on EnvironmentSettings { subscriptions { prorateBy } } } }"""
+    create = """mutation ($i: SubscriptionCreateInput!) { subscriptionCreate(input: $i) {
+      ... on Subscription { prorateBy } } }"""
+    given = await sold(scope, clock)
+
+    async def bought(**fields: Any) -> str:
+        answer = await ask(create, {"i": given | fields})
+        found: str = answer["data"]["subscriptionCreate"]["prorateBy"]
+        return found
+
+    assert await bought() == "SECONDS"
+    changes = {"prorateBy": "DAYS"}
+    answer = await ask(text, {"i": {"subscriptions": changes}})
+    assert answer["data"]["settingsUpdate"] == {"subscriptions": changes}
+    assert (await bought(), await bought(prorateBy="SECONDS")) == ("DAYS", "SECONDS")
+    await ask(text, {"i": {"subscriptions": None}})
+    assert await bought() == "SECONDS"
+    rows = await fetch(scope, "SELECT after::text FROM audit_entries WHERE after::text LIKE $1",
+                       "%prorate_by%days%")  # fmt: skip
+    assert len(rows) >= 2  # of the settings and of the subscription

@@ -1,5 +1,7 @@
 from datetime import timedelta
 
+import asyncpg
+
 from app.infra import due
 from app.infra.postgres import fetch, writing
 from app.kernel.ids import new_id
@@ -93,3 +95,46 @@ async def test_the_sweep_does_not_see_work_on_a_clock(database, scope, clock):
         await due.settle(scope, clocked, None)
     await schedule(scope, ("sub_clocked", clock.now()), owner=clocked)
     assert scope in await due.scopes_with_work([KIND], at=clock.now())
+
+
+_MANY = """
+INSERT INTO due_items (id, tenant_id, environment_id, kind, subject_id, owner_id, clock_id, due_at,
+  attempts)
+SELECT 'due_' || n, $1, $2, $3, 'sub_' || n, 'cus_' || n, CASE WHEN n % 2 = 0 THEN 'clk_a' END,
+  $4::timestamptz + n * interval '1 minute', 0
+FROM generate_series(1, 100000) AS n
+"""
+
+
+async def test_what_asks_for_due_work_goes_by_an_index_however_much_there_is(
+    database, settings, scope, clock
+):
+    """Half of a hundred thousand items live on a test clock; some are due."""
+    start = clock.now()
+    at = start + timedelta(minutes=500)
+    async with writing(scope) as connection:
+        await connection.execute(_MANY, scope.tenant_id, scope.environment_id, KIND, start)
+    owner = await asyncpg.connect(settings.postgres.owner_url)
+    await owner.execute("ANALYZE due_items")
+    await owner.close()
+    presents = [due.Standing(scope, clock_id, at) for clock_id in (None, "clk_a")]
+    asked = []
+    async with writing(scope) as connection:
+        with connection.query_logger(lambda record: asked.append((record.query, record.args))):
+            for clock_id in (None, "clk_a"):
+                assert await due.waiting(scope, KIND, at=at, limit=500, clock_id=clock_id)
+                assert await due.earliest(scope, [KIND], clock_id=clock_id)
+                assert not await due.refused(scope, [KIND], at=at, clock_id=clock_id)
+            assert await due.has_work(scope, "cus_7")
+            assert await due.with_work([KIND], presents) == presents
+            assert scope in await due.scopes_with_work([KIND], at=at)
+        plans = [
+            "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {query}", *args))
+            for query, args in asked
+            if "due_items" in query
+        ]
+        await connection.execute("DELETE FROM due_items WHERE tenant_id = $1", scope.tenant_id)
+    assert len(plans) == 9
+    for plan in plans:
+        assert "Seq Scan on due_items" not in plan, plan
+    assert [plan for plan in plans[:6] if "->  Sort" in plan] == []

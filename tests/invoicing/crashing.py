@@ -21,6 +21,7 @@ from app.invoicing.billing import (
     finalize_page,
     print_page,
 )
+from app.invoicing.correction_run import correct_page
 from app.kernel.clock import FixedClock
 from app.kernel.scope import Scope
 from tests.invoicing.world import CaughtUp
@@ -37,7 +38,8 @@ async def main(tenant_id: str, environment_id: str, instant: str) -> None:
         clock = FixedClock(at)
         services = Billing(clickhouse, storage, clock, CaughtUp(clock), settings.billing)
         page = Page(Scope(tenant_id, environment_id), at, at, settings.billing.chunk_size)
-        for step in (change_page, bill_page, finalize_page, credit_page, print_page):
+        steps = change_page, correct_page, bill_page, finalize_page, credit_page, print_page
+        for step in steps:
             await step(services, page)
 
 

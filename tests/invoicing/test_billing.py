@@ -28,7 +28,17 @@ async def lines(world, invoice):
 
 async def everything(world):
     """All that billing writes, for comparing before and after."""
-    tables = ("invoices", "invoice_lines", "due_items", "outbox", "subscriptions", "audit_entries")
+    tables = (
+        "invoices",
+        "invoice_lines",
+        "invoice_corrections",
+        "correction_applications",
+        "credit_notes",
+        "due_items",
+        "outbox",
+        "subscriptions",
+        "audit_entries",
+    )
     return {
         table: await fetch(world.scope, f"SELECT * FROM {table} ORDER BY 1")  # noqa: S608
         for table in tables

@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from app.invoicing import actions, reads
+from app.invoicing.bills import Moment
 from app.kernel.scope import SYSTEM
 from app.subscriptions import actions as life
 from app.subscriptions import reads as subscriptions
@@ -152,3 +153,19 @@ async def test_a_preview_far_ahead_comes_after_the_changes_before_it(world, of):
     assert [each.note.total for each in later.notes] == [round(50 * share, 2)]
     found = await subscriptions.get(world.scope, of["subscription"].id)
     assert found.next_change_at == MAR
+
+
+@pytest.mark.parametrize("what", [fewer, better])
+async def test_the_next_invoice_is_seen_with_the_changes_that_come_by_then(world, of, what):
+    world.clock.at = MID
+    services, at = world.services, world.clock.now()
+    asked = wanted(of, what, Proration.CREATE_PRORATIONS, mode=ChangeMode.PERIOD_END)
+    await actions.change(world.scope, asked, services.clickhouse, by=SYSTEM, at=at)
+    before = await everything(world)
+    seen = await actions.preview(
+        world.scope, of["subscription"].id, services.clickhouse, moment=Moment(at, None)
+    )
+    assert await everything(world) == before
+    await run(world, MAR)
+    cycle = (await invoices(world))[-1]
+    assert facts(seen.invoice, seen.lines) == facts(cycle, await lines(world, cycle))

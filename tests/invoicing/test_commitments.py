@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -20,9 +21,10 @@ from app.kernel.scope import SYSTEM
 from app.subscriptions import actions as verbs
 from app.subscriptions import reads as subscriptions
 from app.subscriptions.actions import create
-from app.subscriptions.commitments import Commitment, CommitmentTerms
+from app.subscriptions.commitments import NO_COMMITMENT, Commitment, CommitmentTerms, DayPart
 from app.subscriptions.subscription import CreateSubscription, PaymentTerms
 from tests.invoicing.test_billing import FEB, bill, invoices, lines
+from tests.invoicing.test_corrections import booked, correct, finalize
 from tests.invoicing.test_priced_usage import requests
 from tests.invoicing.world import JAN
 
@@ -107,6 +109,67 @@ async def test_every_window_has_the_commitment_for_itself(world):
     await bill(world, FEB)
     # The day beyond pays 10 + 5 × 2, the other thirty pay 10 each.
     assert await amounts(world) == [[("usage", D(20 + 30 * 10))]]
+
+
+NIGHT = DayPart(22, 6, Commitment(D(2), overage_factor=D(3), true_up=True))
+NOON = DayPart(12, 14, Commitment(quantity=D(10), overage_factor=D(2)), PerUnit(D("0.5")))
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+async def by_the_hour(world, month, *parts, rest=NO_COMMITMENT):
+    """acme on hours at 1 a unit in Berlin, from the first of a month of 2025."""
+    plan_id, (price_id,) = await plan(world, (PerUnit(D(1)), Adjustments(bucket="hour")))
+    terms = CommitmentTerms(rest, price_id, windowed=True, day_parts=parts)
+    start = datetime(2025, month, 1, tzinfo=BERLIN)
+    await world.subscribe(
+        "acme", plan_id=plan_id, starts_at=start, timezone="Europe/Berlin", commitments=(terms,)
+    )
+    return start
+
+
+@pytest.mark.parametrize(
+    ("month", "changes_on", "hours"), [(3, 30, 31 * 8 - 1), (10, 26, 31 * 8 + 1)]
+)
+async def test_hours_of_the_night_have_terms_of_their_own_when_clocks_change(
+    world, month, changes_on, hours
+):
+    """Nights have eight hours, one less in March and one more in October."""
+    start = await by_the_hour(world, month, NIGHT, NOON)
+
+    def at(day, hour, fold=0):
+        return datetime(2025, month, day, hour, 30, tzinfo=BERLIN, fold=fold).astimezone(UTC)
+
+    await world.use(
+        "acme",
+        [
+            (at(1, 5), "5", "eu"),  # night: 2 + 3 × 3
+            (at(1, 6), "7", "eu"),  # by day: 7
+            (at(1, 13), "30", "eu"),  # noon: 5 of 15 are promised, 5 + 10 × 2
+            (at(1, 22), "1", "eu"),  # night: 2, as for every hour without usage
+            (at(changes_on, 2, fold=0), "2", "eu"),
+            (at(changes_on, 2, fold=1), "4", "eu"),
+        ],
+    )
+    # On 26 October, 2:30 comes twice: 2, and 2 + 2 × 3. On 30 March it does not: both are taken
+    # for the hours beside it, 3:30 and 1:30.
+    await bill(world, start + timedelta(days=32))
+    (((_, amount), *_),) = await amounts(world)
+    assert amount == (11 + 2 + 2 + 8) + 7 + 25 + (hours - 4) * 2
+    (line,) = await lines(world, (await invoices(world))[0])
+    parts = {step["inputs"].get("time_of_day") for step in line.explanation["parts"][0]["parts"]}
+    assert parts == {"22:00–06:00", "12:00–14:00", None}
+
+
+async def test_usage_of_an_hour_that_comes_late_is_corrected_by_the_terms_of_its_time(world):
+    start = await by_the_hour(world, 1, NOON)
+    end = start + timedelta(days=31)
+    await bill(world, end)
+    await finalize(world, end)
+    assert await amounts(world) == [[("usage", D(0))]]
+    late = start + timedelta(days=4, hours=12)
+    await world.use("acme", [(late, "30", "eu")], accepted=end + timedelta(days=1))
+    await correct(world, end + timedelta(days=2))
+    assert [found.amount for found in await booked(world)] == [25]
 
 
 QUARTER = {
@@ -261,8 +324,11 @@ async def test_preview_and_another_computation_come_to_what_is_billed(world):
 
 
 async def test_what_cannot_be_kept_is_refused_and_nothing_is_bought(world):
-    plan_id, (plain, daily) = await plan(
-        world, (DIME, Adjustments()), (DIME, Adjustments(bucket="day"))
+    plan_id, (plain, daily, hourly) = await plan(
+        world,
+        (DIME, Adjustments()),
+        (DIME, Adjustments(bucket="day")),
+        (DIME, Adjustments(bucket="hour")),
     )
     customer = await world.customer("acme")
     year, hundred = Cadence("year"), Commitment(D(100))
@@ -274,6 +340,12 @@ async def test_what_cannot_be_kept_is_refused_and_nothing_is_bought(world):
         ((CommitmentTerms(Commitment(quantity=D(1))),), "COMMITMENT_NOT_APPLICABLE"),
         ((CommitmentTerms(Commitment(quantity=D(1)), daily),), "COMMITMENT_NOT_APPLICABLE"),
         ((CommitmentTerms(hundred, daily, True, year),), "INVALID_COMMITMENT_DURATION"),
+        ((CommitmentTerms(hundred, daily, True, day_parts=(NIGHT,)),), "COMMITMENT_NOT_APPLICABLE"),
+        ((CommitmentTerms(hundred, hourly, day_parts=(NIGHT,)),), "COMMITMENT_NOT_APPLICABLE"),
+        (
+            (CommitmentTerms(hundred, hourly, True, None, (NIGHT, DayPart(5, 7))),),
+            "INVALID_TIME_OF_DAY",
+        ),
         (
             (CommitmentTerms(hundred, plain, duration=Cadence("week")),),
             "INVALID_COMMITMENT_DURATION",

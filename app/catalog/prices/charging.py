@@ -1,6 +1,6 @@
 """The charge for the figures of a line: model and adjustments together, with the trace. Pure."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -41,6 +41,15 @@ Allow = Callable[[Step], Step]
 
 
 @dataclass(frozen=True, slots=True)
+class WindowTerms:
+    """What prices a window, and what becomes of its charge; `name`: of its part of the day."""
+
+    model: QuantityModel
+    commit: Allow | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Charge:
     """`amount` is the trace of the charge, `quantity` that of the quantity that was priced."""
 
@@ -55,13 +64,13 @@ def charge(
     counted: Step,
     *,
     allow: Allow | None = None,
-    commit: Allow | None = None,
+    windows: Sequence[WindowTerms] = (),
 ) -> Charge:
     """What the figures cost, unrounded, within the price's limits.
 
     `counted` is the trace of `figures.quantity`. `allow` takes off what is included elsewhere,
-    after the free units; it applies to prices of one quantity without windows. `commit` is what
-    becomes of the charge of every window, of those without usage too.
+    after the free units; it applies to prices of one quantity without windows. `windows` are the
+    terms of those in each part of the day, and last of all others, without usage too.
     """
     quantity = counted
     match model:
@@ -73,7 +82,7 @@ def charge(
             named = {name: figure.quantity for name, figure in figures.meters.items()}
             amount = model.trace(named)
         case _ if adjustments.bucket is not None:
-            amount = _bucketed(model, adjustments, figures, commit)
+            amount = _bucketed(windows or (WindowTerms(model),), adjustments, figures)
         case _:
             quantity = adjustments.charged(counted)
             if allow is not None:
@@ -107,21 +116,23 @@ def _priced(model: QuantityModel, quantity: Step) -> Step:
     return model.trace(max(exact_number(quantity.result), Decimal(0)))
 
 
-def _bucketed(
-    model: QuantityModel, adjustments: Adjustments, figures: Figures, commit: Allow | None
-) -> Step:
-    """Windows of equal quantities are one step, under the start of the first."""
-    alike: dict[Decimal, list[str]] = {}
+def _bucketed(terms: Sequence[WindowTerms], adjustments: Adjustments, figures: Figures) -> Step:
+    """Windows of equal quantities and terms are one step, under the start of the first. The last
+    of the terms hold where no part of the day does."""
+    alike: dict[tuple[int, Decimal], list[str]] = {}
+    rest = len(terms) - 1
     for window in figures.windows:
-        alike.setdefault(window.quantity, []).append(window.start.isoformat())
+        place = rest if window.part is None else window.part
+        alike.setdefault((place, window.quantity), []).append(window.start.isoformat())
     parts = [
-        _window(model, adjustments, quantity, commit, start=starts[0], windows=len(starts))
-        for quantity, starts in alike.items()
+        _window(terms[place], adjustments, quantity, start=starts[0], windows=len(starts))
+        for (place, quantity), starts in alike.items()
     ]
-    if figures.empty_windows:
-        windows = figures.empty_windows
-        empty = _window(model, adjustments, Decimal(0), commit, start=None, windows=windows)
-        parts += [empty] if Fraction(empty.result) else []
+    empty = (*figures.empty_parts, figures.empty_windows - sum(figures.empty_parts))
+    for windows, each in zip(empty, terms, strict=True):
+        if windows:
+            found = _window(each, adjustments, Decimal(0), start=None, windows=windows)
+            parts += [found] if Fraction(found.result) else []
     total: Number = Decimal(0)
     for part in parts:
         total = plus(total, exact_number(part.result))
@@ -130,20 +141,21 @@ def _bucketed(
 
 
 def _window(
-    model: QuantityModel,
+    terms: WindowTerms,
     adjustments: Adjustments,
     quantity: Decimal,
-    commit: Allow | None,
     *,
     start: str | None,
     windows: int,
 ) -> Step:
     counted = step("windowed", {"start": start, "quantity": quantity}, quantity)
     priced = adjustments.charged(counted)
-    amount = _priced(model, priced)
-    if commit is not None:
-        amount = commit(amount)
-    inputs = {"windows": Decimal(windows)}
+    amount = _priced(terms.model, priced)
+    if terms.commit is not None:
+        amount = terms.commit(amount)
+    inputs: dict[str, Number | str | None] = {"windows": Decimal(windows)}
+    if terms.name is not None:
+        inputs["time_of_day"] = terms.name
     return step("window", inputs, Fraction(amount.result) * windows, (amount, priced))
 
 

@@ -23,11 +23,13 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class WindowFigure:
-    """What was counted in the part of the period that starts at `start`."""
+    """What was counted in the part of the period that starts at `start`; `part`: the part of the
+    day that it is in, by its place among those with terms of their own."""
 
     start: datetime
     quantity: Decimal
     events: int = 0
+    part: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,8 @@ class Figures:
 
     `group` has the values of the dimensions that the price is grouped by, in their order, None
     where the events had no value; () where it is not grouped.
-    `windows` are the ones with usage, in order of time, beside `empty_windows` without.
+    `windows` are the ones with usage, in order of time, beside `empty_windows` without, of which
+    `empty_parts` are in each of the parts of the day.
     `meters` has the totals of a formula's meters by the names of its variables.
     """
 
@@ -54,5 +57,6 @@ class Figures:
     cells: tuple[Cell, ...] = ()
     windows: tuple[WindowFigure, ...] = ()
     empty_windows: int = 0
+    empty_parts: tuple[int, ...] = ()
     tally: Tally | None = None
     meters: Mapping[str, MeterFigure] = field(default_factory=dict)

@@ -241,10 +241,11 @@ def shown(model: models.PriceModel) -> PriceModel:
             ]
             return FormulaModel(expression=model.text, variables=variables)
         case _:
-            return _row_model(model)
+            return row_model(model)
 
 
-def _row_model(model: models.RowModel) -> RowPriceModel:
+def row_model(model: models.RowModel) -> RowPriceModel:
+    """The model as the graph shows it."""
     match model:
         case models.PerUnit():
             return PerUnitModel(unit_amount=model.unit_amount)
@@ -278,12 +279,12 @@ def _matrix(model: models.Matrix) -> MatrixModel:
                     MatrixMatch(dimension=each.property, values=list(each.values))
                     for each in row.match
                 ],
-                price=_row_model(row.price),
+                price=row_model(row.price),
                 display_name=row.display_name,
             )
             for row in model.rows
         ],
-        default=_row_model(model.default),
+        default=row_model(model.default),
         default_name=model.default_name,
         cells=MatrixCells(model.cells),
         line_per_row=model.line_per_row,

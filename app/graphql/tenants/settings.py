@@ -19,6 +19,10 @@ from app.graphql.tenants.document_settings import (
     SellerSettingsInput,
     ZeroInvoices,
 )
+from app.graphql.tenants.subscription_settings import (
+    SubscriptionSettings,
+    SubscriptionSettingsInput,
+)
 from app.tenants.actions import environments as actions
 from app.tenants.reads import environments as reads
 from app.tenants.settings import EnvironmentSettings as Row
@@ -88,6 +92,7 @@ class EnvironmentSettings:
     seller: SellerSettings = strawberry.field(description="Of the seller.")
     documents: DocumentSettings = strawberry.field(description="Of documents.")
     corrections: CorrectionSettings = strawberry.field(description="Of corrections.")
+    subscriptions: SubscriptionSettings = strawberry.field(description="Of new subscriptions.")
 
     @classmethod
     def of(cls, row: Row) -> Self:
@@ -117,6 +122,7 @@ class EnvironmentSettings:
             seller=SellerSettings.of(row.seller),
             documents=DocumentSettings.of(row.documents),
             corrections=CorrectionSettings.of(row.corrections),
+            subscriptions=SubscriptionSettings.of(row.subscriptions),
         )
 
 
@@ -184,6 +190,9 @@ class SettingsUpdateInput:
     )
     corrections: strawberry.Maybe[CorrectionSettingsInput | None] = strawberry.field(
         description="Of corrections."
+    )
+    subscriptions: strawberry.Maybe[SubscriptionSettingsInput | None] = strawberry.field(
+        description="Of new subscriptions."
     )
     documents: strawberry.Maybe[DocumentSettingsInput | None] = strawberry.field(
         description="Of documents."

@@ -11,10 +11,12 @@ from msgspec import Struct
 from app.infra.postgres import fetch, system, writing
 from app.kernel.scope import Scope
 
+# Ordered by all that the index is: that a clock is null does not tell PostgreSQL that its column
+# stays the same.
 _EARLIEST = (
     "SELECT k.kind, d.due_at FROM unnest($3::text[]) AS k(kind), LATERAL ("
     "SELECT due_at FROM due_items WHERE tenant_id = $1 AND environment_id = $2 "
-    "AND kind = k.kind AND {lives} AND attempts = 0 ORDER BY due_at LIMIT 1) AS d"
+    "AND kind = k.kind AND {lives} AND attempts = 0 ORDER BY clock_id, kind, due_at LIMIT 1) AS d"
 )
 _REFUSED = (
     "SELECT k.kind FROM unnest($3::text[]) AS k(kind) WHERE EXISTS ("

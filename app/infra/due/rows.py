@@ -152,7 +152,7 @@ async def waiting(
         scope,
         f"SELECT subject_id, due_at, attempts FROM due_items WHERE {_SCOPE} "  # noqa: S608
         f"AND due_at <= $4 AND (due_at, subject_id) > ($5, $6) AND {lives} "
-        "ORDER BY due_at, subject_id LIMIT $7",
+        "ORDER BY clock_id, due_at, subject_id LIMIT $7",
         scope.tenant_id,
         scope.environment_id,
         kind,

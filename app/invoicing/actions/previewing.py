@@ -4,11 +4,13 @@ without saving anything."""
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 import asyncpg
 
 from app.infra.clickhouse import ClickHouse
 from app.infra.postgres import writing
+from app.invoicing.actions.changing import take_effect
 from app.invoicing.actions.subscribing import subscribe
 from app.invoicing.bills import Bill, Drafted, Moment, draft, upcoming
 from app.invoicing.corrected import corrected
@@ -17,9 +19,11 @@ from app.invoicing.imagining import Imagined, imagine
 from app.invoicing.in_force import reckoned
 from app.invoicing.invoice import InvoiceStatus
 from app.invoicing.usage import count
-from app.kernel.errors import NotFound
-from app.kernel.scope import Actor, Scope
+from app.kernel.errors import NotFound, TariffError
+from app.kernel.scope import SYSTEM, Actor, Scope
 from app.subscriptions import reads as subscriptions
+from app.subscriptions.billable import BillableSubscription
+from app.subscriptions.change import SubscriptionChange
 from app.subscriptions.subscription import CreateSubscription
 
 
@@ -56,15 +60,39 @@ async def preview(
     """What the subscription's next invoice would be if its period had the usage it has now.
 
     Where the usage of some prices is imagined, it is the next that asks for the usage of all of
-    them. Raises: NotFound, NothingToBill, Invalid (see `imagine`), Unavailable.
+    them. Changes that are to come by then are made, and undone again.
+    Raises: NotFound, NothingToBill, Invalid (see `imagine`), Unavailable.
     """
     found = await subscriptions.billable(scope, [subscription_id])
     if not found:
         raise NotFound("subscription", subscription_id, field="subscriptionId")
-    bill = upcoming(found[0], prices=imagined or ()) or upcoming(found[0])
+    bill = _next(found[0], imagined)
+    changes = (await subscriptions.scheduled_changes(scope, [subscription_id]))[subscription_id]
+    if bill is not None and any(each.effective_at <= bill.point.at for each in changes):
+        changed = await _changed(scope, subscription_id, changes, until=bill.point.at)
+        bill = _next(changed, imagined)
     if bill is None:
         raise NothingToBill(subscription_id)
     return await unsaved(scope, bill, clickhouse, moment=moment, imagined=imagined)
+
+
+def _next(subject: BillableSubscription, imagined: Imagined | None) -> Bill | None:
+    return upcoming(subject, prices=imagined or ()) or upcoming(subject)
+
+
+async def _changed(
+    scope: Scope, subscription_id: str, changes: Sequence[SubscriptionChange], *, until: datetime
+) -> BillableSubscription:
+    """The subscription as of then. A change that is refused fails, and the rest goes on."""
+    async with undone(scope):
+        for each in sorted(changes, key=lambda one: one.effective_at):
+            if each.effective_at <= until:
+                with suppress(TariffError):
+                    async with writing(scope) as connection:
+                        at = each.effective_at
+                        await take_effect(connection, scope, each, by=SYSTEM, at=at)
+        (found,) = await subscriptions.billable(scope, [subscription_id])
+    return found
 
 
 async def preview_new(

@@ -64,7 +64,8 @@ def entry_of(subject: BillableSubscription | None, charge: Charge) -> Entry:
     """The charge as it was billed. What was given to a subscription, and when, does not change."""
     entitled = None if subject is None else subject.entitled
     included = included_of(charge.price, entitled, charge.service.period)
-    return Entry(charge.item, charge.price, charge.service, included)
+    committing, _ = charge.committed or (None, NOTHING_TOWARD)
+    return Entry(charge.item, charge.price, charge.service, included, committing)
 
 
 def fact_of(

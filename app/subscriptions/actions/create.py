@@ -35,12 +35,15 @@ from app.subscriptions.records import columns
 from app.subscriptions.subscription import (
     CreateSubscription,
     LineItem,
+    ProrateBy,
     Subscription,
     SubscriptionStatus,
     Trial,
 )
 from app.subscriptions.terms import Terms, check_backdating, terms_of
 from app.tenants import audit
+from app.tenants.reads import environments
+from app.tenants.settings import effective
 
 
 async def create(
@@ -64,7 +67,9 @@ async def create(
         offered = await prices.of_version(scope, version.id, at=reference)
         bought = buying.bought(offered, terms, command.price_ids)
         trial = buying.trial_of(command, bought, starts_at=terms.starts_at, timezone=terms.timezone)
+        share = command.prorate_by or await _prorate_by(scope)
         subscription = _subscription(version, command, terms, trial, at=at)
+        subscription = replace(subscription, prorate_by=share)
         check_backdating(subscription.schedule, subscription.starts_at, at=at)
         held = buying.quantities(bought, command.quantities)
         promised = committing.checked(command.commitments, bought, terms.cadence)
@@ -117,6 +122,12 @@ def status_of_new(subscription: Subscription, *, at: datetime) -> SubscriptionSt
     return SubscriptionStatus.TRIALING if trialing else SubscriptionStatus.ACTIVE
 
 
+async def _prorate_by(scope: Scope) -> ProrateBy:
+    found = await environments.by_ids(scope, [scope.environment_id])
+    overrides = (environment.overrides for environment in found.values())
+    return ProrateBy(effective(next(overrides, {})).subscriptions.prorate_by)
+
+
 def _subscription(
     version: PlanVersion,
     command: CreateSubscription,
@@ -148,7 +159,6 @@ def _subscription(
         cuts=(),
         cancellation=None,
         terms=terms.payment,
-        prorate_by=command.prorate_by,
         current_period=Period(terms.starts_at, terms.starts_at),
         billed_until=None,
         threshold_until=None,

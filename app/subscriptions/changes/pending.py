@@ -19,6 +19,8 @@ class ChangeKind(StrEnum):
     """It was created with this end, or got it later; update `endsAt` to change it."""
     QUANTITY = "quantity"
     PLAN = "plan"
+    COMMITMENTS = "commitments"
+    """Other commitments begin to hold, or none; update `commitments` to change it."""
 
 
 # The kinds that are rows of their own, each with an id.
@@ -58,6 +60,13 @@ def pending(
         canceled = subscription.cancellation is not None
         kind = ChangeKind.CANCEL if canceled else ChangeKind.END
         found.append(Change(kind, subscription.ends_at, cancelable=canceled))
+    held = subscription.commitments
+    instants = {instant for each in held for instant in (each.starts_at, each.ends_at)}
+    found += [
+        Change(ChangeKind.COMMITMENTS, instant, cancelable=False)
+        for instant in instants
+        if instant is not None
+    ]
     coming = [change for change in found if change.at > at]
     coming += [
         Change(OF_ROWS[row.kind.value], row.effective_at, cancelable=True, change_id=row.id)
