@@ -18,6 +18,7 @@ class ChangeKind(StrEnum):
     END = "end"
     """It was created with this end, or got it later; update `endsAt` to change it."""
     QUANTITY = "quantity"
+    PRICE = "price"
     PLAN = "plan"
     COMMITMENTS = "commitments"
     """Other commitments begin to hold, or none; update `commitments` to change it."""
@@ -30,7 +31,7 @@ OF_ROWS = {kind.value: ChangeKind(kind.value) for kind in SubscriptionChangeKind
 @dataclass(frozen=True, slots=True)
 class Change:
     """`cancelable`: whether it can be taken back by `cancel_change`. `change_id` names the row
-    of a change of quantity or plan."""
+    of a change of quantity, price or plan."""
 
     kind: ChangeKind
     at: datetime
@@ -43,7 +44,7 @@ def pending(
 ) -> list[Change]:
     """The changes that are still to come at `at`, the next one first.
 
-    `rows` are its scheduled changes of quantity and plan.
+    `rows` are its scheduled changes of quantity, price and plan.
     """
     if subscription.status in OVER or subscription.status is SubscriptionStatus.DRAFT:
         return []
