@@ -9,7 +9,7 @@ from typing import Any
 from tortoise.exceptions import IntegrityError
 
 from app.clocks import reads as clocks
-from app.customers import reads
+from app.customers import joining, reads
 from app.customers.customer import (
     Address,
     CreateCustomer,
@@ -37,16 +37,32 @@ from app.tenants import audit, locales
 from app.tenants.settings import NUMBER_PREFIX
 
 
-async def create(scope: Scope, command: CreateCustomer, *, by: Actor, at: datetime) -> Customer:
-    """Raises: Invalid, AlreadyExists (another customer has the external id).
+async def create(
+    scope: Scope,
+    command: CreateCustomer,
+    *,
+    by: Actor,
+    at: datetime,
+    member_since: datetime | None = None,
+) -> Customer:
+    """`member_since`: from when its usage counts with its parent's; None: from now.
 
+    Raises: Invalid, AlreadyExists (another customer has the external id).
     With a test clock also: NotFound, Archived, GovernsEnvironment; `at` is the clock's present.
+    With a parent also: NotFound, CustomerIsArchived, HierarchyTooDeep, ParentOnOtherClock.
     """
     fields = fields_of(command)
-    clock_id = fields.pop("test_clock_id")
+    clock_id, parent_id = fields.pop("test_clock_id"), command.parent_id
     values, customer_id = checked(fields, _CHECKS), new_id("cus")
     try:
         async with writing(scope):
+            if parent_id is not None:
+                await joining.hold(scope, [parent_id])
+                if clock_id is None:
+                    clock_id = (await due.clocks_of(scope, [parent_id])).get(parent_id)
+            await joining.check_parent(
+                scope, customer_id, parent_id, pays=command.parent_pays, clock_id=clock_id
+            )
             if clock_id is not None:
                 await clocks.open_to_customers(scope, clock_id, field="testClockId")
                 await due.settle(scope, customer_id, clock_id)
@@ -59,6 +75,7 @@ async def create(scope: Scope, command: CreateCustomer, *, by: Actor, at: dateti
                 **values,
             )
             customer = await reads.get(scope, customer_id)
+            await joining.note(scope, None, customer, since=member_since or at, at=at)
             facts = asdict(customer) | {"test_clock_id": clock_id}
             await audit.record(scope, by, "customer.create", customer_id, at=at, after=facts)
             await outbox.put(scope, CustomerCreated(entity_id=customer_id, occurred_at=at))
@@ -72,17 +89,29 @@ async def update(
 ) -> Customer:
     """Change the fields that `patch` holds; an absent field stays as it is.
 
-    The external id may change: events already sent keep the old one.
-    Raises: Invalid, NotFound, CustomerIsArchived, AlreadyExists.
+    The external id may change: events already sent keep the old one. With another parent, its
+    usage counts with that one's from now on.
+    Raises: Invalid, NotFound, CustomerIsArchived, AlreadyExists, HierarchyTooDeep,
+    ParentOnOtherClock.
     """
     values = checked(patch, _CHECKS)
     try:
         async with writing(scope):
-            before = await locked(scope, customer_id)
+            await joining.hold(scope, [customer_id, values.get("parent_id")])
+            before = await reads.get(scope, customer_id)
             if before.status is CustomerStatus.ARCHIVED:
                 raise CustomerIsArchived(customer_id)
+            if values.keys() & {"parent_id", "parent_pays"}:
+                await joining.check_parent(
+                    scope,
+                    customer_id,
+                    values.get("parent_id", before.parent_id),
+                    pays=values.get("parent_pays", before.parent_pays),
+                    clock_id=(await due.clocks_of(scope, [customer_id])).get(customer_id),
+                )
             await CustomerTable.filter(id=customer_id).update(**values, updated_at=at)
             after = await reads.get(scope, customer_id)
+            await joining.note(scope, before, after, since=at, at=at)
             await audit.record(
                 scope, by, "customer.update", customer_id, at=at, before=before, after=after
             )
@@ -93,13 +122,19 @@ async def update(
 
 
 async def archive(scope: Scope, customer_id: str, *, by: Actor, at: datetime) -> Customer:
-    """Take the customer out of use; its external id becomes free. Raises: NotFound, Conflict."""
+    """Take the customer out of use; its external id becomes free. Its parent still pays, and its
+    usage counts with that one's until now.
+
+    Raises: NotFound, CustomerIsArchived, CustomerHasChildren.
+    """
     async with writing(scope):
         before = await locked(scope, customer_id)
         if before.status is CustomerStatus.ARCHIVED:
             raise CustomerIsArchived(customer_id)
+        await joining.check_childless(scope, customer_id)
         await CustomerTable.filter(id=customer_id).update(archived_at=at, updated_at=at)
         after = await reads.get(scope, customer_id)
+        await joining.note(scope, before, after, since=at, at=at)
         await audit.record(
             scope, by, "customer.archive", customer_id, at=at, before=before, after=after
         )
@@ -108,14 +143,25 @@ async def archive(scope: Scope, customer_id: str, *, by: Actor, at: datetime) ->
 
 
 async def restore(scope: Scope, customer_id: str, *, by: Actor, at: datetime) -> Customer:
-    """Put an archived customer back. Raises: NotFound, CustomerIsActive, AlreadyExists."""
+    """Put an archived customer back, into its family too.
+
+    Raises: NotFound, CustomerIsActive, AlreadyExists; where the parent takes no child any more:
+    CustomerIsArchived, HierarchyTooDeep.
+    """
+    parent_id = (await reads.get(scope, customer_id)).parent_id
     try:
         async with writing(scope):
-            before = await locked(scope, customer_id)
+            await joining.hold(scope, [customer_id, parent_id])
+            before = await reads.get(scope, customer_id)
             if before.status is CustomerStatus.ACTIVE:
                 raise CustomerIsActive(customer_id)
+            clock_id = (await due.clocks_of(scope, [customer_id])).get(customer_id)
+            await joining.check_parent(
+                scope, customer_id, parent_id, pays=before.parent_pays, clock_id=clock_id
+            )
             await CustomerTable.filter(id=customer_id).update(archived_at=None, updated_at=at)
             after = await reads.get(scope, customer_id)
+            await joining.note(scope, before, after, since=at, at=at)
             await audit.record(
                 scope, by, "customer.restore", customer_id, at=at, before=before, after=after
             )
@@ -132,12 +178,15 @@ async def move(
 
     Call in the transaction that holds the customer and has seen that the clock can take it and
     that it has nothing whose past would change with its present, such as a subscription.
-    Raises: NotFound, CustomerIsArchived, CustomerHasWork.
+    Raises: NotFound, CustomerIsArchived, CustomerHasWork, CustomerHasChildren.
     """
     async with writing(scope):
         customer = await locked(scope, customer_id)
         if customer.status is CustomerStatus.ARCHIVED:
             raise CustomerIsArchived(customer_id)
+        if customer.parent_id is not None:
+            raise CustomerHasWork(customer_id, "a parent")
+        await joining.check_childless(scope, customer_id)
         if await due.has_work(scope, customer_id):
             raise CustomerHasWork(customer_id)
         before = (await due.clocks_of(scope, [customer_id])).get(customer_id)
@@ -220,5 +269,8 @@ _CHECKS: Checks = {
     "locale": lambda v: None if v is None else locales.check(v),
     "invoice_prefix": _prefix,
     "consolidate_invoices": lambda v: v,
+    "parent_id": lambda v: v,
+    "parent_pays": lambda v: required(v, "parentPays"),
+    "inherits": lambda v: required(v, "inherits"),
     "metadata": lambda v: checks.metadata(v or {}),
 }

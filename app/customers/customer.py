@@ -42,6 +42,9 @@ class Customer:
     number, `registration_number` that of the companies' register. `locale` is a BCP 47 tag that
     its documents are formatted by; None: the environment's. `invoice_prefix` numbers its
     invoices apart; None: with the others. `consolidate_invoices` None: as the environment says.
+    `parent_id` is the customer it belongs to, which belongs to none itself. `parent_pays`: its
+    subscriptions that say nothing else are invoiced to its parent. `inherits`: the family
+    subscriptions of its parent count its usage and give to it what they give.
     """
 
     id: str
@@ -57,6 +60,9 @@ class Customer:
     locale: str | None
     invoice_prefix: str | None
     consolidate_invoices: bool | None
+    parent_id: str | None
+    parent_pays: bool
+    inherits: bool
     metadata: Mapping[str, str]
     status: CustomerStatus
     created_at: datetime
@@ -66,7 +72,8 @@ class Customer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateCustomer:
-    """`test_clock_id`: the clock it lives on, or None for the environment's present."""
+    """`test_clock_id`: the clock it lives on; None: that of its parent, else the environment's
+    present."""
 
     external_id: str
     name: str
@@ -80,5 +87,8 @@ class CreateCustomer:
     locale: str | None = None
     invoice_prefix: str | None = None
     consolidate_invoices: bool | None = None
+    parent_id: str | None = None
+    parent_pays: bool = False
+    inherits: bool = True
     metadata: Mapping[str, str] = field(default_factory=dict)
     test_clock_id: str | None = None

@@ -1,15 +1,24 @@
 """Queries. Every one takes the scope first and finds nothing outside it."""
 
+from collections import defaultdict
 from collections.abc import Collection
 
 import asyncpg
 
 from app.customers.customer import Address, Customer, CustomerStatus, ElectronicAddress
+from app.customers.family import Membership
 from app.infra import listing
 from app.infra.listing import Column, Listing, Order, Page, PageRequest
+from app.infra.postgres import fetch
 from app.infra.rows import ARCHIVABLE_STATUS, having, json_of, the
 from app.kernel.scope import Scope
 
+_MEMBERSHIPS = (
+    "SELECT m.parent_id, m.customer_id, m.starts_at, m.ends_at, c.external_id "
+    "FROM customer_memberships m JOIN customers c ON c.id = m.customer_id "
+    "WHERE m.tenant_id = $1 AND m.environment_id = $2 AND m.parent_id = ANY($3) "
+    "ORDER BY c.external_id, m.starts_at"
+)
 _CLOCK = "(SELECT m.clock_id FROM clock_members AS m WHERE m.owner_id = customers.id)"
 LISTING = Listing(
     table="customers",
@@ -21,6 +30,7 @@ LISTING = Listing(
         Column("currency", "string", nullable=True),
         Column("timezone", "string"),
         Column("tax_id", "string", nullable=True),
+        Column("parent_id", "id", nullable=True),
         Column(
             "status",
             "enum",
@@ -62,6 +72,39 @@ async def pages_of_clocks(
     return {clock_id: rows.map(row_of) for clock_id, rows in found.items()}
 
 
+async def pages_of_parents(
+    scope: Scope, parent_ids: Collection[str], request: PageRequest
+) -> dict[str, Page[Customer]]:
+    """The page of each customer's children, archived ones included; every parent is a key."""
+    found = await listing.pages_of(scope, LISTING, request, column="parent_id", parents=parent_ids)
+    return {parent_id: rows.map(row_of) for parent_id, rows in found.items()}
+
+
+async def memberships_of(scope: Scope, parent_ids: Collection[str]) -> dict[str, list[Membership]]:
+    """Who is and was in the family of each parent, and when; one without is absent."""
+    rows = await fetch(scope, _MEMBERSHIPS, scope.tenant_id, scope.environment_id, list(parent_ids))
+    found: defaultdict[str, list[Membership]] = defaultdict(list)
+    for row in rows:
+        found[row["parent_id"]].append(
+            Membership(
+                row["parent_id"],
+                row["customer_id"],
+                row["external_id"],
+                row["starts_at"],
+                row["ends_at"],
+            )
+        )
+    return dict(found)
+
+
+async def parents_ever(scope: Scope, customer_ids: Collection[str]) -> set[str]:
+    """The ids of those in whose families any of the customers are or were."""
+    rows = await having(
+        scope, "customer_memberships", "customer_id", customer_ids, columns="DISTINCT parent_id"
+    )
+    return {row["parent_id"] for row in rows}
+
+
 async def ids_of(scope: Scope, external_ids: Collection[str]) -> dict[str, str]:
     """The ids of the customers that are not archived, by the tenant's own names for them."""
     rows = await having(
@@ -95,6 +138,9 @@ def row_of(record: asyncpg.Record) -> Customer:
         locale=record["locale"],
         invoice_prefix=record["invoice_prefix"],
         consolidate_invoices=record["consolidate_invoices"],
+        parent_id=record["parent_id"],
+        parent_pays=record["parent_pays"],
+        inherits=record["inherits"],
         metadata=json_of(record["metadata"]),
         status=CustomerStatus.ACTIVE if record["archived_at"] is None else CustomerStatus.ARCHIVED,
         created_at=record["created_at"],

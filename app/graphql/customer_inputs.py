@@ -41,6 +41,9 @@ class CustomerFilter:
     status: EnumFilter[CustomerStatus] | None = strawberry.field(
         description="By whether they are in use.", default=UNSET
     )
+    parent_id: IdFilter | None = strawberry.field(
+        description="By the customer that they belong to.", default=UNSET
+    )
     test_clock_id: IdFilter | None = strawberry.field(
         description="By the test clock that they live on.", default=UNSET
     )
@@ -139,9 +142,23 @@ class CustomerCreateInput:
         "the environment says.",
         default=None,
     )
+    parent_id: strawberry.ID | None = strawberry.field(
+        description="The customer that it belongs to: one that belongs to none itself.",
+        default=None,
+    )
+    parent_pays: bool = strawberry.field(
+        description="Whether invoices of its subscriptions go to its parent, where the "
+        "subscription says nothing else.",
+        default=False,
+    )
+    inherits: bool = strawberry.field(
+        description="Whether subscriptions of its parent that count their family count its usage, "
+        "and give to it what they give.",
+        default=True,
+    )
     test_clock_id: strawberry.ID | None = strawberry.field(
-        description="The test clock that it lives on, one that governs customers; null: it lives "
-        "in the present of the environment.",
+        description="The test clock that it lives on, one that governs customers; null: that of "
+        "its parent, else it lives in the present of the environment.",
         default=None,
     )
     metadata: Metadata | None = strawberry.field(description="Your own notes.", default=None)
@@ -160,6 +177,9 @@ class CustomerCreateInput:
             locale=self.locale,
             invoice_prefix=self.invoice_prefix,
             consolidate_invoices=self.consolidate_invoices,
+            parent_id=self.parent_id,
+            parent_pays=self.parent_pays,
+            inherits=self.inherits,
             metadata=self.metadata or {},
             test_clock_id=self.test_clock_id,
         )
@@ -199,6 +219,17 @@ class CustomerUpdateInput:
     consolidate_invoices: strawberry.Maybe[bool | None] = strawberry.field(
         description="Whether what falls due for it at one instant becomes one invoice; null: as "
         "the environment says."
+    )
+    parent_id: strawberry.Maybe[strawberry.ID | None] = strawberry.field(
+        description="The customer that it belongs to from now on; null: none."
+    )
+    parent_pays: strawberry.Maybe[bool | None] = strawberry.field(
+        description="Whether what is drafted from now on goes to its parent, where the "
+        "subscription says nothing else; not null."
+    )
+    inherits: strawberry.Maybe[bool | None] = strawberry.field(
+        description="Whether subscriptions of its parent that count their family count its usage "
+        "from now on, and give to it; not null."
     )
     metadata: strawberry.Maybe[Metadata | None] = strawberry.field(
         description="Your own notes; replaces all of them."

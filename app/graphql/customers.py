@@ -2,11 +2,11 @@
 made like these."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Optional, Self
 
 import strawberry
 
-from app.customers import actions, reads
+from app.customers import reads
 from app.customers.customer import Address as AddressRow
 from app.customers.customer import Customer as Row
 from app.customers.customer import ElectronicAddress as ElectronicAddressRow
@@ -29,7 +29,7 @@ from app.graphql.paging import After, Before, Connection, First, Last, page_requ
 from app.graphql.permissions import requires
 from app.graphql.scalars import Metadata
 from app.graphql.terms import coupon_attachments, tax_associations, tax_exemptions
-from app.subscriptions.actions import move_customer
+from app.subscriptions import actions as subscriptions
 
 if TYPE_CHECKING:
     from app.graphql.credit_note_types import CreditNote
@@ -103,6 +103,17 @@ class Customer(Node):
         description="Whether what falls due for it at one instant becomes one invoice; null: as "
         "the environment says."
     )
+    parent_id: strawberry.ID | None = strawberry.field(
+        description="The customer that it belongs to; null: none."
+    )
+    parent_pays: bool = strawberry.field(
+        description="Whether invoices of its subscriptions go to its parent, where the "
+        "subscription says nothing else."
+    )
+    inherits: bool = strawberry.field(
+        description="Whether subscriptions of its parent that count their family count its usage, "
+        "and give to it what they give."
+    )
     metadata: Metadata = strawberry.field(description="Your own notes.")
     status: CustomerStatus = strawberry.field(description="Whether it is in use.")
     created_at: datetime = strawberry.field(description="When it was created.")
@@ -120,6 +131,29 @@ class Customer(Node):
     ) -> Annotated["TestClock", strawberry.lazy("app.graphql.test_clocks")] | None:
         row = await info.context.load.test_clock_of_customer.load(self.id)
         return None if row is None else test_clocks.TestClock.of(row)
+
+    @strawberry.field(
+        description="The customer that it belongs to; null: none.",
+        extensions=[requires("customer:read")],
+    )
+    async def parent(self, info: Info) -> Optional["Customer"]:
+        return None if self.parent_id is None else await _load(info.context, self.parent_id)
+
+    @strawberry.field(
+        description="The customers that belong to it, archived ones included, the newest first.",
+        extensions=[requires("customer:read")],
+    )
+    async def children(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection["Customer"]:
+        request = page_request(info, first=first, after=after, last=last, before=before)
+        page = await info.context.load.children_of_customer.load((self.id, request))
+        return Connection.of(page, Customer.of)
 
     @strawberry.field(
         description="Its subscriptions, those that are over included, the newest first.",
@@ -225,6 +259,9 @@ class Customer(Node):
             locale=row.locale,
             invoice_prefix=row.invoice_prefix,
             consolidate_invoices=row.consolidate_invoices,
+            parent_id=None if row.parent_id is None else strawberry.ID(row.parent_id),
+            parent_pays=row.parent_pays,
+            inherits=row.inherits,
             metadata=Metadata(row.metadata),
             status=row.status,
             created_at=row.created_at,
@@ -287,8 +324,12 @@ class CustomerMutation:
         input: Annotated[CustomerCreateInput, strawberry.argument(description="The customer.")],
     ) -> CustomerResult:
         ctx = info.context
-        at = await ctx.present.clock(input.test_clock_id)
-        row = await actions.create(ctx.scope, input.command(), by=ctx.actor, at=at)
+        clock_id, parent_id = input.test_clock_id, input.parent_id
+        of_parent = clock_id is None and parent_id is not None
+        at = await (
+            ctx.present.customer(parent_id or "") if of_parent else ctx.present.clock(clock_id)
+        )
+        row = await subscriptions.create_customer(ctx.scope, input.command(), by=ctx.actor, at=at)
         return Customer.of(row)
 
     @strawberry.mutation(
@@ -302,11 +343,14 @@ class CustomerMutation:
     ) -> CustomerResult:
         ctx = info.context
         at = await ctx.present.customer(input.id)
-        row = await actions.update(ctx.scope, input.id, input.patch(), by=ctx.actor, at=at)
+        row = await subscriptions.update_customer(
+            ctx.scope, input.id, input.patch(), by=ctx.actor, at=at
+        )
         return Customer.of(row)
 
     @strawberry.mutation(
-        description="Take a customer out of use. Its external id becomes free for another.",
+        description="Take a customer out of use. Its external id becomes free for another. "
+        "Refused while customers in use belong to it.",
         extensions=[requires("customer:write")],
     )
     async def customer_archive(
@@ -316,7 +360,8 @@ class CustomerMutation:
     ) -> CustomerResult:
         ctx = info.context
         at = await ctx.present.customer(input.id)
-        return Customer.of(await actions.archive(ctx.scope, input.id, by=ctx.actor, at=at))
+        row = await subscriptions.archive_customer(ctx.scope, input.id, by=ctx.actor, at=at)
+        return Customer.of(row)
 
     @strawberry.mutation(
         description="Put an archived customer back into use.",
@@ -329,7 +374,8 @@ class CustomerMutation:
     ) -> CustomerResult:
         ctx = info.context
         at = await ctx.present.customer(input.id)
-        return Customer.of(await actions.restore(ctx.scope, input.id, by=ctx.actor, at=at))
+        row = await subscriptions.restore_customer(ctx.scope, input.id, by=ctx.actor, at=at)
+        return Customer.of(row)
 
     @strawberry.mutation(
         description="Put a customer on a test clock, on another one, or back into the present of "
@@ -343,7 +389,9 @@ class CustomerMutation:
     ) -> CustomerResult:
         ctx = info.context
         at = await ctx.present.customer(input.id)
-        row = await move_customer(ctx.scope, input.id, input.test_clock_id, by=ctx.actor, at=at)
+        row = await subscriptions.move_customer(
+            ctx.scope, input.id, input.test_clock_id, by=ctx.actor, at=at
+        )
         return Customer.of(row)
 
 

@@ -13,19 +13,19 @@ from app.graphql.permissions import requires
 from app.graphql.scalars import JSON
 from app.graphql.usage_events import UsageEvent
 from app.invoicing import explanation
-from app.invoicing.selecting import Selector, selector
+from app.invoicing.selecting import Selector, selector, span_of
 from app.metering import usage_events
-from app.metering.usage import Span
 
 
 @dataclass(frozen=True, slots=True)
 class Behind:
     """Whose events the steps of a line have counted: a stored invoice's, as of its watermark, or
-    those of a customer, as they are. `price` is the line's snapshot."""
+    those of a subscription's customer, as they are. `price` is the line's snapshot."""
 
     price: Mapping[str, Any]
     invoice_id: str | None = None
     customer_id: str | None = None
+    subscription_id: str | None = None
 
 
 @strawberry.type(
@@ -80,11 +80,15 @@ class ExplanationStep:
         customer = await context.load.customer.load(wanted.customer_id)
         if meter is None or customer is None:
             return None
+        family = await context.load.memberships_of_parent.load(customer.id) if wanted.family else ()
+        span = span_of(wanted, customer.external_id, family)
+        if span is None:
+            return None
         page = await usage_events.page(
             context.scope,
             context.runtime.clickhouse,
             meter,
-            [Span(customer.external_id, wanted.period, wanted.gaps)],
+            [span],
             request=request,
             group=wanted.group,
             of=wanted.of,
@@ -101,7 +105,13 @@ class ExplanationStep:
             invoice = await info.context.load.invoice.load(behind.invoice_id)
             if invoice is None:
                 return None
-            customer_id, as_of = invoice.customer_id, invoice.usage_watermark
+            as_of = invoice.usage_watermark
+            # Its usage, whoever pays for it.
+            subscription = await info.context.load.subscription.load(invoice.subscription_id or "")
+            customer_id = invoice.customer_id if subscription is None else subscription.customer_id
+        if behind.subscription_id is not None:
+            owner = await info.context.load.subscription.load(behind.subscription_id)
+            customer_id = customer_id if owner is None else owner.customer_id
         if customer_id is None:
             return None
         return selector(self.step, behind.price, customer_id=customer_id, as_of=as_of)

@@ -106,9 +106,13 @@ class InvoiceLine(Node, BilledLine):
 @strawberry.type(description="A line as it would be billed.")
 class InvoicePreviewLine(BilledLine):
     @classmethod
-    def of(cls, row: Row, customer_id: str | None) -> Self:
-        """`customer_id`: whose events were counted; None where none were."""
-        return cls(behind=Behind(row.price, customer_id=customer_id), **_facts(row))
+    def of(cls, row: Row, customer_id: str | None, subscription_id: str | None) -> Self:
+        """Whose events were counted: of the subscription's customer, or the one of one that is
+        only thought of. `customer_id` None: nobody's."""
+        behind = Behind(row.price)
+        if customer_id is not None:
+            behind = Behind(row.price, None, customer_id, subscription_id)
+        return cls(behind=behind, **_facts(row))
 
 
 def _id(value: str | None) -> strawberry.ID | None:

@@ -71,7 +71,11 @@ class InvoicePreview:
             period_start=row.period.start,
             period_end=row.period.end,
             lines=[
-                InvoicePreviewLine.of(line, None if line.price_id in imagined else row.customer_id)
+                InvoicePreviewLine.of(
+                    line,
+                    None if line.price_id in imagined else row.customer_id,
+                    row.subscription_id,
+                )
                 for line in drafted.lines
             ],
             discounts=[

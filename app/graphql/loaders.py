@@ -35,6 +35,7 @@ from app.clocks import reads as clocks
 from app.clocks.test_clock import TestClock
 from app.customers import reads as customers
 from app.customers.customer import Customer
+from app.customers.family import Membership
 from app.graphql.batching import PageKey, many, one, paged, required
 from app.graphql.term_loaders import TermLoaders
 from app.infra.clickhouse import ClickHouse
@@ -83,6 +84,18 @@ class Loaders(TermLoaders):
     @cached_property
     def customer_by_external_id(self) -> DataLoader[str, Customer | None]:
         return one(customers.by_external_ids, self.scope)
+
+    @cached_property
+    def children_of_customer(self) -> DataLoader[PageKey, Page[Customer]]:
+        return paged(customers.pages_of_parents, self.scope)
+
+    @cached_property
+    def memberships_of_parent(self) -> DataLoader[str, list[Membership]]:
+        return many(customers.memberships_of, self.scope)
+
+    @cached_property
+    def payer_of_subscription(self) -> DataLoader[str, str | None]:
+        return one(subscriptions.payers_of, self.scope)
 
     @cached_property
     def customers_of_test_clock(self) -> DataLoader[PageKey, Page[Customer]]:

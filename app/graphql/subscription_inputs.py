@@ -93,6 +93,9 @@ class SubscriptionFilter:
     purchase_order: StringFilter | None = strawberry.field(
         description="By the customer's order number.", default=UNSET
     )
+    parent_pays: BooleanFilter | None = strawberry.field(
+        description="By whether the customer's parent pays, where they say so.", default=UNSET
+    )
     auto_invoice_threshold: DecimalFilter | None = strawberry.field(
         description="By the amount of usage that is billed at once.", default=UNSET
     )
@@ -243,6 +246,20 @@ class SubscriptionCreateInput:
         "as the environment's settings say.",
         default=None,
     )
+    parent_pays: bool | None = strawberry.field(
+        description="Whether its invoices go to the customer's parent; null: as the customer says.",
+        default=None,
+    )
+    family_usage: bool = strawberry.field(
+        description="Whether the usage of the customer's children counts with its own, and what "
+        "it gives is theirs together.",
+        default=False,
+    )
+    lines_per_customer: bool = strawberry.field(
+        description="Whether an invoice has a line for each of the family who used anything; "
+        "only with `familyUsage`.",
+        default=False,
+    )
     metadata: Metadata | None = strawberry.field(description="Your own notes.", default=None)
 
     def command(self) -> CreateSubscription:
@@ -269,7 +286,10 @@ class SubscriptionCreateInput:
                 collection_method=self.collection_method,
                 purchase_order=self.purchase_order,
                 auto_invoice_threshold=self.auto_invoice_threshold,
+                parent_pays=self.parent_pays,
             ),
+            family_usage=self.family_usage,
+            lines_per_customer=self.lines_per_customer,
             commitments=terms_of(self.commitments),
             prorate_by=self.prorate_by,
             metadata=self.metadata or {},
@@ -299,6 +319,18 @@ class SubscriptionUpdateInput:
     )
     auto_invoice_threshold: strawberry.Maybe[Decimal | None] = strawberry.field(
         description="Bill usage at once when it comes to this amount; null: at the period's end."
+    )
+    parent_pays: strawberry.Maybe[bool | None] = strawberry.field(
+        description="Whether what is drafted from now on goes to the customer's parent; null: as "
+        "the customer says."
+    )
+    family_usage: strawberry.Maybe[bool | None] = strawberry.field(
+        description="Whether the usage of the customer's children counts from the next period on; "
+        "of a draft: from its start. Not null."
+    )
+    lines_per_customer: strawberry.Maybe[bool | None] = strawberry.field(
+        description="Whether there is a line for each of the family from the next period on; of a "
+        "draft: from its start. Not null."
     )
     commitments: strawberry.Maybe[list[CommitmentInput] | None] = strawberry.field(
         description="What the customer promises to use from the next period on, instead of all "

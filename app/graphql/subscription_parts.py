@@ -8,6 +8,7 @@ import strawberry
 from app.graphql.subscription_inputs import CancelMode, CancelReason
 from app.graphql.subscription_verbs import ChangeKind
 from app.subscriptions.changes.pending import Change
+from app.subscriptions.family import FamilyUsage
 from app.subscriptions.subscription import Cancellation, Trial
 
 
@@ -31,6 +32,25 @@ class SubscriptionTrial:
             days=row.days,
             bills_usage=row.bills_usage,
             planned_end=row.planned_end,
+        )
+
+
+@strawberry.type(description="When the usage of a family counts with its parent's.")
+class SubscriptionFamilyUsage:
+    lines_per_customer: bool = strawberry.field(
+        description="Whether an invoice has a line for each of the family who used anything."
+    )
+    starts_at: datetime | None = strawberry.field(
+        description="From then on; null: from the subscription's start."
+    )
+    ends_at: datetime | None = strawberry.field(
+        description="Until then; null: until that is changed."
+    )
+
+    @classmethod
+    def of(cls, row: FamilyUsage) -> Self:
+        return cls(
+            lines_per_customer=row.per_customer, starts_at=row.starts_at, ends_at=row.ends_at
         )
 
 

@@ -20,6 +20,7 @@ from app.graphql.subscription_inputs import BillingAlignment, CollectionMethod
 from app.graphql.subscription_parts import (
     ScheduledChange,
     SubscriptionCancellation,
+    SubscriptionFamilyUsage,
     SubscriptionTrial,
 )
 from app.graphql.subscription_pauses import SubscriptionPause
@@ -107,7 +108,7 @@ class SubscriptionLineItem(Node):
 
 @strawberry.type(description="A customer on a plan, and the rhythm of its bills.")
 class Subscription(Node):
-    customer_id: strawberry.ID = strawberry.field(description="Who is billed.")
+    customer_id: strawberry.ID = strawberry.field(description="Whose it is.")
     plan_id: strawberry.ID = strawberry.field(description="What was bought.")
     plan_version_id: strawberry.ID = strawberry.field(
         description="The version of the plan that was bought."
@@ -157,6 +158,13 @@ class Subscription(Node):
         description="Usage that comes to this amount before the period ends is billed at once; "
         "null: at the period's end."
     )
+    parent_pays: bool | None = strawberry.field(
+        description="Whether its invoices go to the customer's parent; null: as the customer says."
+    )
+    family_usage: list[SubscriptionFamilyUsage] = strawberry.field(
+        description="When the usage of the customer's children counted, counts and will count with "
+        "its own; empty: never."
+    )
     commitments: list[SubscriptionCommitment] = strawberry.field(
         description="What the customer promised to use, before, now and from a later period on."
     )
@@ -169,11 +177,23 @@ class Subscription(Node):
     created_at: datetime = strawberry.field(description="When it was created.")
     updated_at: datetime = strawberry.field(description="When it last changed.")
 
-    @strawberry.field(description="Who is billed.", extensions=[requires("customer:read")])
+    @strawberry.field(description="Whose it is.", extensions=[requires("customer:read")])
     async def customer(
         self, info: Info
     ) -> Annotated["Customer", strawberry.lazy("app.graphql.customers")] | None:
         row = await info.context.load.customer.load(self.customer_id)
+        return None if row is None else customers.Customer.of(row)
+
+    @strawberry.field(
+        description="Whom its invoices are addressed to from now on: its customer, or the parent "
+        "of that.",
+        extensions=[requires("customer:read")],
+    )
+    async def payer(
+        self, info: Info
+    ) -> Annotated["Customer", strawberry.lazy("app.graphql.customers")] | None:
+        payer_id = await info.context.load.payer_of_subscription.load(self.id)
+        row = await info.context.load.customer.load(payer_id or self.customer_id)
         return None if row is None else customers.Customer.of(row)
 
     @strawberry.field(description="What was bought.", extensions=[requires("plan:read")])
@@ -347,6 +367,8 @@ class Subscription(Node):
             collection_method=row.terms.collection_method,
             purchase_order=row.terms.purchase_order,
             auto_invoice_threshold=row.terms.auto_invoice_threshold,
+            parent_pays=row.terms.parent_pays,
+            family_usage=[SubscriptionFamilyUsage.of(each) for each in row.families],
             commitments=[SubscriptionCommitment.of(each) for each in row.commitments],
             prorate_by=row.prorate_by,
             metadata=Metadata(row.metadata),

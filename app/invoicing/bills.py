@@ -89,6 +89,7 @@ class Bill:
     entries: tuple[Entry, ...]
     ahead: bool = False  # of its point, because the usage so far came to a threshold
     committing: Committing | None = None  # to all of its usage
+    payer_id: str | None = None  # None: its customer
 
     @property
     def reason(self) -> BillingReason:
@@ -204,7 +205,9 @@ def accruing(subject: BillableSubscription, at: datetime) -> Bill | None:
     paused = paused_within(subscription, period)
     point = BillingPoint(at, Service(period, service.full, paused), None)
     whole = committing_of(subscription, None, period, final=False)
-    return Bill(subscription, point, entries, ahead=True, committing=whole)
+    return Bill(
+        subscription, point, entries, ahead=True, committing=whole, payer_id=subject.payer_id
+    )
 
 
 def _unlimited(price: Price) -> Price:
@@ -293,7 +296,9 @@ def _bill(subject: BillableSubscription, point: BillingPoint) -> Bill:
         for item, price in subject.lines
         for service in services_of(subscription, item, price, point)
     )
-    bill = Bill(subscription, point, _entries(subject, found, final=True))
+    bill = Bill(
+        subscription, point, _entries(subject, found, final=True), payer_id=subject.payer_id
+    )
     ended = point.arrears
     if ended is None or not ended.served or is_waived(subscription, point.at):
         return bill
@@ -331,7 +336,7 @@ def _invoice(invoice_id: str, bill: Bill, lines: Sequence[InvoiceLine], moment: 
     hashes = sorted(sold.union(*(entry.included.hashes for entry in bill.entries)))
     return Invoice(
         id=invoice_id,
-        customer_id=bill.subscription.customer_id,
+        customer_id=bill.payer_id or bill.subscription.customer_id,
         subscription_id=bill.subscription.id,
         status=InvoiceStatus.SKIPPED if skipped else InvoiceStatus.DRAFT,
         reason=bill.reason,

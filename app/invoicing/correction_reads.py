@@ -68,10 +68,12 @@ _WAITING = (
 # Usage that was billed, and may have to be corrected. What was billed ahead of the end of its
 # period is in the invoice of that end.
 _BILLED = (
-    "SELECT l.* FROM invoice_lines l JOIN invoices i ON i.id = l.invoice_id "
-    "WHERE i.tenant_id = $1 AND i.environment_id = $2 AND i.customer_id = ANY($3) "
+    "SELECT l.* FROM subscriptions s JOIN invoices i ON i.tenant_id = $1 "
+    "AND i.environment_id = $2 AND i.subscription_id = s.id "
+    "JOIN invoice_lines l ON l.invoice_id = i.id "
+    "WHERE s.tenant_id = $1 AND s.environment_id = $2 AND s.customer_id = ANY($3) "
     "AND i.status IN ('finalized', 'skipped') AND i.reason <> 'threshold' "
-    "AND i.subscription_id IS NOT NULL AND i.usage_watermark < $5 "
+    "AND i.usage_watermark < $5 "
     "AND l.kind = 'usage' AND l.service_end > $4 ORDER BY l.invoice_id, l.position"
 )
 _UNSEEN = (
@@ -170,8 +172,9 @@ async def waiting_subscriptions(scope: Scope) -> list[str]:
 async def billed_usage(
     scope: Scope, customer_ids: Collection[str], *, after: datetime, as_of: datetime
 ) -> list[InvoiceLine]:
-    """Usage lines of customers' invoices in force, skipped ones included, of periods that end
-    after an instant and were counted as of an earlier watermark."""
+    """Usage lines of customers' subscriptions on invoices in force, whoever pays them and skipped
+    ones included, of periods that end after an instant and were counted as of an earlier
+    watermark."""
     rows = await fetch(
         scope, _BILLED, scope.tenant_id, scope.environment_id, list(customer_ids), after, as_of
     )

@@ -55,6 +55,7 @@ def _instead(entry: Entry, real: Counted, usage: Usage) -> Counted:
         real,
         groups=(one,),
         whole=together,
+        shares=None,
         spans=_spans(entry, real, SpanFigure(figures.quantity, figures.events)),
     )
 

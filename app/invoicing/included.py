@@ -95,12 +95,21 @@ class SpanFigure:
     quantity: Decimal
     events: int = 0
     gaps: tuple[Period, ...] = ()
+    family: tuple[Period, ...] = ()
 
 
 def paused(gaps: Sequence[Period]) -> dict[str, str]:
     """The spans of a period whose events are not counted, as ISO 8601 intervals."""
-    stated = [f"{gap.start.isoformat()}/{gap.end.isoformat()}" for gap in gaps]
-    return {"paused": ", ".join(stated)} if stated else {}
+    return {"paused": _stated(gaps)} if gaps else {}
+
+
+def counted_with(family: Sequence[Period]) -> dict[str, str]:
+    """The spans of a period in which events of the customer's family are counted with its own."""
+    return {"family": _stated(family)} if family else {}
+
+
+def _stated(periods: Sequence[Period]) -> str:
+    return ", ".join(f"{each.start.isoformat()}/{each.end.isoformat()}" for each in periods)
 
 
 def covered(
@@ -189,6 +198,7 @@ class _Trace:
             "start": period.start.isoformat(),
             "end": period.end.isoformat(),
             **paused(figure.gaps),
+            **counted_with(figure.family),
             "events": str(figure.events),
             "quantity": figure.quantity,
         }

@@ -22,16 +22,19 @@ from app.invoicing.committed import (
     of_windows,
     windows_sold,
 )
+from app.invoicing.family import Share, of_family
 from app.invoicing.included import (
     NOTHING_INCLUDED,
     Included,
     SpanFigure,
+    counted_with,
     covered,
     paused,
     taken_by,
     taken_off,
 )
 from app.invoicing.invoice import InvoiceLine, LineKind
+from app.invoicing.rated import RatedLine as RatedLine
 from app.kernel.currencies import minor_units
 from app.kernel.period import Period
 from app.kernel.quantity import EXACT, exact_number
@@ -52,7 +55,8 @@ class Counted:
     `whole` is the same without groups, for a price whose groups are priced together. `spans`
     has what allowances have to know: the usage of all groups in each of these periods. `earlier`
     are lines that billed a part of the period before it ended, `toward` those that may count
-    towards a commitment.
+    towards a commitment. `family` are the parts of the period in which the usage of the
+    customer's family counts; `shares`, where each of them has lines of its own, who used what.
     """
 
     groups: Sequence[Figures] = ()
@@ -60,6 +64,8 @@ class Counted:
     spans: Mapping[Period, SpanFigure] = field(default_factory=dict)
     earlier: Sequence[InvoiceLine] = ()
     toward: Toward = NOTHING_TOWARD
+    family: tuple[Period, ...] = ()
+    shares: Sequence[Share] | None = None
 
 
 NOTHING = Counted()
@@ -79,24 +85,6 @@ class Fact:
     policy: ProrationPolicy = BY_SECOND
 
 
-@dataclass(frozen=True, slots=True)
-class RatedLine:
-    """A line before it belongs to an invoice; see `InvoiceLine` for the fields."""
-
-    kind: LineKind
-    item_id: str | None
-    price_id: str | None
-    meter_id: str | None
-    description: str
-    group: Mapping[str, str | None]
-    quantity: Decimal
-    amount: Decimal
-    currency: str
-    service: Period
-    price: Mapping[str, Any] = field(repr=False)
-    explanation: Step = field(repr=False)
-
-
 def rate(fact: Fact) -> Iterator[RatedLine]:
     """One line of a fixed charge; one line per group, or row of a matrix, of a usage charge.
 
@@ -106,7 +94,8 @@ def rate(fact: Fact) -> Iterator[RatedLine]:
     if fact.price.charge is ChargeKind.FIXED:
         yield _fixed(fact)
         return
-    yield from list(_of_usage(fact)) or [_nothing(fact)]
+    for line in list(_of_usage(fact)) or [_nothing(fact)]:
+        yield from of_family(line, fact.counted.shares, fact.price.group_by)
 
 
 def _of_usage(fact: Fact) -> Iterator[RatedLine]:
@@ -336,6 +325,7 @@ def _of(fact: Fact, groups: Mapping[str, str | None]) -> dict[str, str | None]:
         "start": period.start.isoformat(),
         "end": period.end.isoformat(),
         **paused(fact.service.paused),
+        **counted_with(fact.counted.family),
         **{f"group.{name}": value for name, value in groups.items()},
     }
 

@@ -4,7 +4,7 @@ A `counted` step says of which meter, when, and in which group or row of a matri
 says what the row is, and the invoice whose events they are and as of which watermark.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,9 @@ import msgspec
 
 from app.catalog import prices
 from app.catalog.prices import Matrix, Step
+from app.customers.family import Membership, others_of
 from app.kernel.period import Period
+from app.metering.figure import Span
 from app.metering.filters import RowOf
 
 _GROUP = "group."
@@ -23,7 +25,8 @@ _GROUP = "group."
 class Selector:
     """The events of a customer that a meter counted in a period, but for its gaps, as of a
     watermark (None: whatever is stored); of a `group`, and of a row of a matrix where `of` is
-    given."""
+    given. Those of its family count in the parts `family`; of them all, those of `member_id`
+    where it is given."""
 
     meter_id: str
     customer_id: str
@@ -32,6 +35,8 @@ class Selector:
     group: Mapping[str, str | None]
     of: RowOf | None
     as_of: datetime | None
+    family: tuple[Period, ...] = ()
+    member_id: str | None = None
 
 
 def selector(
@@ -51,6 +56,8 @@ def selector(
         customer_id=customer_id,
         period=period_of(inputs),
         gaps=gaps_of(inputs),
+        family=_periods(inputs.get("family")),
+        member_id=inputs.get("customer_id"),
         group={
             name.removeprefix(_GROUP): value
             for name, value in inputs.items()
@@ -61,16 +68,45 @@ def selector(
     )
 
 
+def span_of(wanted: Selector, external_id: str, memberships: Sequence[Membership]) -> Span | None:
+    """Whose events the selector means, by the names that they carry; `external_id` is the
+    customer's own. None: of somebody who was never of the family."""
+    if wanted.member_id in (None, wanted.customer_id):
+        everyone = wanted.member_id is None
+        others = others_of(memberships, wanted.family) if everyone else ()
+        return Span(external_id, wanted.period, wanted.gaps, others)
+    mine = [each for each in memberships if each.customer_id == wanted.member_id]
+    if not mine:
+        return None
+    return Span(
+        mine[0].external_id, wanted.period, outside(mine, wanted.period, wanted.family, wanted.gaps)
+    )
+
+
+def outside(
+    memberships: Sequence[Membership],
+    period: Period,
+    family: Sequence[Period],
+    gaps: Sequence[Period],
+) -> tuple[Period, ...]:
+    """What of the period does not count of a member: the gaps, and when it was no member."""
+    held = [part for _, part in others_of(memberships, family)]
+    return (*gaps, *period.without(held))
+
+
 def period_of(inputs: Mapping[str, str | None]) -> Period:
     return Period(_instant(inputs["start"]), _instant(inputs["end"]))
 
 
 def gaps_of(inputs: Mapping[str, str | None]) -> tuple[Period, ...]:
     """The spans of the period whose events do not count."""
-    stated = inputs.get("paused")
+    return _periods(inputs.get("paused"))
+
+
+def _periods(stated: str | None) -> tuple[Period, ...]:
     if not stated:
         return ()
-    parts = (gap.partition("/") for gap in stated.split(", "))
+    parts = (each.partition("/") for each in stated.split(", "))
     return tuple(Period(_instant(start), _instant(end)) for start, _, end in parts)
 
 

@@ -12,15 +12,18 @@ from app.catalog.price import Price
 from app.catalog.prices import Figures
 from app.catalog.prices.needs import Needs, needs
 from app.customers import reads as customers
+from app.customers.family import Membership, others_of
 from app.infra.clickhouse import ClickHouse
 from app.invoicing import reads
 from app.invoicing.bills import Bill, Billed, Entry
 from app.invoicing.commitment_reads import toward_commitments
 from app.invoicing.committed import NOTHING_TOWARD
+from app.invoicing.family import Share
 from app.invoicing.figures import by_time_of_day, figures_of, with_meters
 from app.invoicing.included import SpanFigure
 from app.invoicing.invoice import InvoiceLine
 from app.invoicing.rating import Counted
+from app.invoicing.selecting import outside
 from app.kernel.errors import NotFound
 from app.kernel.period import Period
 from app.kernel.scope import Scope
@@ -29,6 +32,7 @@ from app.metering import usage
 from app.metering.meter import Meter
 from app.metering.usage import Span, Split, Usage
 from app.metering.windows import Window, all_windows
+from app.subscriptions.family import is_per_customer, within
 from app.subscriptions.periods import paused_within
 from app.subscriptions.subscription import Subscription
 
@@ -38,12 +42,16 @@ Question = tuple[str, Split]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A usage entry of a bill, the span it is about, and what its price needs to know."""
+    """A usage entry of a bill, the span it is about, and what its price needs to know.
+
+    `memberships` are those of the customer's family, where its usage counts.
+    """
 
     entry: Entry
     span: Span
     needs: Needs
     subscription: Subscription
+    memberships: tuple[Membership, ...] = ()
 
     @property
     def zone(self) -> ZoneInfo:
@@ -81,17 +89,46 @@ class Asked:
             yield question, self.span
         for span in self.included.values():
             yield self.totals, span
+        for span in self.members.values():
+            yield self.shares, span
 
     @property
     def included(self) -> dict[Period, Span]:
         """What allowances have to know: the totals of these periods, but for what is paused."""
         asked = self.entry.included.asked(self.entry.service.period)
         return {
-            period: Span(
-                self.span.external_customer_id, period, paused_within(self.subscription, period)
-            )
+            period: replace(self.span, period=period, gaps=paused_within(self.subscription, period))
             for period in sorted(asked)
         }
+
+    @property
+    def family(self) -> tuple[Period, ...]:
+        """The parts of the service period in which the family's usage counts."""
+        return within(self.subscription.families, self.span.period)
+
+    @property
+    def members(self) -> dict[tuple[str, str], Span]:
+        """What each of the family used, by id and name, where they have lines of their own."""
+        period, families = self.span.period, self.subscription.families
+        if not is_per_customer(families, period):
+            return {}
+        parent = self.subscription.customer_id, self.span.external_customer_id
+        found = {parent: replace(self.span, others=())}
+        by_member: defaultdict[tuple[str, str], list[Membership]] = defaultdict(list)
+        for each in self.memberships:
+            by_member[each.customer_id, each.external_id].append(each)
+        for member, mine in by_member.items():
+            gaps = outside(mine, period, self.family, self.span.gaps)
+            span = Span(member[1], period, gaps)
+            if not span.is_empty:
+                found[member] = span
+        return found
+
+    @property
+    def shares(self) -> Question:
+        """Where the answers of `members` are found: without windows and without a walk."""
+        (meter, split) = self.main
+        return meter, Split(split.group_by, split.rows)
 
     @property
     def totals(self) -> Question:
@@ -171,6 +208,8 @@ async def _measured(
         each.entry.identity: replace(
             _counted(each, by_question),
             spans=_spans(each, by_question.get(each.totals, {})),
+            family=each.family,
+            shares=_shares(each, by_question.get(each.shares, {})),
         )
         for each in asked
     }
@@ -193,9 +232,16 @@ def _within(entry: Entry, earlier: Sequence[InvoiceLine]) -> tuple[InvoiceLine, 
     )
 
 
+def _shares(asked: Asked, answers: Mapping[Span, Sequence[Usage]]) -> list[Share] | None:
+    """In the order of the names, so that the same shares come out whenever they are asked for."""
+    members = sorted(asked.members.items(), key=lambda each: each[0][1])
+    return [Share(*member, rows=answers[span]) for member, span in members] or None
+
+
 def _spans(asked: Asked, answers: Mapping[Span, Sequence[Usage]]) -> dict[Period, SpanFigure]:
+    families = asked.subscription.families
     return {
-        period: SpanFigure(figure.quantity, figure.event_count, span.gaps)
+        period: SpanFigure(figure.quantity, figure.event_count, span.gaps, within(families, period))
         for period, span in asked.included.items()
         for figure in answers[span]
     }
@@ -238,31 +284,45 @@ def _windows(asked: Asked) -> list[datetime]:
 async def _asked(scope: Scope, entries: Iterable[tuple[Subscription, Entry]]) -> list[Asked]:
     """What has to be counted for the entries."""
     listed = list(entries)
-    external = await _external_ids(scope, [subscription for subscription, _ in listed])
+    names = await names_of(scope, [subscription for subscription, _ in listed])
     known: dict[str, Needs] = {}
-    return [asked_of(subscription, entry, external, known) for subscription, entry in listed]
+    return [asked_of(subscription, entry, names, known) for subscription, entry in listed]
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names that events carry, by the ids of customers, and the families of parents."""
+
+    external: Mapping[str, str]
+    families: Mapping[str, Sequence[Membership]]
 
 
 def asked_of(
-    subscription: Subscription, entry: Entry, external: Mapping[str, str], known: dict[str, Needs]
+    subscription: Subscription, entry: Entry, names: Names, known: dict[str, Needs]
 ) -> Asked:
-    """What has to be counted for an entry. `external` are the names that events carry; `known`
-    what prices need, by their ids, which is added to."""
+    """What has to be counted for an entry. `known` is what prices need, by their ids, which is
+    added to."""
     price, service = entry.price, entry.service
     needed = known.get(price.id) or known.setdefault(price.id, _needs(price))
-    span = Span(external[subscription.customer_id], service.period, service.paused)
-    return Asked(entry, span, needed, subscription)
+    customer_id, families = subscription.customer_id, subscription.families
+    memberships = tuple(names.families.get(customer_id, ())) if families else ()
+    others = others_of(memberships, [each.period for each in families])
+    span = Span(names.external[customer_id], service.period, service.paused, others)
+    return Asked(entry, span, needed, subscription, memberships)
 
 
 def _needs(price: Price) -> Needs:
     return needs(price.model, price.adjustments, grouped=bool(price.group_by))
 
 
-async def _external_ids(scope: Scope, subscriptions: Sequence[Subscription]) -> Mapping[str, str]:
-    """The names that events carry, by the ids of the subscriptions' customers."""
-    ids = {subscription.customer_id for subscription in subscriptions}
-    found = await customers.by_ids(scope, ids)
-    return {customer_id: customer.external_id for customer_id, customer in found.items()}
+async def names_of(scope: Scope, subscriptions: Iterable[Subscription]) -> Names:
+    """Of the subscriptions' customers: a statement, and one more where any counts a family."""
+    listed = list(subscriptions)
+    found = await customers.by_ids(scope, {each.customer_id for each in listed})
+    parents = {each.customer_id for each in listed if each.families}
+    families = await customers.memberships_of(scope, parents) if parents else {}
+    external = {customer_id: customer.external_id for customer_id, customer in found.items()}
+    return Names(external, families)
 
 
 def _known(found: Mapping[str, Meter], meter_id: str) -> Meter:

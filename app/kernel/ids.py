@@ -26,6 +26,7 @@ PREFIXES = {
     "aud": "audit entry",
     "ses": "session",
     "cus": "customer",
+    "cmem": "customer membership",
     "mtr": "meter",
     "feat": "feature",
     "grp": "group",

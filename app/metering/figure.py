@@ -1,5 +1,6 @@
 """What is asked about usage, and what a figure of it says. Pure."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -13,12 +14,28 @@ class Span:
     """What is asked about: a customer's events from `period.start` until before `period.end`.
 
     Events of the gaps do not count. They are left out before anything is aggregated, so that a
-    value which occurs on both sides of a gap is one unique value.
+    value which occurs on both sides of a gap is one unique value. Those of `others`, each in a
+    time of its own within the period, are aggregated together with the customer's.
     """
 
     external_customer_id: str
     period: Period
     gaps: tuple[Period, ...] = ()
+    others: tuple[tuple[str, Period], ...] = ()
+
+    @property
+    def parts(self) -> Iterator[tuple[str, Period]]:
+        """Whose events count, and when."""
+        for part in self.period.without(self.gaps):
+            yield self.external_customer_id, part
+        for customer, held in self.others:
+            inside = held.intersection(self.period)
+            for part in () if inside is None else inside.without(self.gaps):
+                yield customer, part
+
+    @property
+    def is_empty(self) -> bool:
+        return next(self.parts, None) is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ from msgspec import Struct
 
 from app.infra.clickhouse import ClickHouse
 from app.infra.clickhouse_parameters import MAX_BYTES, size
-from app.kernel.period import Period
 from app.kernel.scope import Scope
 from app.metering import usage
 from app.metering.counted_rows import OPEN, unix_milliseconds
@@ -93,7 +92,7 @@ async def _together(
     scope: Scope, clickhouse: ClickHouse, meters: Mapping[str, Meter], asked: Sequence[Asked]
 ) -> dict[Asked, Usage]:
     found: dict[Asked, Usage] = {}
-    for portion in _portions([each for each in asked if _parts(each[1])], room=MAX_BYTES):
+    for portion in _portions([each for each in asked if not each[1].is_empty], room=MAX_BYTES):
         statement, totals_sql = query(scope, meters, portion)
         for row in await clickhouse.select(statement.sql, statement.parameters, row=_Row):
             meter_id, span = portion[row.place]
@@ -140,18 +139,22 @@ def _joined(figures: str) -> str:
 def _parameters(asked: Sequence[Asked]) -> dict[str, Any]:
     """Meters, customers and parts in the order asked; places and owners count from 0 and 1."""
     meters = list(dict.fromkeys(meter_id for meter_id, _ in asked))
-    customers = list(dict.fromkeys(span.external_customer_id for _, span in asked))
     meter_at = {meter_id: index for index, meter_id in enumerate(meters, start=1)}
+    parts = [
+        (place, meter_id, customer, part)
+        for place, (meter_id, span) in enumerate(asked)
+        for customer, part in span.parts
+    ]
+    customers = list(dict.fromkeys(customer for _, _, customer, _ in parts))
     customer_at = {customer: index for index, customer in enumerate(customers, start=1)}
-    parts = [(place, key, part) for place, key in enumerate(asked) for part in _parts(key[1])]
-    starts = [unix_milliseconds(part.start) for _, _, part in parts]
-    ends = [unix_milliseconds(part.end) for _, _, part in parts]
+    starts = [unix_milliseconds(part.start) for *_, part in parts]
+    ends = [unix_milliseconds(part.end) for *_, part in parts]
     return {
         "meters": meters,
         "customers": customers,
-        "places": [place for place, _, _ in parts],
-        "counted": [meter_at[meter_id] for _, (meter_id, _), _ in parts],
-        "owners": [customer_at[span.external_customer_id] for _, (_, span), _ in parts],
+        "places": [place for place, *_ in parts],
+        "counted": [meter_at[meter_id] for _, meter_id, _, _ in parts],
+        "owners": [customer_at[customer] for _, _, customer, _ in parts],
         "starts": starts,
         "ends": ends,
         "earliest": min(starts),
@@ -169,7 +172,3 @@ def _portions(asked: list[Asked], *, room: int) -> Iterator[list[Asked]]:
     middle = len(asked) // 2
     yield from _portions(asked[:middle], room=room)
     yield from _portions(asked[middle:], room=room)
-
-
-def _parts(span: Span) -> tuple[Period, ...]:
-    return span.period.without(span.gaps)

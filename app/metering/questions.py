@@ -92,7 +92,7 @@ async def ask(
     query = _query(scope, meter, question)
     found: dict[Span, list[Usage]] = {}
     figures = 0
-    distinct = list(dict.fromkeys(s for s in question.spans if s.period.without(s.gaps)))
+    distinct = list(dict.fromkeys(s for s in question.spans if not s.is_empty))
     for spans, about in _portions(distinct, room=MAX_BYTES - size(query.parameters)):
         rows = await clickhouse.select(query.sql, {**query.parameters, **about}, row=_Row)
         figures += len(rows)
@@ -158,15 +158,15 @@ def matches(row: Sequence[Match], places: Places) -> str:
 
 
 def _span_parameters(spans: Sequence[Span]) -> dict[str, Parameter]:
-    customers = list(dict.fromkeys(span.external_customer_id for span in spans))
+    parts = [(i, customer, part) for i, span in enumerate(spans) for customer, part in span.parts]
+    customers = list(dict.fromkeys(customer for _, customer, _ in parts))
     place = {customer: index + 1 for index, customer in enumerate(customers)}
-    parts = [(i, s, part) for i, s in enumerate(spans) for part in s.period.without(s.gaps)]
     starts = [unix_milliseconds(part.start) for _, _, part in parts]
     ends = [unix_milliseconds(part.end) for _, _, part in parts]
     return {
         "customers": customers,
         "places": [index for index, _, _ in parts],
-        "owners": [place[span.external_customer_id] for _, span, _ in parts],
+        "owners": [place[customer] for _, customer, _ in parts],
         "starts": starts,
         "ends": ends,
         "earliest": min(starts),

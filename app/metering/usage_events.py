@@ -145,14 +145,10 @@ def _belongs(of: RowOf, places: Places) -> Iterator[str]:
 
 
 def _bounds(spans: Sequence[Span]) -> dict[str, Parameter] | None:
-    customers = list(dict.fromkeys(span.external_customer_id for span in spans))
+    found = [each for span in spans for each in span.parts if each[1].length]
+    customers = list(dict.fromkeys(customer for customer, _ in found))
     place = {customer: index + 1 for index, customer in enumerate(customers)}
-    parts = [
-        (place[span.external_customer_id], part)
-        for span in spans
-        for part in span.period.without(span.gaps)
-        if part.length
-    ]
+    parts = [(place[customer], part) for customer, part in found]
     if not parts:
         return None
     starts = [unix_milliseconds(part.start) for _, part in parts]

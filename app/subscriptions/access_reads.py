@@ -23,9 +23,12 @@ from app.subscriptions.subscription import Subscription
 
 # {column}: `id` or `external_id`.
 CUSTOMER = (
-    "SELECT c.external_id AS customer_external_id, s.* FROM customers c LEFT JOIN subscriptions s "
-    "ON s.tenant_id = c.tenant_id AND s.environment_id = c.environment_id "
-    "AND s.customer_id = c.id WHERE c.tenant_id = $1 AND c.environment_id = $2 AND c.{column} = $3"
+    "SELECT c.external_id AS customer_external_id, c.id AS asked_id, s.* FROM customers c "
+    "LEFT JOIN subscriptions s ON s.tenant_id = c.tenant_id "
+    "AND s.environment_id = c.environment_id "
+    "AND s.customer_id = ANY(ARRAY[c.id, CASE WHEN c.inherits THEN c.parent_id END]) "
+    "AND (s.customer_id = c.id OR c.archived_at IS NULL AND s.families <> '[]') "
+    "WHERE c.tenant_id = $1 AND c.environment_id = $2 AND c.{column} = $3"
 )
 # A key means what is in use; where nothing has it any more, what had it last.
 FEATURES = (
@@ -61,8 +64,10 @@ class Whose:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """`features` are by what they were asked for as; `entitled` has all of the subscriptions."""
+    """`features` are by what they were asked for as; `entitled` has all of the subscriptions: the
+    customer's, and those of its parent that ever counted a family."""
 
+    customer_id: str
     external_customer_id: str
     subscriptions: Sequence[Subscription]
     features: Mapping[str, Feature]
@@ -73,7 +78,7 @@ class Facts:
 async def facts(scope: Scope, whose: Whose, keys: Sequence[str]) -> Facts:
     """Raises: NotFound (the customer)."""
     async with reading(scope) as connection:
-        external_id, subscriptions = await _customer(connection, scope, whose)
+        customer_id, external_id, subscriptions = await _customer(connection, scope, whose)
         found = await _features(connection, scope, keys)
         ids = {feature.id for feature in found.values()}
         given = await _given(connection, scope, subscriptions, ids)
@@ -83,19 +88,19 @@ async def facts(scope: Scope, whose: Whose, keys: Sequence[str]) -> Facts:
         )
     entitled = {each.id: put_together(each, given[each.id]) for each in subscriptions}
     counted = {row["id"]: meters.row_of(row) for row in rows}
-    return Facts(external_id, subscriptions, found, entitled, counted)
+    return Facts(customer_id, external_id, subscriptions, found, entitled, counted)
 
 
 async def _customer(
     connection: asyncpg.Connection, scope: Scope, whose: Whose
-) -> tuple[str, list[Subscription]]:
+) -> tuple[str, str, list[Subscription]]:
     rows = await connection.fetch(
         CUSTOMER.format(column=whose.column), scope.tenant_id, scope.environment_id, whose.value
     )
     if not rows:
         raise NotFound("customer", whose.value, field=whose.field)
     subscriptions = [subscription_of(row) for row in rows if row["id"] is not None]
-    return rows[0]["customer_external_id"], subscriptions
+    return rows[0]["asked_id"], rows[0]["customer_external_id"], subscriptions
 
 
 async def _features(

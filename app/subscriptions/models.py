@@ -41,6 +41,9 @@ class SubscriptionTable(ScopedTable):
     collection_method = fields.CharField(max_length=32)
     purchase_order = fields.CharField(max_length=64, null=True)
     auto_invoice_threshold = amount_field(null=True)
+    parent_pays = fields.BooleanField(null=True)
+    # When the usage of the customer's children counts.
+    families = fields.JSONField[list[dict[str, Any]]](default=list)
     current_period_start = fields.DatetimeField()
     current_period_end = fields.DatetimeField()
     billed_until = fields.DatetimeField(null=True)

@@ -25,6 +25,12 @@ from app.subscriptions.subscription import (
     SubscriptionStatus,
 )
 
+_PAYERS = (
+    "SELECT s.id, CASE WHEN coalesce(s.parent_pays, c.parent_pays) "
+    "THEN coalesce(c.parent_id, c.id) ELSE s.customer_id END AS payer_id "
+    "FROM subscriptions s JOIN customers c ON c.id = s.customer_id "
+    "WHERE s.tenant_id = $1 AND s.environment_id = $2 AND s.id = ANY($3)"
+)
 LISTING = Listing(
     table="subscriptions",
     columns=(
@@ -42,6 +48,7 @@ LISTING = Listing(
         Column("cancel_requested_at", "datetime", nullable=True),
         Column("cancel_reason", "enum", nullable=True),
         Column("collection_method", "enum"),
+        Column("parent_pays", "boolean", nullable=True),
         Column("purchase_order", "string", nullable=True),
         Column("auto_invoice_threshold", "decimal", nullable=True),
         Column(
@@ -208,21 +215,30 @@ async def entitled_by_ids(scope: Scope, ids: Collection[str]) -> dict[str, Entit
 
 
 async def billable(scope: Scope, ids: Collection[str]) -> list[BillableSubscription]:
-    """The subscriptions by id, with their lines and prices and what they are given: five
+    """The subscriptions by id, with their lines and prices and what they are given: six
     statements however many."""
     subscriptions = await by_ids(scope, ids)
     given = await entitled(scope, subscriptions)
     lines = await line_items(scope, list(subscriptions))
     price_ids = {line.price_id for held in lines.values() for line in held}
     priced = await prices.by_ids(scope, price_ids)
+    payers = await payers_of(scope, subscriptions)
     return [
         BillableSubscription(
             subscription,
             tuple((line, priced[line.price_id]) for line in lines[subscription.id]),
             given[subscription.id],
+            payers.get(subscription.id),
         )
         for _, subscription in sorted(subscriptions.items())
     ]
+
+
+async def payers_of(scope: Scope, ids: Collection[str]) -> dict[str, str]:
+    """Whom invoices are addressed to from now on, by the subscriptions' ids: their customers, or
+    the parents of these; absent ids are absent."""
+    rows = await fetch(scope, _PAYERS, scope.tenant_id, scope.environment_id, list(ids))
+    return {row["id"]: row["payer_id"] for row in rows}
 
 
 async def due_for_billing(

@@ -21,6 +21,7 @@ from app.subscriptions.change import (
     SubscriptionChangeStatus,
 )
 from app.subscriptions.commitments import HeldCommitment
+from app.subscriptions.family import FamilyUsage
 from app.subscriptions.holding import Holding
 from app.subscriptions.pause import Pause, PauseBehaviour, PauseSpan
 from app.subscriptions.subscription import (
@@ -66,6 +67,7 @@ def subscription_of(record: asyncpg.Record) -> Subscription:
             collection_method=CollectionMethod(record["collection_method"]),
             purchase_order=record["purchase_order"],
             auto_invoice_threshold=record["auto_invoice_threshold"],
+            parent_pays=record["parent_pays"],
         ),
         current_period=Period(record["current_period_start"], record["current_period_end"]),
         billed_until=record["billed_until"],
@@ -78,6 +80,7 @@ def subscription_of(record: asyncpg.Record) -> Subscription:
         next_change_at=record["next_change_at"],
         commitments=_listed(record["commitments"], HeldCommitment),
         prorate_by=ProrateBy(record["prorate_by"]),
+        families=_listed(record["families"], FamilyUsage),
     )
 
 
@@ -94,6 +97,7 @@ def columns(subscription: Subscription) -> dict[str, Any]:
         "cuts": plain(subscription.cuts),
         "changed_at": plain(subscription.changed_at),
         "commitments": plain(subscription.commitments),
+        "families": plain(subscription.families),
         "cadence_unit": cadence.unit,
         "cadence_count": cadence.count,
         "current_period_start": period.start,
@@ -108,11 +112,12 @@ def columns(subscription: Subscription) -> dict[str, Any]:
         "collection_method": terms.collection_method.value,
         "purchase_order": terms.purchase_order,
         "auto_invoice_threshold": terms.auto_invoice_threshold,
+        "parent_pays": terms.parent_pays,
     }
 
 
 def plain(
-    rows: Sequence[PauseSpan] | Sequence[Cut] | Sequence[datetime] | Sequence[HeldCommitment],
+    rows: Sequence[PauseSpan | Cut | datetime | HeldCommitment | FamilyUsage],
 ) -> list[Any]:
     """As a JSON column keeps them."""
     found: list[Any] = msgspec.to_builtins(list(rows))

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from app.catalog.price_override import PriceOverride
 from app.kernel.period import Alignment, Cadence, Period, Schedule
 from app.subscriptions.commitments import CommitmentTerms, HeldCommitment
+from app.subscriptions.family import FamilyUsage
 from app.subscriptions.pause import PauseSpan
 
 
@@ -111,12 +112,14 @@ class PaymentTerms:
     `net_days`: days from issue until they are due, None: as the environment says.
     `auto_invoice_threshold`: once the period's usage that is not billed yet comes to this
     amount, in the subscription's currency, it is billed at once; None: at the period's end.
+    `parent_pays`: whether invoices go to the customer's parent; None: as the customer says.
     """
 
     net_days: int | None = None
     collection_method: CollectionMethod = CollectionMethod.CHARGE_AUTOMATICALLY
     purchase_order: str | None = None
     auto_invoice_threshold: Decimal | None = None
+    parent_pays: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +135,8 @@ class Subscription:
     the row: a change is refused where it is not the one that was read. `changed_at` are the
     instants within periods at which changes were charged for, each a point of billing.
     `next_change_at` is when the next scheduled change takes effect; nothing from then on is
-    billed before it has. `prorate_by` is fixed when it is created.
+    billed before it has. `prorate_by` is fixed when it is created. `families` says when the usage
+    of the customer's children counts, in order.
     """
 
     id: str
@@ -165,6 +169,7 @@ class Subscription:
     next_change_at: datetime | None = None
     commitments: tuple[HeldCommitment, ...] = ()
     prorate_by: ProrateBy = ProrateBy.SECONDS
+    families: tuple[FamilyUsage, ...] = ()
 
     @property
     def schedule(self) -> Schedule:
@@ -256,7 +261,8 @@ class CreateSubscription:
     are charged once or in its cadence. A price's cadence may be a multiple of the
     subscription's. Of a fixed charge that `quantities` does not name, 1 is held. `overrides` are
     prices of its own, instead of some that it buys. The trial is the one named here
-    (`trial_days` 0: none), else the one that the prices state.
+    (`trial_days` 0: none), else the one that the prices state. `family_usage`: the usage of the
+    customer's children counts; `lines_per_customer`: on lines of their own.
     """
 
     customer_id: str
@@ -278,4 +284,6 @@ class CreateSubscription:
     terms: PaymentTerms = field(default_factory=PaymentTerms)
     commitments: tuple[CommitmentTerms, ...] = ()
     prorate_by: ProrateBy | None = None  # None: as the environment's settings say
+    family_usage: bool = False
+    lines_per_customer: bool = False
     metadata: Mapping[str, str] = field(default_factory=dict)

@@ -32,13 +32,15 @@ class Terms:
     metadata: dict[str, str]
 
 
-def terms_of(command: CreateSubscription, customer: Customer, *, at: datetime) -> Terms:
-    """Raises: Invalid."""
+def terms_of(
+    command: CreateSubscription, customer: Customer, *, at: datetime, payer: Customer | None = None
+) -> Terms:
+    """`payer`: whom its invoices are addressed to; None: to the customer. Raises: Invalid."""
     starts_at = within(command.starts_at or at, "startsAt")
     if command.ends_at is not None:
         check_end(command.ends_at, after=starts_at)
     return Terms(
-        currency=_currency(command, customer),
+        currency=_currency(command, customer, payer or customer),
         timezone=checks.timezone(command.timezone or customer.timezone),
         alignment=command.alignment,
         cadence=cadence(command.cadence.unit, command.cadence.count),
@@ -93,7 +95,13 @@ def payment_terms(terms: PaymentTerms) -> PaymentTerms:
 
 def changed_terms(terms: PaymentTerms, patch: Mapping[str, Any]) -> PaymentTerms:
     """The terms with the fields that the patch names. Raises: Invalid."""
-    fields = ("net_days", "collection_method", "purchase_order", "auto_invoice_threshold")
+    fields = (
+        "net_days",
+        "collection_method",
+        "purchase_order",
+        "auto_invoice_threshold",
+        "parent_pays",
+    )
     changes = {name: patch[name] for name in fields if name in patch}
     if "collection_method" in changes:
         checks.required(changes["collection_method"], "collectionMethod")
@@ -108,8 +116,8 @@ def within(at: datetime, field: str) -> datetime:
     return at
 
 
-def _currency(command: CreateSubscription, customer: Customer) -> str:
-    currency = command.currency or customer.currency
+def _currency(command: CreateSubscription, customer: Customer, payer: Customer) -> str:
+    currency = command.currency or payer.currency or customer.currency
     if currency is None:
         raise Invalid(
             f"currency: customer {customer.id} has no currency of its own; name one",

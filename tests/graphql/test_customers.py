@@ -354,3 +354,32 @@ async def test_a_node_needs_the_permission_of_its_kind(ask: Any) -> None:
         )
         assert answer["data"] == {"node": None}
         assert answer["errors"][0]["extensions"]["code"] == "FORBIDDEN"
+
+
+FAMILY = """
+query ($filter: CustomerFilter) {
+  customers(filter: $filter, orderBy: [{field: EXTERNAL_ID}]) {
+    nodes { externalId parentPays inherits parent { externalId } children(first: 5) {
+      nodes { externalId } } }
+  }
+}
+"""
+
+
+async def test_families_are_set_listed_and_refused(ask):
+    top = await create(ask, "top")
+    eu = await create(ask, "eu", parentId=top["id"], parentPays=True)
+    await create(ask, "us", parentId=top["id"], inherits=False)
+    found = await ask(FAMILY, {"filter": {"parentId": {"eq": top["id"]}}})
+    assert found["data"]["customers"]["nodes"] == [
+        {"externalId": name, "parentPays": pays, "inherits": name != "us",
+         "parent": {"externalId": "top"}, "children": {"nodes": []}}
+        for name, pays in (("eu", True), ("us", False))
+    ]  # fmt: skip
+    (family,) = (await ask(FAMILY, {"filter": {"externalId": {"eq": "top"}}}))["data"]["customers"][
+        "nodes"
+    ]
+    assert [each["externalId"] for each in family["children"]["nodes"]] == ["us", "eu"]
+    refused = await ask(UPDATE, {"input": {"id": top["id"], "parentId": eu["id"]}})
+    assert refused["data"]["customerUpdate"]["code"] == "HIERARCHY_TOO_DEEP"
+    assert refused["data"]["customerUpdate"]["field"] == "parentId"

@@ -11,6 +11,7 @@ from app.catalog.actions import features
 from app.catalog.entitlement import Overrides, Owner, OwnerKind
 from app.catalog.entitlement_terms import Boolean, Config, Metered, Resets, Static
 from app.catalog.feature import FeatureType
+from app.customers.customer import CreateCustomer
 from app.infra.clickhouse import ClickHouse
 from app.kernel.errors import Invalid, NotFound
 from app.kernel.scope import SYSTEM, Scope
@@ -21,7 +22,7 @@ from app.metering.aggregations import Count, CountUnique, Sum
 from app.metering.usage import Span
 from app.subscriptions.access import Reason
 from app.subscriptions.access_reads import Whose
-from app.subscriptions.actions import cancel, entitling, pause
+from app.subscriptions.actions import cancel, create_customer, entitling, pause
 from app.subscriptions.changes.canceling import CancelSubscription
 from app.subscriptions.changes.pausing import PauseSubscription
 from app.subscriptions.checking import MAX_FEATURES, access
@@ -361,3 +362,36 @@ async def test_what_is_asked_of_many_meters_at_once_is_what_each_of_them_says(wo
     once = list(zip(by_id, (spans[0], spans[1], spans[0], spans[1]), strict=True))
     plain = await meters_usage.totals(world.scope, world.clickhouse, by_id, once)
     assert plain == {each: found[each] for each in once}
+
+
+async def test_a_child_uses_up_what_its_parents_family_is_given(world):
+    """Its own subscriptions answer first; what they do not give, the family's do."""
+    calls, seats = await world.feature("calls"), await world.feature("seats")
+    await world.gives(calls, Metered(D(5), Resets.NEVER))
+    other = await make.plan(world.scope, world.clock)
+    await catalog.entitlement(
+        world.scope, world.clock, other.id, feature_id=seats.id, terms=Metered(D(2), Resets.NEVER)
+    )
+    parent = world.customer
+    await world.subscribe(family_usage=True)
+    made = []
+    for name, inherits in (("eu", True), ("alone", False)):
+        command = CreateCustomer(
+            external_id=name, name=name, parent_id=parent.id, inherits=inherits, currency="USD"
+        )
+        how = {"by": SYSTEM, "at": world.clock.now()}
+        made.append(await create_customer(world.scope, command, **how))
+    eu, alone = made
+    await make.subscription(world.scope, world.clock, customer_id=eu.id, plan_id=other.id)
+    world.clock.at += HOUR
+    for who, times in ((parent, 1), (eu, 2), (alone, 4)):
+        world.customer = who
+        await world.use("calls", *[world.clock.at] * times)
+        await world.use("seats", world.clock.at)
+    world.clock.at += HOUR
+    for who in (parent, eu):
+        world.customer = who
+        assert await world.numbers("calls") == ("included", D(5), D(3), D(2))
+    assert await world.numbers("seats") == ("included", D(2), D(1), D(1))
+    world.customer = alone
+    assert (await world.numbers("calls"))[0] == "no_subscription"

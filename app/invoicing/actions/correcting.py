@@ -30,7 +30,7 @@ from app.invoicing.events import CorrectionBooked
 from app.invoicing.invoice import Invoice, InvoiceLine, InvoiceStatus
 from app.invoicing.rating import RatedLine, rate
 from app.invoicing.records import insert
-from app.invoicing.usage import asked_of
+from app.invoicing.usage import Names, asked_of, names_of
 from app.kernel.period import Period
 from app.kernel.scope import Scope
 from app.metering import changes
@@ -100,17 +100,15 @@ async def _customers(
 ) -> int:
     """Look at what was billed of customers, by the names that events carry."""
     known = await customers.by_external_ids(scope, names)
-    external = {customer.id: name for name, customer in known.items()}
-    if not external:
+    ids = {customer.id for customer in known.values()}
+    if not ids:
         return 0
+    # What they used may be billed to the families that they are, or were, in.
+    ids |= await customers.parents_ever(scope, ids)
     first = min(part.start for (_, name), parts in dirty.items() if name in known
                 for part in parts)  # fmt: skip
-    lines = await correction_reads.billed_usage(
-        scope, list(external), after=first, as_of=look.watermark
-    )
-    rated = await _rated(
-        scope, clickhouse, lines, dirty=dirty, external=external, as_of=look.watermark
-    )
+    lines = await correction_reads.billed_usage(scope, ids, after=first, as_of=look.watermark)
+    rated = await _rated(scope, clickhouse, lines, dirty=dirty, as_of=look.watermark)
     if not rated:
         return 0
     point("invoicing.correction_rated")
@@ -123,7 +121,6 @@ async def _rated(
     lines: Iterable[InvoiceLine],
     *,
     dirty: Dirty,
-    external: Mapping[str, str],
     as_of: datetime,
 ) -> list[_Rated]:
     """The charges whose usage may have changed, rated anew."""
@@ -132,10 +129,11 @@ async def _rated(
         by_invoice[line.invoice_id].append(line)
     charges = [(key, charge) for key, mine in by_invoice.items() for charge in charges_of(mine)]
     subjects = await _subjects(scope, by_invoice)
+    names = await names_of(scope, [each.subscription for each in subjects.values()])
     touched = [
         (key, subjects[key], charge)
         for key, charge in charges
-        if key in subjects and _touched(subjects[key], charge, dirty, external)
+        if key in subjects and _touched(subjects[key], charge, dirty, names)
     ]
     pairs = [(subject, charge) for _, subject, charge in touched]
     counted = await counts(scope, clickhouse, pairs, as_of=as_of)
@@ -154,15 +152,14 @@ async def _subjects(scope: Scope, invoice_ids: Collection[str]) -> dict[str, Bil
     return {key: by_id[owner] for key, owner in owners.items() if owner in by_id}
 
 
-def _touched(
-    subject: BillableSubscription, charge: Charge, dirty: Dirty, external: Mapping[str, str]
-) -> bool:
+def _touched(subject: BillableSubscription, charge: Charge, dirty: Dirty, names: Names) -> bool:
     """Whether anything that the charge counts may have changed, for its allowances too."""
-    asked = asked_of(subject.subscription, entry_of(subject, charge), external, {})
+    asked = asked_of(subject.subscription, entry_of(subject, charge), names, {})
     return any(
-        part.start < span.period.end and span.period.start < part.end
+        part.start < counted.end and counted.start < part.end
         for (meter_id, _), span in asked.spans
-        for part in dirty.get((meter_id, span.external_customer_id), ())
+        for name, counted in span.parts
+        for part in dirty.get((meter_id, name), ())
     )
 
 
@@ -200,6 +197,8 @@ async def _book(scope: Scope, rated: Sequence[_Rated], look: Look) -> int:
         if policy is CorrectionPolicy.CREDIT_OR_DEBIT_NOTE and found:
             ids = {one.subscription_id for one in found}
             subjects = await subscriptions.billable(scope, ids)
+            payers = {s.payer_id or s.subscription.customer_id for s in subjects}
+            presents |= await presents_of(scope, payers, look)
             await settle_by_notes(scope, connection, subjects, look, presents=presents)
         point("invoicing.correction_booked")
     return len(found)
@@ -230,7 +229,8 @@ async def _settle_ended(scope: Scope, look: Look) -> None:
         if not ended:
             continue
         async with writing(scope) as connection:
-            presents = await presents_of(scope, {s.subscription.customer_id for s in ended}, look)
+            payers = {s.payer_id or s.subscription.customer_id for s in ended}
+            presents = await presents_of(scope, payers, look)
             await settle_by_notes(scope, connection, ended, look, presents=presents)
 
 

@@ -53,14 +53,18 @@ async def settle_by_notes(
     """
     for subject in sorted(subjects, key=lambda s: s.subscription.id):
         subscription = subject.subscription
-        at = presents.get(subscription.customer_id, look.at)
+        payer_id = subject.payer_id or subscription.customer_id
+        # Who lived with whom when it was billed lives in the same present.
+        at = presents.get(payer_id) or presents.get(subscription.customer_id, look.at)
         pending = await correction_reads.pending(scope, [subscription.id], lock=True)
         for one in pending:
             if one.remaining < 0:
                 await _give_back(scope, connection, one, by=look.by, at=at)
         more = [one for one in pending if one.remaining > 0]
         if more:
-            invoice = replace(_asking(subscription, more, at), usage_watermark=look.watermark)
+            invoice = replace(
+                _asking(subscription, payer_id, more, at), usage_watermark=look.watermark
+            )
             await add(connection, scope, [Drafted(invoice, ())], by=look.by, at=at)
 
 
@@ -88,9 +92,11 @@ async def _give_back(
         left = EXACT.subtract(left, part)
 
 
-def _asking(subscription: Subscription, more: Sequence[Correction], at: datetime) -> Invoice:
+def _asking(
+    subscription: Subscription, payer_id: str, more: Sequence[Correction], at: datetime
+) -> Invoice:
     """The draft of an invoice for what is asked for more; its lines come with what is pending."""
-    command = CreateInvoice(customer_id=subscription.customer_id, lines=(), key=more[0].id)
+    command = CreateInvoice(customer_id=payer_id, lines=(), key=more[0].id)
     blank = manual.blank(
         command, currency=subscription.currency, timezone=subscription.timezone, at=at
     )

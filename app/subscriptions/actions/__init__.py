@@ -11,6 +11,12 @@ from app.subscriptions.actions.cancel import cancel, uncancel
 from app.subscriptions.actions.changes import cancel_change
 from app.subscriptions.actions.changing import Applied, RequestChange
 from app.subscriptions.actions.create import create
+from app.subscriptions.actions.family import (
+    archive_customer,
+    create_customer,
+    restore_customer,
+    update_customer,
+)
 from app.subscriptions.actions.move import move_customer
 from app.subscriptions.actions.pause import pause, resume
 from app.subscriptions.actions.thresholds import bill_usage_until, watch_again
@@ -23,15 +29,19 @@ __all__ = [
     "RequestChange",
     "activate",
     "advance",
+    "archive_customer",
     "bill_usage_until",
     "cancel",
     "cancel_change",
     "create",
+    "create_customer",
     "move_customer",
     "pause",
+    "restore_customer",
     "resume",
     "set_trial_end",
     "uncancel",
     "update",
+    "update_customer",
     "watch_again",
 ]

@@ -14,6 +14,7 @@ from app.catalog.reads import plan_versions, plans, prices
 from app.customers import reads as customers
 from app.customers.actions import lock_shared
 from app.customers.customer import Customer, CustomerStatus
+from app.customers.errors import parent_required
 from app.infra import outbox
 from app.infra.postgres import writing
 from app.kernel.commands import fields_of
@@ -32,11 +33,13 @@ from app.subscriptions.events import (
     SubscriptionDraftCreated,
     SubscriptionTrialStarted,
 )
+from app.subscriptions.family import wanted
 from app.subscriptions.models import LineItemTable, SubscriptionTable
 from app.subscriptions.records import columns
 from app.subscriptions.subscription import (
     CreateSubscription,
     LineItem,
+    PaymentTerms,
     ProrateBy,
     Subscription,
     SubscriptionStatus,
@@ -62,7 +65,8 @@ async def create(
     async with writing(scope) as connection:
         await lock_shared(scope, command.customer_id)
         customer = await customer_in_use(scope, command.customer_id)
-        terms = terms_of(command, customer, at=at)
+        check_payer(command.terms, customer)
+        terms = terms_of(command, customer, at=at, payer=await _payer(scope, command, customer))
         await lock(connection, scope, "plans", command.plan_id, shared=True)
         version = await version_for_sale(scope, command.plan_id)
         reference = max(at, terms.starts_at)
@@ -101,6 +105,20 @@ async def create(
         await audit.record(scope, by, "subscription.create", subscription.id, at=at, after=facts)
         await outbox.put_many(scope, _events(subscription, at=at))
     return subscription
+
+
+async def _payer(scope: Scope, command: CreateSubscription, customer: Customer) -> Customer | None:
+    pays = command.terms.parent_pays
+    pays = customer.parent_pays if pays is None else pays
+    if not pays or customer.parent_id is None:
+        return None
+    return await customers.get(scope, customer.parent_id)
+
+
+def check_payer(terms: PaymentTerms, customer: Customer) -> None:
+    """Raises: Invalid (PARENT_REQUIRED)."""
+    if terms.parent_pays and customer.parent_id is None:
+        raise parent_required()
 
 
 async def customer_in_use(scope: Scope, customer_id: str) -> Customer:
@@ -172,6 +190,7 @@ def _subscription(
         cuts=(),
         cancellation=None,
         terms=terms.payment,
+        families=wanted(command.family_usage, command.lines_per_customer),
         current_period=Period(terms.starts_at, terms.starts_at),
         billed_until=None,
         threshold_until=None,

@@ -7,19 +7,23 @@ from typing import Any
 import asyncpg
 
 from app.catalog.reads import prices
+from app.customers import reads as customers
+from app.customers.actions import lock_shared
 from app.infra.postgres import writing
 from app.kernel import checks
 from app.kernel.events import Event
 from app.kernel.scope import Actor, Scope
-from app.subscriptions import buying, committing, reads
+from app.subscriptions import buying, committing, family, reads
 from app.subscriptions.actions import own_prices
 from app.subscriptions.actions.activate import move_lines
+from app.subscriptions.actions.create import check_payer
 from app.subscriptions.actions.rows import locked, save, told
 from app.subscriptions.changes.drafts import edited
 from app.subscriptions.changes.standing import running
 from app.subscriptions.commitments import CommitmentTerms
 from app.subscriptions.errors import CancellationIsPending, SubscriptionIsNotDraft
 from app.subscriptions.events import SubscriptionUpdated
+from app.subscriptions.periods import containing
 from app.subscriptions.subscription import Held, Override, Subscription, SubscriptionStatus
 from app.subscriptions.terms import changed_terms, check_end
 from app.tenants import audit
@@ -30,6 +34,9 @@ _TERMS = frozenset(
         "collection_method",
         "purchase_order",
         "auto_invoice_threshold",
+        "parent_pays",
+        "family_usage",
+        "lines_per_customer",
         "commitments",
     }
 )
@@ -58,11 +65,14 @@ async def update(
     """Change what `patch` holds; the rest stays as it is.
 
     `metadata` changes even when all is over; `ends_at` (in the future; None takes it off), the
-    terms of payment and, with the next period, commitments while it is not. Start, anchor,
-    trial, quantities and prices of its own are those of a draft.
+    terms of payment and, with the next period, commitments and whose usage counts while it is
+    not. Start, anchor, trial, quantities and prices of its own are those of a draft.
     Raises: Invalid, NotFound, SubscriptionIsOver, SubscriptionIsNotDraft, CancellationIsPending.
     """
     async with writing(scope) as connection:
+        if patch.get("parent_pays"):
+            # Before the subscription, as whoever changes the customer locks them.
+            await lock_shared(scope, (await reads.get(scope, subscription_id)).customer_id)
         before = await locked(connection, scope, subscription_id)
         after = before
         if "metadata" in patch:
@@ -79,6 +89,9 @@ async def update(
         else:
             after = _running(after, patch, at=at)
         after = replace(after, terms=changed_terms(after.terms, patch))
+        if patch.get("parent_pays"):
+            check_payer(after.terms, await customers.get(scope, after.customer_id))
+        after = _family(after, patch, at=at)
         if "commitments" in patch:
             after = await _commit(scope, after, patch["commitments"] or (), at=at)
         events: list[Event] = [SubscriptionUpdated(**told(after), occurred_at=at)]
@@ -98,6 +111,24 @@ def _running(subscription: Subscription, patch: Mapping[str, Any], *, at: dateti
     if ends_at is not None:
         check_end(ends_at, after=max(at, subscription.starts_at))
     return replace(subscription, ends_at=ends_at)
+
+
+def _family(subscription: Subscription, patch: Mapping[str, Any], *, at: datetime) -> Subscription:
+    """Another family usage: of a draft, or one that has not started, altogether; else from its
+    next period on. Raises: Invalid."""
+    if not patch.keys() & {"family_usage", "lines_per_customer"}:
+        return subscription
+    last = subscription.families[-1] if subscription.families else None
+    last = None if last is None or last.ends_at is not None else last
+    counts = checks.required(patch.get("family_usage", last is not None), "familyUsage")
+    split = last is not None and last.per_customer and counts
+    split = checks.required(patch.get("lines_per_customer", split), "linesPerCustomer")
+    asked = family.wanted(counts, split)
+    draft = subscription.status is SubscriptionStatus.DRAFT
+    service = None if draft else containing(subscription, at)
+    boundary = None if service is None else service.period.end
+    found = family.changed(subscription.families, asked[0] if asked else None, boundary)
+    return replace(subscription, families=found)
 
 
 async def _commit(

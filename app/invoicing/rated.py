@@ -1,0 +1,28 @@
+"""A line as it is rated. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from app.catalog.prices import Step
+from app.invoicing.invoice import LineKind
+from app.kernel.period import Period
+
+
+@dataclass(frozen=True, slots=True)
+class RatedLine:
+    """A line before it belongs to an invoice; see `InvoiceLine` for the fields."""
+
+    kind: LineKind
+    item_id: str | None
+    price_id: str | None
+    meter_id: str | None
+    description: str
+    group: Mapping[str, str | None]
+    quantity: Decimal
+    amount: Decimal
+    currency: str
+    service: Period
+    price: Mapping[str, Any] = field(repr=False)
+    explanation: Step = field(repr=False)
