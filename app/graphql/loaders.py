@@ -54,6 +54,7 @@ from app.metering.meter import Meter
 from app.subscriptions import reads as subscriptions
 from app.subscriptions.change import SubscriptionChange
 from app.subscriptions.entitlements import Entitled
+from app.subscriptions.holding import Holding
 from app.subscriptions.pause import Pause
 from app.subscriptions.subscription import LineItem, Subscription
 from app.tenants.api_key import ApiKey
@@ -268,6 +269,10 @@ class Loaders(TermLoaders):
     @cached_property
     def line_items_of_subscription(self) -> DataLoader[str, list[LineItem]]:
         return many(subscriptions.line_items, self.scope)
+
+    @cached_property
+    def holdings_of_subscription(self) -> DataLoader[str, list[Holding]]:
+        return many(subscriptions.holdings, self.scope)
 
     @cached_property
     def pause(self) -> DataLoader[str, Pause | None]:

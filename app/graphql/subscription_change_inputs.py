@@ -19,6 +19,13 @@ from app.graphql.filters import (
     or_filters,
 )
 from app.graphql.paging import Direction as Way
+from app.graphql.subscription_addons import (
+    SubscriptionAddonAttachInput,
+    SubscriptionAddonDetachInput,
+    SubscriptionAddonQuantityChangeInput,
+)
+from app.graphql.subscription_change_timing import ChangeMode as ChangeMode
+from app.graphql.subscription_change_timing import Proration as Proration
 from app.graphql.subscription_inputs import HeldQuantityInput
 from app.graphql.subscription_overrides import (
     SubscriptionPriceOverrideInput,
@@ -27,7 +34,6 @@ from app.graphql.subscription_overrides import (
 )
 from app.graphql.subscription_verbs import SubscriptionCancelInput
 from app.subscriptions.actions import RequestChange
-from app.subscriptions.change import ChangeMode as ChangeMode
 from app.subscriptions.change import (
     ChangePlan,
     ChangePrice,
@@ -37,17 +43,8 @@ from app.subscriptions.change import (
     Timing,
 )
 from app.subscriptions.change import Direction as Direction
-from app.subscriptions.change import Proration as Proration
 from app.subscriptions.subscription import Held
 
-strawberry.enum(
-    ChangeMode, name="SubscriptionChangeMode", description="When a change takes effect."
-)
-strawberry.enum(
-    Proration,
-    name="ProrationBehaviour",
-    description="What a change within a period does to fees in advance.",
-)
 strawberry.enum(
     Direction,
     name="SubscriptionChangeDirection",
@@ -202,6 +199,9 @@ AskedChange = (
     | SubscriptionPriceChangeInput
     | SubscriptionPriceRestoreInput
     | SubscriptionPlanChangeInput
+    | SubscriptionAddonAttachInput
+    | SubscriptionAddonDetachInput
+    | SubscriptionAddonQuantityChangeInput
 )
 
 
@@ -219,13 +219,24 @@ class SubscriptionChangePreviewInput:
     plan: strawberry.Maybe[SubscriptionPlanChangeInput] = strawberry.field(
         description="As `subscriptionPlanChange` would make it."
     )
+    addon_attach: strawberry.Maybe[SubscriptionAddonAttachInput] = strawberry.field(
+        description="As `subscriptionAddonAttach` would make it."
+    )
+    addon_detach: strawberry.Maybe[SubscriptionAddonDetachInput] = strawberry.field(
+        description="As `subscriptionAddonDetach` would make it."
+    )
+    addon_quantity: strawberry.Maybe[SubscriptionAddonQuantityChangeInput] = strawberry.field(
+        description="As `subscriptionAddonQuantityChange` would make it."
+    )
     cancel: strawberry.Maybe[SubscriptionCancelInput] = strawberry.field(
         description="As `subscriptionCancel` would make it."
     )
 
     @property
     def change(self) -> AskedChange | SubscriptionCancelInput:
-        every = (self.quantity, self.price, self.price_restore, self.plan, self.cancel)
+        of_lines = (self.quantity, self.price, self.price_restore, self.plan)
+        of_addons = (self.addon_attach, self.addon_detach, self.addon_quantity)
+        every = (*of_lines, *of_addons, self.cancel)
         (given,) = (each for each in every if each is not None)
         return given.value
 

@@ -68,6 +68,10 @@ class SubscriptionChangeTerms:
     restores_price: bool = strawberry.field(
         description="Of a price: whether it is to be the catalogue's again."
     )
+    addon_id: strawberry.ID | None = strawberry.field(description="The addon to attach.")
+    subscription_addon_id: strawberry.ID | None = strawberry.field(
+        description="The addon of the subscription to detach, or to hold more or less of."
+    )
     plan_id: strawberry.ID | None = strawberry.field(description="The plan to go over to.")
     plan_version_id: strawberry.ID | None = strawberry.field(description="Its version.")
     price_ids: list[strawberry.ID] | None = strawberry.field(
@@ -93,6 +97,8 @@ class SubscriptionChangeTerms:
             model=None if own.model is None else shown(own.model),
             adjustments=None if own.adjustments is None else Adjustments.of(own.adjustments),
             restores_price="override" in terms and override is None,
+            addon_id=terms.get("addon_id"),
+            subscription_addon_id=terms.get("holding_id"),
             plan_id=terms.get("plan_id"),
             plan_version_id=terms.get("plan_version_id"),
             price_ids=price_ids,

@@ -9,6 +9,11 @@ from app.graphql.errors import Rejected
 from app.graphql.lists import listed
 from app.graphql.node import Kind
 from app.graphql.permissions import requires
+from app.graphql.subscription_addons import (
+    SubscriptionAddonAttachInput,
+    SubscriptionAddonDetachInput,
+    SubscriptionAddonQuantityChangeInput,
+)
 from app.graphql.subscription_change_inputs import (
     AskedChange,
     SubscriptionChangeFilter,
@@ -149,6 +154,50 @@ class SubscriptionChangeMutation:
         info: Info,
         input: Annotated[
             SubscriptionPlanChangeInput, strawberry.argument(description="To what, and when.")
+        ],
+    ) -> SubscriptionChangeResult:
+        return await _change(info.context, input)
+
+    @strawberry.mutation(
+        description="Buy an addon beside the plan: its prices in the subscription's currency that "
+        "are charged once or in its cadence, and what it gives. One that is bought once ends with "
+        "the period.",
+        extensions=[requires("subscription:write")],
+    )
+    async def subscription_addon_attach(
+        self,
+        info: Info,
+        input: Annotated[
+            SubscriptionAddonAttachInput,
+            strawberry.argument(description="Which addon, how much, and when."),
+        ],
+    ) -> SubscriptionChangeResult:
+        return await _change(info.context, input)
+
+    @strawberry.mutation(
+        description="Hold an addon no more: its lines and what it gives end.",
+        extensions=[requires("subscription:write")],
+    )
+    async def subscription_addon_detach(
+        self,
+        info: Info,
+        input: Annotated[
+            SubscriptionAddonDetachInput, strawberry.argument(description="Which one, and when.")
+        ],
+    ) -> SubscriptionChangeResult:
+        return await _change(info.context, input)
+
+    @strawberry.mutation(
+        description="Hold more or less of an addon: of its recurring fixed charges, and of the "
+        "limits that it gives.",
+        extensions=[requires("subscription:write")],
+    )
+    async def subscription_addon_quantity_change(
+        self,
+        info: Info,
+        input: Annotated[
+            SubscriptionAddonQuantityChangeInput,
+            strawberry.argument(description="Which one, how much, and when."),
         ],
     ) -> SubscriptionChangeResult:
         return await _change(info.context, input)

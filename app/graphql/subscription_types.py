@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import strawberry
 
+from app.catalog.entitlement import OwnerKind
 from app.graphql import access, customers, invoice_types, subscription_change_types
 from app.graphql.cadences import Cadence
 from app.graphql.catalog import entitlements, plan_versions, plans, prices
@@ -15,6 +16,7 @@ from app.graphql.paging import After, Before, Connection, First, Last, page_requ
 from app.graphql.permissions import requires
 from app.graphql.prorate_by import ProrateBy
 from app.graphql.scalars import Metadata
+from app.graphql.subscription_addons import SubscriptionAddon
 from app.graphql.subscription_commitments import SubscriptionCommitment
 from app.graphql.subscription_inputs import BillingAlignment, CollectionMethod
 from app.graphql.subscription_parts import (
@@ -65,6 +67,9 @@ class SubscriptionLineItem(Node):
     replaces_id: strawberry.ID | None = strawberry.field(
         description="The line that it took over from; null for none."
     )
+    subscription_addon_id: strawberry.ID | None = strawberry.field(
+        description="The addon of the subscription that it belongs to; null: the plan."
+    )
 
     @strawberry.field(
         description="What it is charged by, as it was bought: a price of the catalogue, or of the "
@@ -103,6 +108,7 @@ class SubscriptionLineItem(Node):
             line_key=strawberry.ID(row.line_key),
             change_id=None if row.change_id is None else strawberry.ID(row.change_id),
             replaces_id=None if row.replaces_id is None else strawberry.ID(row.replaces_id),
+            subscription_addon_id=None if row.holding_id is None else strawberry.ID(row.holding_id),
         )
 
 
@@ -218,6 +224,25 @@ class Subscription(Node):
     async def line_items(self, info: Info) -> list[SubscriptionLineItem]:
         rows = await info.context.load.line_items_of_subscription.load(self.id)
         return [SubscriptionLineItem.of(row) for row in rows]
+
+    @strawberry.field(
+        description="The addons that it holds, held and will hold, in the order they were bought; "
+        "each time of one, where its quantity changed.",
+    )
+    async def addons(
+        self,
+        info: Info,
+        at: Annotated[
+            datetime | None,
+            strawberry.argument(description="Only those held then; null: all, past ones too."),
+        ] = None,
+    ) -> list[SubscriptionAddon]:
+        rows = await info.context.load.holdings_of_subscription.load(self.id)
+        return [
+            SubscriptionAddon.of(row)
+            for row in rows
+            if row.owner.kind is OwnerKind.ADDON and (at is None or row.covers(at))
+        ]
 
     @strawberry.field(
         description="What it is given at an instant, by its plan, its addons and for itself, the "

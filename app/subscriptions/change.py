@@ -16,6 +16,12 @@ class SubscriptionChangeKind(StrEnum):
     """More or less is held of a fixed charge."""
     PRICE = "price"
     """A line is charged by a price of the subscription's own, or by the catalogue's again."""
+    ADDON_ATTACH = "addon_attach"
+    """An addon is bought beside the plan."""
+    ADDON_DETACH = "addon_detach"
+    """An addon is not held any more."""
+    ADDON_QUANTITY = "addon_quantity"
+    """More or less is held of an addon."""
     PLAN = "plan"
     """Another plan, or another version of the plan, is bought."""
 
@@ -81,6 +87,30 @@ class ChangePrice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttachAddon:
+    """Buy so much of an addon: its prices in the subscription's currency that are charged once or
+    in its cadence, and what it gives. One that is bought once ends with the period."""
+
+    addon_id: str
+    quantity: Decimal = Decimal(1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetachAddon:
+    """Hold an addon no more. `holding_id` is that of its first holding, whatever its quantity."""
+
+    holding_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeAddonQuantity:
+    """Hold so much of an addon: of its recurring fixed charges, and times what it gives."""
+
+    holding_id: str
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChangePlan:
     """Go over to a version of a plan: the one named, else the plan's current one.
 
@@ -100,7 +130,8 @@ class ChangePlan:
 
 
 # What a change is to do.
-What = ChangeQuantity | ChangePrice | ChangePlan
+OfAddon = AttachAddon | DetachAddon | ChangeAddonQuantity
+What = ChangeQuantity | ChangePrice | ChangePlan | OfAddon
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +174,18 @@ class SubscriptionChange:
     updated_at: datetime
 
 
+_KINDS: dict[type[What], SubscriptionChangeKind] = {
+    ChangeQuantity: SubscriptionChangeKind.QUANTITY,
+    ChangePrice: SubscriptionChangeKind.PRICE,
+    ChangePlan: SubscriptionChangeKind.PLAN,
+    AttachAddon: SubscriptionChangeKind.ADDON_ATTACH,
+    DetachAddon: SubscriptionChangeKind.ADDON_DETACH,
+    ChangeAddonQuantity: SubscriptionChangeKind.ADDON_QUANTITY,
+}
+
+
 def kind_of(what: What) -> SubscriptionChangeKind:
-    if isinstance(what, ChangeQuantity):
-        return SubscriptionChangeKind.QUANTITY
-    if isinstance(what, ChangePrice):
-        return SubscriptionChangeKind.PRICE
-    return SubscriptionChangeKind.PLAN
+    return _KINDS[type(what)]
 
 
 def terms_of(what: What) -> dict[str, Any]:
@@ -161,6 +198,12 @@ def terms_of(what: What) -> dict[str, Any]:
             "override": None if what.terms is None else to_plain(what.terms),
             "quantity": _text(what.quantity),
         }
+    if isinstance(what, AttachAddon):
+        return {"addon_id": what.addon_id, "quantity": str(what.quantity)}
+    if isinstance(what, DetachAddon):
+        return {"holding_id": what.holding_id}
+    if isinstance(what, ChangeAddonQuantity):
+        return {"holding_id": what.holding_id, "quantity": str(what.quantity)}
     return {
         "plan_id": what.plan_id,
         "plan_version_id": what.plan_version_id,
@@ -189,6 +232,14 @@ def what_of(change: SubscriptionChange) -> What:
             line_item_id=terms["line_item_id"],
             terms=None if override is None else from_plain(override),
             quantity=_decimal(terms["quantity"]),
+        )
+    if change.kind is SubscriptionChangeKind.ADDON_ATTACH:
+        return AttachAddon(addon_id=terms["addon_id"], quantity=Decimal(terms["quantity"]))
+    if change.kind is SubscriptionChangeKind.ADDON_DETACH:
+        return DetachAddon(holding_id=terms["holding_id"])
+    if change.kind is SubscriptionChangeKind.ADDON_QUANTITY:
+        return ChangeAddonQuantity(
+            holding_id=terms["holding_id"], quantity=Decimal(terms["quantity"])
         )
     return ChangePlan(
         plan_id=terms["plan_id"],

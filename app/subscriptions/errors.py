@@ -34,6 +34,8 @@ DomainError
     ├── ChangedAtInstant              CHANGED_AT_INSTANT
     ├── NothingChanges                NOTHING_CHANGES
     ├── LineHasNoQuantity             LINE_WITHOUT_QUANTITY
+    ├── AddonIsAttached               ADDON_ATTACHED
+    ├── AddonIsNotHeld                ADDON_NOT_HELD
     ├── LineIsChargedOnce             LINE_CHARGED_ONCE
     ├── LineHasEnded                  LINE_ENDED
     └── BillingIsBehind               BILLING_BEHIND
@@ -207,6 +209,31 @@ class LineHasNoQuantity(Conflict):
             f"line {line_item_id} {why}, so no quantity of it can change", field="lineItemId"
         )
         self.line_item_id = line_item_id
+
+
+class AddonIsAttached(Conflict):
+    """It charges for usage, which is counted once for the subscription."""
+
+    code = "ADDON_ATTACHED"
+
+    def __init__(self, addon_id: str, holding_id: str) -> None:
+        super().__init__(
+            f"addon {addon_id} charges for usage and is held already ({holding_id})",
+            field="addonId",
+        )
+        self.addon_id, self.holding_id = addon_id, holding_id
+
+
+class AddonIsNotHeld(Conflict):
+    """It is detached, or has ended, when the change takes effect."""
+
+    code = "ADDON_NOT_HELD"
+
+    def __init__(self, holding_id: str, at: datetime) -> None:
+        super().__init__(
+            f"{holding_id} is not held at {at.isoformat()}", field="subscriptionAddonId"
+        )
+        self.holding_id, self.at = holding_id, at
 
 
 class LineIsChargedOnce(Conflict):

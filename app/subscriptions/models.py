@@ -75,6 +75,8 @@ class LineItemTable(ScopedTable):
     # The id of the first line of a history of lines that took over from one another.
     line_key = id_field()
     first_fee = fields.CharField(max_length=16)
+    # Of an addon: the key of the holding that it belongs to.
+    holding_id = id_field(null=True)
     change_id = id_field(null=True)
     replaces_id = id_field(null=True)
 
@@ -93,6 +95,8 @@ class HoldingTable(ScopedTable):
     addon_id = id_field(null=True)
     quantity = quantity_field()
     entitlement_ids = fields.JSONField[list[str]]()
+    # The id of the first holding of a history of holdings that took over from one another.
+    key = id_field()
     starts_at = fields.DatetimeField(null=True)
     ends_at = fields.DatetimeField(null=True)
 

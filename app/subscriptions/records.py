@@ -139,6 +139,7 @@ def line_item_of(record: asyncpg.Record) -> LineItem:
         first_fee=FirstFee(record["first_fee"]),
         change_id=record["change_id"],
         replaces_id=record["replaces_id"],
+        holding_id=record["holding_id"],
     )
 
 
@@ -195,6 +196,7 @@ def holding_of(record: asyncpg.Record) -> Holding:
         ends_at=record["ends_at"],
         created_at=record["created_at"],
         updated_at=record["updated_at"],
+        key=record["key"],
     )
 
 

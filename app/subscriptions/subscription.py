@@ -215,7 +215,7 @@ class LineItem:
     `quantity` is held for fixed charges and None for usage. `price_hash` is the price's
     content hash when it was bought. A change ends a line and begins another, which names the
     change, what it took over from (`replaces_id`), and as `line_key` the id of the first line
-    of their history.
+    of their history. `holding_id` is the key of the addon that it was bought with; None: the plan.
     """
 
     id: str
@@ -231,6 +231,7 @@ class LineItem:
     first_fee: FirstFee = FirstFee.PRORATED
     change_id: str | None = None
     replaces_id: str | None = None
+    holding_id: str | None = None
 
     def covers(self, at: datetime) -> bool:
         return self.starts_at <= at and (self.ends_at is None or at < self.ends_at)

@@ -426,6 +426,24 @@ INPUTS: Final = [
         "id",
     ),
     (
+        "subscriptionAddonAttach",
+        {"id": new_id("sub"), "addonId": new_id("addon")},
+        "NOT_FOUND",
+        "id",
+    ),
+    (
+        "subscriptionAddonDetach",
+        {"id": new_id("sub"), "subscriptionAddonId": new_id("hold")},
+        "NOT_FOUND",
+        "id",
+    ),
+    (
+        "subscriptionAddonQuantityChange",
+        {"id": new_id("sub"), "subscriptionAddonId": new_id("hold"), "quantity": "2"},
+        "NOT_FOUND",
+        "id",
+    ),
+    (
         "subscriptionPriceRestore",
         {"id": new_id("sub"), "lineItemId": new_id("sli")},
         "NOT_FOUND",

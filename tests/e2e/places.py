@@ -294,6 +294,13 @@ async def _invoices(caller: Caller, world: dict[str, str]) -> None:
         id=going["id"], lineItemId=held["id"], quantity="3", mode="PERIOD_END",
     )  # fmt: skip
     world["subscriptionChange"] = change["id"]
+    await caller.do(
+        "subscriptionAddonAttach", "SubscriptionChange", "id",
+        id=going["id"], addonId=world["addon"],
+    )  # fmt: skip
+    query = "query ($id: ID!) { subscription(id: $id) { addons { id } } }"
+    answer = await caller.ask(query, {"id": going["id"]})
+    world["subscriptionAddon"] = answer["data"]["subscription"]["addons"][0]["id"]
     world["runningSubscription"], world["runningLine"] = going["id"], held["id"]
     await _by_hand(caller, world)
 

@@ -306,3 +306,54 @@ async def test_a_line_is_charged_at_a_price_of_its_own_and_back(
         assert (refused["__typename"], refused["code"], refused["field"]) == (
             "Rejected", code, field,
         )  # fmt: skip
+
+
+async def test_an_addon_is_attached_held_more_of_and_detached(
+    ask: Any, do: Any, team: Any, scope: Scope, clock: Any
+) -> None:
+    text = """mutation { addonCreate(input: {name: "Help", lookupKey: "help"}) {
+      ... on Addon { id } } }"""
+    addon = (await ask(text))["data"]["addonCreate"]["id"]
+    text = """mutation ($input: PriceCreateInput!) { priceCreate(input: $input) {
+      __typename } }"""
+    price = {
+        "addonId": addon, "displayName": "Help", "charge": "FIXED", "currency": "USD",
+        "timing": "ADVANCE", "model": {"flat": {"flatAmount": "12"}},
+    }  # fmt: skip
+    assert (await ask(text, {"input": price}))["data"]["priceCreate"]["__typename"] == "Price"
+    await half_way(clock)
+    given = {"id": team["id"], "addonId": addon}
+    text = f"""query ($input: SubscriptionChangePreviewInput!) {{
+      subscriptionChangePreview(input: $input) {{
+        ... on SubscriptionChangePreview {{ {PREVIEW} }} }} }}"""
+    seen = await ask(text, {"input": {"addonAttach": given}})
+    assert seen["data"]["subscriptionChangePreview"]["invoice"]["total"]["amount"] == "6"
+    made = await do("subscriptionAddonAttach", **given)
+    assert (made["kind"], made["invoice"]["total"]) == ("ADDON_ATTACH", {"amount": "6"})
+    text = """query ($id: ID!, $at: DateTime) { subscription(id: $id) {
+      scheduledChanges { kind changeId }
+      addons(at: $at) { id addonId addon { name } quantity startsAt endsAt }
+      lineItems { subscriptionAddonId } changes { nodes { terms { addonId } } } } }"""
+
+    async def shown(at: Any = None) -> Any:
+        return (await ask(text, {"id": team["id"], "at": at}))["data"]["subscription"]
+
+    (held,) = (await shown())["addons"]
+    assert (held["addonId"], held["addon"]["name"], held["quantity"]) == (addon, "Help", "1")
+    mine = {"id": team["id"], "subscriptionAddonId": held["id"]}
+    clock.at += timedelta(hours=1)
+    await do("subscriptionAddonQuantityChange", **mine, quantity="3", proration="NONE")
+    gone = await do("subscriptionAddonDetach", **mine, mode="PERIOD_END")
+    found = await shown()
+    assert found["scheduledChanges"] == [{"kind": "ADDON_DETACH", "changeId": gone["id"]}]
+    assert [each["quantity"] for each in found["addons"]] == ["1", "3"]
+    assert {each["id"] for each in found["addons"]} == {held["id"]}
+    assert [line["subscriptionAddonId"] for line in found["lineItems"]][-2:] == [held["id"]] * 2
+    assert [each["quantity"] for each in (await shown(held["startsAt"]))["addons"]] == ["1"]
+    back = """mutation ($input: SubscriptionCancelChangeInput!) {
+      subscriptionCancelChange(input: $input) { ... on Subscription { id } } }"""
+    taken = {"id": team["id"], "kind": "ADDON_DETACH"}
+    assert (await ask(back, {"input": taken}))["data"]["subscriptionCancelChange"]["id"]
+    assert (await shown())["scheduledChanges"] == []
+    refused = await do("subscriptionAddonQuantityChange", **mine, quantity="3")
+    assert (refused["code"], refused["field"]) == ("NOTHING_CHANGES", "quantity")

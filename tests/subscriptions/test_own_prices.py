@@ -13,8 +13,11 @@ from app.kernel.errors import Invalid
 from app.subscriptions import committing
 from app.subscriptions.buying import check_overrides, quantities
 from app.subscriptions.change import (
+    AttachAddon,
+    ChangeAddonQuantity,
     ChangePlan,
     ChangePrice,
+    DetachAddon,
     SubscriptionChangeKind,
     kind_of,
     terms_of,
@@ -60,6 +63,9 @@ def test_a_price_of_its_own_is_the_same_charge_at_other_terms():
         ChangePrice(line_item_id="sli_1", terms=CHEAPER, quantity=Decimal("2.5")),
         ChangePrice(line_item_id="sli_1", terms=PriceOverride()),
         ChangePrice(line_item_id="sli_1", terms=None),
+        AttachAddon(addon_id="addon_1", quantity=Decimal(2)),
+        DetachAddon(holding_id="hold_1"),
+        ChangeAddonQuantity(holding_id="hold_1", quantity=Decimal("1.5")),
         ChangePlan(
             plan_id="plan_1",
             overrides=(Override(price_id="pri_1", terms=CHEAPER, quantity=Decimal(4)),),

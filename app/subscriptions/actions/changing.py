@@ -9,6 +9,7 @@ from datetime import datetime
 
 import asyncpg
 
+from app.catalog.price import Billing
 from app.infra.postgres import writing
 from app.kernel.errors import DomainError
 from app.kernel.events import Event
@@ -32,7 +33,7 @@ from app.subscriptions.change import (
     terms_of,
     what_of,
 )
-from app.subscriptions.changes.lines import Priced, Swap
+from app.subscriptions.changes.lines import Priced, Swap, concerned
 from app.subscriptions.changes.standing import unbilled
 from app.subscriptions.changes.timing import effective
 from app.subscriptions.errors import BillingIsBehind, ChangedAtInstant, NothingPending
@@ -239,11 +240,9 @@ def _check_alone(
     what: What, lines: Sequence[Priced], coming: Sequence[SubscriptionChange], at: datetime
 ) -> None:
     """Raises: ChangedAtInstant where another change at `at` concerns the same lines."""
-    keys = {line.id: line.line_key for line, _ in lines}
+    mine = concerned(what, lines)
     for other in coming:
-        both = (what, what_of(other))
-        of = [None if isinstance(w, ChangePlan) else keys.get(w.line_item_id) for w in both]
-        if other.effective_at == at and (None in of or of[0] == of[1]):
+        if other.effective_at == at and mine & concerned(what_of(other), lines):
             raise ChangedAtInstant(other.id, at, "at")
 
 
@@ -284,8 +283,12 @@ def _applied(
 ) -> Applied:
     """`whole`: it takes effect at a point of billing that is still to be billed."""
     served = effective_at > before.charged_from and before.paused_at(effective_at) is None
-    charges = any(is_in_advance(price) for _, price in swap.opened)
-    now = change.proration is Proration.CREATE_PRORATIONS and not whole
+    asks = change.proration is Proration.CREATE_PRORATIONS
+    # What is charged once is charged for when it is bought, whatever becomes of the others.
+    charges = any(
+        price.billing is Billing.ONE_TIME or (asks and is_in_advance(price))
+        for _, price in swap.opened
+    )
     done = replace(
         change,
         status=_Status.APPLIED,
@@ -296,7 +299,7 @@ def _applied(
         opened_ids=tuple(line.id for line, _ in swap.opened),
         updated_at=at,
     )
-    return Applied(done, tuple(line for line, _ in swap.closed), now and served and charges)
+    return Applied(done, tuple(line for line, _ in swap.closed), charges and served and not whole)
 
 
 def _opened(change: SubscriptionChange, swap: Swap, *, whole: bool) -> list[LineItem]:

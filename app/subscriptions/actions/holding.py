@@ -23,23 +23,32 @@ async def hold(
     quantity: Decimal = Decimal(1),
     starts_at: datetime | None = None,
     ends_at: datetime | None = None,
+    holding_id: str | None = None,
+    before: Holding | None = None,
 ) -> Holding:
     """Give a subscription a plan or an addon, with the entitlements of it in force at `reference`.
 
-    Call in the transaction that sells it, which holds the plan or the addon.
+    One that takes over from `before` gives what that one gave. Call in the transaction that
+    sells it, which holds the plan or the addon.
     """
     async with writing(scope):
-        given = await entitlements.of_owner(scope, owner, at=reference)
+        if before is None:
+            found = await entitlements.of_owner(scope, owner, at=reference)
+            given = tuple(each.id for each in found)
+        else:
+            given = before.entitlement_ids
+        holding_id = holding_id or new_id("hold")
         holding = Holding(
-            id=new_id("hold"),
+            id=holding_id,
             subscription_id=subscription.id,
             owner=owner,
             quantity=quantity,
-            entitlement_ids=tuple(each.id for each in given),
+            entitlement_ids=given,
             starts_at=starts_at,
             ends_at=ends_at,
             created_at=at,
             updated_at=at,
+            key=holding_id if before is None else before.key,
         )
         row = fields_of(holding)
         del row["owner"]

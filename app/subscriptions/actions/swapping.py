@@ -1,6 +1,5 @@
 """What a change makes of a subscription: its lines, what it holds, and what it promised."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -10,10 +9,16 @@ from app.catalog.entitlement import Owner, OwnerKind
 from app.catalog.reads import plan_versions, prices
 from app.kernel.scope import Scope
 from app.subscriptions import committing, reads
-from app.subscriptions.actions import own_prices
+from app.subscriptions.actions import addons, own_prices
 from app.subscriptions.actions.holding import hold, let_go
 from app.subscriptions.actions.versions import check_other
-from app.subscriptions.change import ChangePlan, ChangePrice, What
+from app.subscriptions.change import (
+    ChangeAddonQuantity,
+    ChangePlan,
+    ChangePrice,
+    ChangeQuantity,
+    What,
+)
 from app.subscriptions.changes.lines import (
     Priced,
     Swap,
@@ -38,7 +43,7 @@ async def swap_of(
     subscription: Subscription,
     what: What,
     *,
-    lines: Sequence[Priced],
+    lines: list[Priced],
     at: datetime,
 ) -> Swap:
     """The lines that end at `at`, and those that begin; nothing is stored. Raises: what the lines
@@ -56,7 +61,9 @@ async def swap_of(
         swap = repriced(current, price, what.quantity, at=at)
         committing.repriced(subscription, price, at=at)
         return swap
-    return requantified(lines, what, at=at)
+    if isinstance(what, ChangeQuantity):
+        return requantified(lines, what, at=at)
+    return await addons.swap_of(connection, scope, subscription, what, lines=lines, at=at)
 
 
 async def held_after(
@@ -73,10 +80,15 @@ async def held_after(
     if isinstance(what, ChangePrice):
         ((_, price),) = swap.opened
         return replace(after, commitments=committing.repriced(after, price, at=effective_at))
-    if not isinstance(what, ChangePlan):
+    if isinstance(what, ChangeQuantity):
         return after
     left = {price.catalogue_id for _, price in swap.closed}
-    after = replace(after, commitments=committing.ended(after.commitments, left, at=effective_at))
+    if not isinstance(what, ChangeAddonQuantity):
+        over = committing.ended(after.commitments, left, at=effective_at)
+        after = replace(after, commitments=over)
+    if not isinstance(what, ChangePlan):
+        await addons.held_after(scope, before, what, swap=swap, effective_at=effective_at, at=at)
+        return after
     version = await plan_versions.get(scope, what.plan_version_id or "", field="planVersionId")
     holdings = (await reads.holdings(scope, [before.id]))[before.id]
     plans = [h for h in holdings if h.owner.kind is OwnerKind.PLAN and h.ends_at is None]

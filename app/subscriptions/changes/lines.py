@@ -17,7 +17,15 @@ from app.kernel.errors import Invalid, NotFound
 from app.kernel.ids import new_id
 from app.kernel.period import Cadence
 from app.subscriptions import buying
-from app.subscriptions.change import ChangePlan, ChangeQuantity, Direction
+from app.subscriptions.change import (
+    AttachAddon,
+    ChangeAddonQuantity,
+    ChangePlan,
+    ChangeQuantity,
+    DetachAddon,
+    Direction,
+    What,
+)
 from app.subscriptions.errors import LineHasEnded, LineHasNoQuantity, NothingChanges
 from app.subscriptions.subscription import LineItem, Subscription
 from app.subscriptions.timeline import multiple_of
@@ -32,6 +40,8 @@ class Swap:
 
     closed: tuple[Priced, ...]
     opened: tuple[Priced, ...]
+    holding_id: str | None = None
+    """Of an addon that is attached: the holding that begins."""
 
     def direction(self, cadence: Cadence) -> Direction:
         """By what recurs of fixed fees in a period of `cadence`."""
@@ -54,7 +64,7 @@ def requantified(lines: Sequence[Priced], command: ChangeQuantity, *, at: dateti
     quantity = numbers.amount(command.quantity, "quantity")
     if quantity == line.quantity:
         raise NothingChanges(f"{quantity} is held", "quantity")
-    begun = _line(line.subscription_id, line, price, quantity, at=at)
+    begun = line_from(line.subscription_id, line, price, quantity, at=at)
     return Swap(((line, price),), ((begun, price),))
 
 
@@ -73,7 +83,7 @@ def repriced(current: Priced, price: Price, quantity: Decimal | None, *, at: dat
         raise NothingChanges(f"line {line.id} is charged so", "lineItemId")
     chosen = before if same else price
     return Swap(
-        ((line, before),), ((_line(line.subscription_id, line, chosen, held, at=at), chosen),)
+        ((line, before),), ((line_from(line.subscription_id, line, chosen, held, at=at), chosen),)
     )
 
 
@@ -104,7 +114,7 @@ def replanned(
             left.remove(same)
             continue
         before = heirs.get(price.lineage_id)
-        opened.append((_line(subscription.id, before, price, quantity, at=at), price))
+        opened.append((line_from(subscription.id, before, price, quantity, at=at), price))
     return Swap(tuple(left), tuple(opened))
 
 
@@ -123,7 +133,19 @@ def fixed_amount(lines: Iterable[Priced], cadence: Cadence) -> Fraction:
 
 def of_plan(lines: Sequence[Priced], at: datetime) -> list[Priced]:
     """The lines in force that the plan gave, and no addon."""
-    return [(line, price) for line, price in lines if line.covers(at) and price.addon_id is None]
+    return [(line, price) for line, price in lines if line.covers(at) and line.holding_id is None]
+
+
+def concerned(what: What, lines: Sequence[Priced]) -> set[str]:
+    """What a change is about: the keys of lines, the plan, an addon that is held."""
+    if isinstance(what, ChangePlan):
+        return {"plan"} | {line.line_key for line, _ in lines if line.holding_id is None}
+    if isinstance(what, AttachAddon):
+        return set()
+    if isinstance(what, DetachAddon | ChangeAddonQuantity):
+        mine = {line.line_key for line, _ in lines if line.holding_id == what.holding_id}
+        return {what.holding_id} | mine
+    return {line.line_key for line, _ in lines if line.id == what.line_item_id}
 
 
 def in_force(lines: Sequence[Priced], line_item_id: str, at: datetime) -> Priced:
@@ -181,7 +203,7 @@ def _same(left: Sequence[Priced], price: Price, quantity: Decimal | None) -> Pri
     return None
 
 
-def _line(
+def line_from(
     subscription_id: str,
     before: LineItem | None,
     price: Price,
@@ -203,4 +225,5 @@ def _line(
         updated_at=at,
         line_key=line_id if before is None else before.line_key,
         replaces_id=None if before is None else before.id,
+        holding_id=None if before is None else before.holding_id,
     )

@@ -19,6 +19,9 @@ class ChangeKind(StrEnum):
     """It was created with this end, or got it later; update `endsAt` to change it."""
     QUANTITY = "quantity"
     PRICE = "price"
+    ADDON_ATTACH = "addon_attach"
+    ADDON_DETACH = "addon_detach"
+    ADDON_QUANTITY = "addon_quantity"
     PLAN = "plan"
     COMMITMENTS = "commitments"
     """Other commitments begin to hold, or none; update `commitments` to change it."""
@@ -31,7 +34,7 @@ OF_ROWS = {kind.value: ChangeKind(kind.value) for kind in SubscriptionChangeKind
 @dataclass(frozen=True, slots=True)
 class Change:
     """`cancelable`: whether it can be taken back by `cancel_change`. `change_id` names the row
-    of a change of quantity, price or plan."""
+    of a change of its lines."""
 
     kind: ChangeKind
     at: datetime
@@ -44,7 +47,7 @@ def pending(
 ) -> list[Change]:
     """The changes that are still to come at `at`, the next one first.
 
-    `rows` are its scheduled changes of quantity, price and plan.
+    `rows` are its scheduled changes of lines.
     """
     if subscription.status in OVER or subscription.status is SubscriptionStatus.DRAFT:
         return []
