@@ -153,6 +153,11 @@ def what_of(change: SubscriptionChange) -> What:
         return ChangeQuantity(
             line_item_id=terms["line_item_id"], quantity=Decimal(terms["quantity"])
         )
+    return plan_of(terms)
+
+
+def plan_of(terms: Mapping[str, Any]) -> ChangePlan:
+    """The change of plan that `terms_of` wrote down."""
     return ChangePlan(
         plan_id=terms["plan_id"],
         plan_version_id=terms["plan_version_id"],

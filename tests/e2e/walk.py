@@ -68,6 +68,8 @@ ID_NAMES: Final[Mapping[str, str]] = {
     "taxAssociationCreate.invoiceId": "draftInvoice",
     "taxAssociation.invoiceId": "draftInvoice",
     "changeId": "subscriptionChange",
+    "migrationId": "planMigration",
+    "fromPlanVersionId": "planVersion",
     "replacesId": "subscriptionLineItem",
     "lineItemId": "runningLine",
     "subscriptionChange.subscriptionId": "runningSubscription",

@@ -19,6 +19,7 @@ from app.invoicing.billing import (
     change_page,
     credit_page,
     finalize_page,
+    migrate_page,
     print_page,
 )
 from app.kernel.clock import FixedClock
@@ -37,7 +38,14 @@ async def main(tenant_id: str, environment_id: str, instant: str) -> None:
         clock = FixedClock(at)
         services = Billing(clickhouse, storage, clock, CaughtUp(clock), settings.billing)
         page = Page(Scope(tenant_id, environment_id), at, at, settings.billing.chunk_size)
-        for step in (change_page, bill_page, finalize_page, credit_page, print_page):
+        for step in (
+            migrate_page,
+            change_page,
+            bill_page,
+            finalize_page,
+            credit_page,
+            print_page,
+        ):
             await step(services, page)
 
 

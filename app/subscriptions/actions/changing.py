@@ -20,7 +20,7 @@ from app.subscriptions import committing, reads
 from app.subscriptions.actions import change_rows
 from app.subscriptions.actions.holding import hold, let_go
 from app.subscriptions.actions.rows import locked, save, told
-from app.subscriptions.actions.versions import check_other, version_to_change_to
+from app.subscriptions.actions.versions import version_to_change_to
 from app.subscriptions.change import (
     ChangeMode,
     ChangePlan,
@@ -34,10 +34,11 @@ from app.subscriptions.change import (
     terms_of,
     what_of,
 )
-from app.subscriptions.changes.lines import Priced, Swap, replanned, requantified
+from app.subscriptions.changes.asking import Holdings, foreseen, swapped
+from app.subscriptions.changes.lines import Swap
 from app.subscriptions.changes.standing import unbilled
 from app.subscriptions.changes.timing import effective
-from app.subscriptions.errors import BillingIsBehind, ChangedAtInstant, NothingPending
+from app.subscriptions.errors import BillingIsBehind, NothingPending
 from app.subscriptions.events import (
     SubscriptionChangeCanceled,
     SubscriptionChanged,
@@ -94,15 +95,13 @@ async def request(
         what = wanted.what
         if isinstance(what, ChangePlan):
             what = await version_to_change_to(connection, scope, before, what)
-        lines = await _lines(scope, before.id)
-        await _swap(scope, before, lines, what, at=effective_at)
-        coming = (await reads.scheduled_changes(scope, [before.id]))[before.id]
-        _check_alone(what, lines, coming, effective_at)
+        holdings = await _holdings(scope, before.id, what)
+        foreseen(before, holdings, what, at=effective_at)
         change = _row(before, replace(wanted, what=what), effective_at, at=at)
         await change_rows.add(scope, change)
         if wanted.timing.mode is not ChangeMode.NOW or waits:
             await change_rows.schedule(scope, change)
-            after = replace(before, next_change_at=_next([*coming, change]))
+            after = replace(before, next_change_at=_next([*holdings.coming, change]))
             events = [_event(SubscriptionChangeScheduled, change, before, at=at)]
             action = "subscription.change_schedule"
             await save(scope, before, after, events, action=action, by=by, at=at)
@@ -127,14 +126,13 @@ async def apply(
         await _end(scope, before, change, None, by=by, at=at)
         return None
     point = next_point(before)
-    coming = (await reads.scheduled_changes(scope, [before.id]))[before.id]
-    ahead = [change.effective_at for change in coming]
+    what = what_of(change)
+    holdings = await _holdings(scope, before.id, what)
+    ahead = [change.effective_at for change in holdings.coming]
     ahead += [] if point is None else [point.at]
     if min(ahead) < change.effective_at:
         raise BillingIsBehind(before.id, min(ahead))
-    lines = await _lines(scope, before.id)
-    what = what_of(change)
-    swap = await _swap(scope, before, lines, what, at=effective_at)
+    swap = swapped(before, holdings, what, at=effective_at)
     # Billed by the point itself, if it is one.
     whole = point is not None and point.at == effective_at
     applied = _applied(before, change, swap, effective_at, whole=whole, at=at)
@@ -230,18 +228,6 @@ async def _without(
     return replace(subscription, next_change_at=_next(others))
 
 
-def _check_alone(
-    what: What, lines: Sequence[Priced], coming: Sequence[SubscriptionChange], at: datetime
-) -> None:
-    """Raises: ChangedAtInstant where another change at `at` concerns the same lines."""
-    keys = {line.id: line.line_key for line, _ in lines}
-    for other in coming:
-        both = (what, what_of(other))
-        of = [None if isinstance(w, ChangePlan) else keys.get(w.line_item_id) for w in both]
-        if other.effective_at == at and (None in of or of[0] == of[1]):
-            raise ChangedAtInstant(other.id, at, "at")
-
-
 def _row(
     subscription: Subscription, wanted: RequestChange, effective_at: datetime, *, at: datetime
 ) -> SubscriptionChange:
@@ -268,21 +254,17 @@ def _row(
     )
 
 
-async def _lines(scope: Scope, subscription_id: str) -> list[Priced]:
-    """Every line that the subscription ever had, with its price."""
+async def _holdings(scope: Scope, subscription_id: str, what: What) -> Holdings:
     lines = (await reads.line_items(scope, [subscription_id]))[subscription_id]
     priced = await prices.by_ids(scope, {line.price_id for line in lines})
-    return [(line, priced[line.price_id]) for line in lines]
-
-
-async def _swap(
-    scope: Scope, subscription: Subscription, lines: Sequence[Priced], what: What, *, at: datetime
-) -> Swap:
-    if isinstance(what, ChangePlan):
-        check_other(subscription, what.plan_version_id, "planVersionId")
-        offered = await prices.of_version(scope, what.plan_version_id or "", at=at)
-        return replanned(subscription, lines, offered, what, at=at)
-    return requantified(lines, what, at=at)
+    version_id = what.plan_version_id if isinstance(what, ChangePlan) else None
+    offered = await prices.all_of_versions(scope, [] if version_id is None else [version_id])
+    coming = (await reads.scheduled_changes(scope, [subscription_id]))[subscription_id]
+    return Holdings(
+        [(line, priced[line.price_id]) for line in lines],
+        [price for found in offered.values() for price in found],
+        coming,
+    )
 
 
 def _applied(

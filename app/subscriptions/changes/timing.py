@@ -29,11 +29,18 @@ def effective(subscription: Subscription, timing: Timing, *, at: datetime) -> da
     return found
 
 
+def check_timing(timing: Timing) -> None:
+    """Raises: Invalid."""
+    if (timing.at is not None) is not (timing.mode is ChangeMode.AT):
+        raise checks.invalid("at", "goes with the mode AT, which needs it, and with no other")
+    if timing.at is not None:
+        within(timing.at, "at")
+
+
 def _instant(
     subscription: Subscription, timing: Timing, status: SubscriptionStatus, *, at: datetime
 ) -> datetime:
-    if (timing.at is not None) is not (timing.mode is ChangeMode.AT):
-        raise checks.invalid("at", "goes with the mode AT, which needs it, and with no other")
+    check_timing(timing)
     if timing.at is not None:
         return _named(subscription, within(timing.at, "at"), status, at=at)
     if timing.mode is ChangeMode.PERIOD_END:
