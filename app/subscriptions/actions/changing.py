@@ -3,7 +3,7 @@
 What they cost is invoicing's business, which calls these inside the transaction that bills it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -34,10 +34,10 @@ from app.subscriptions.change import (
     terms_of,
     what_of,
 )
-from app.subscriptions.changes.asking import Holdings, foreseen, swapped
+from app.subscriptions.changes.asking import Holdings, check_begun, foreseen, swapped
 from app.subscriptions.changes.lines import Swap
 from app.subscriptions.changes.standing import unbilled
-from app.subscriptions.changes.timing import effective
+from app.subscriptions.changes.timing import effective, next_change
 from app.subscriptions.errors import BillingIsBehind, NothingPending
 from app.subscriptions.events import (
     SubscriptionChangeCanceled,
@@ -101,7 +101,7 @@ async def request(
         await change_rows.add(scope, change)
         if wanted.timing.mode is not ChangeMode.NOW or waits:
             await change_rows.schedule(scope, change)
-            after = replace(before, next_change_at=_next([*holdings.coming, change]))
+            after = replace(before, next_change_at=next_change(before, [*holdings.coming, change]))
             events = [_event(SubscriptionChangeScheduled, change, before, at=at)]
             action = "subscription.change_schedule"
             await save(scope, before, after, events, action=action, by=by, at=at)
@@ -128,11 +128,13 @@ async def apply(
     point = next_point(before)
     what = what_of(change)
     holdings = await _holdings(scope, before.id, what)
-    ahead = [change.effective_at for change in holdings.coming]
-    ahead += [] if point is None else [point.at]
-    if min(ahead) < change.effective_at:
-        raise BillingIsBehind(before.id, min(ahead))
+    ahead = [next_change(before, holdings.coming), None if point is None else point.at]
+    first = min((each for each in ahead if each is not None), default=change.effective_at)
+    if first < change.effective_at:
+        raise BillingIsBehind(before.id, first)
     swap = swapped(before, holdings, what, at=effective_at)
+    if change.mode is ChangeMode.PERIOD_END:
+        check_begun(swap, effective_at)
     # Billed by the point itself, if it is one.
     whole = point is not None and point.at == effective_at
     applied = _applied(before, change, swap, effective_at, whole=whole, at=at)
@@ -224,8 +226,8 @@ async def _without(
 ) -> Subscription:
     """The subscription with the next of the changes that come besides this one."""
     coming = (await reads.scheduled_changes(scope, [subscription.id]))[subscription.id]
-    others = (each for each in coming if each.id != change.id)
-    return replace(subscription, next_change_at=_next(others))
+    others = [each for each in coming if each.id != change.id]
+    return replace(subscription, next_change_at=next_change(subscription, others))
 
 
 def _row(
@@ -340,10 +342,6 @@ async def _store(
     await change_rows.schedule(scope, after)
     action = f"subscription_change.{verb}"
     await audit.record(scope, by, action, after.id, at=at, before=before, after=after)
-
-
-def _next(changes: Iterable[SubscriptionChange]) -> datetime | None:
-    return min((change.effective_at for change in changes), default=None)
 
 
 def _event(

@@ -49,6 +49,14 @@ def check_other(subscription: Subscription, version_id: str | None, field: str) 
         raise NothingChanges(f"the subscription is on plan version {version_id}", field)
 
 
+def check_begun(swap: Swap, at: datetime) -> None:
+    """Raises: ChangedAtInstant where a line that would end has only begun with another change,
+    which the period's end has moved to the instant of."""
+    for line, _ in swap.closed:
+        if line.change_id is not None and line.starts_at == at:
+            raise ChangedAtInstant(line.change_id, at, "at")
+
+
 def _check_alone(what: What, holdings: Holdings, at: datetime) -> None:
     """Raises: ChangedAtInstant where another change at `at` concerns the same lines."""
     keys = {line.id: line.line_key for line, _ in holdings.lines}
