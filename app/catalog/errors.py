@@ -29,6 +29,7 @@ DomainError
     ├── CloneIncomplete CLONE_INCOMPLETE
     ├── PricePublished PRICE_PUBLISHED
     ├── PriceReplaced  PRICE_REPLACED
+    ├── PriceOfSubscription   PRICE_OF_SUBSCRIPTION
     ├── EntitlementReplaced   ENTITLEMENT_REPLACED
     ├── EntitlementEnded      ENTITLEMENT_ENDED
     └── CouponNotRedeemable  COUPON_ARCHIVED, COUPON_EXPIRED, COUPON_NOT_ACTIVE,
@@ -168,6 +169,20 @@ class PricePublished(Conflict):
             f"price {price_id} does not belong to a draft; archive it instead", field="id"
         )
         self.price_id = price_id
+
+
+class PriceOfSubscription(Conflict):
+    """A price of a subscription's own changes with its line."""
+
+    code = "PRICE_OF_SUBSCRIPTION"
+
+    def __init__(self, price_id: str, subscription_id: str) -> None:
+        super().__init__(
+            f"price {price_id} is subscription {subscription_id}'s own; change it there, by "
+            "subscriptionPriceChange or subscriptionUpdate",
+            field="id",
+        )
+        self.price_id, self.subscription_id = price_id, subscription_id
 
 
 class PriceReplaced(Conflict):

@@ -153,21 +153,25 @@ class PriceUnitRestored(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceEvent(Event):
-    """Every event of a price says whose it is: a plan's, of one of its versions, or an addon's."""
+    """Every event of a price says whose it is: a plan's, of one of its versions, an addon's, or a
+    subscription's own."""
 
     plan_id: str | None
     plan_version_id: str | None
     addon_id: str | None
+    subscription_id: str | None
 
     @classmethod
     def of(cls, price: Price, at: datetime) -> Self:
         return cls(entity_id=price.id, occurred_at=at, **owner_of(price))
 
     def payload(self) -> dict[str, Any]:
+        own = {} if self.subscription_id is None else {"subscription_id": self.subscription_id}
         return {
             "plan_id": self.plan_id,
             "plan_version_id": self.plan_version_id,
             "addon_id": self.addon_id,
+            **own,
         }
 
 
@@ -214,6 +218,7 @@ def owner_of(price: Price) -> dict[str, str | None]:
         "plan_id": price.plan_id,
         "plan_version_id": price.plan_version_id,
         "addon_id": price.addon_id,
+        "subscription_id": price.subscription_id,
     }
 
 

@@ -162,12 +162,16 @@ class PriceTable(ScopedTable):
     """The substance of a row (see `content_hash`) is written once and never changed, unless it
     belongs to a version that was never published.
 
+    One of a subscription's own is instead of the row of the catalogue that it `overrides`.
     `offered`: what new subscriptions can take; of an addon, or of its plan's current version.
     """
 
     plan_id = id_field(null=True)
     plan_version_id = id_field(null=True)
     addon_id = id_field(null=True)
+    subscription_id = id_field(null=True)
+    overrides_id = id_field(null=True)
+    instead_of_plan_id = id_field(null=True)
     offered = fields.BooleanField()
     lineage_id = id_field()
     feature_id = id_field(null=True)
@@ -210,9 +214,14 @@ class PriceTable(ScopedTable):
                 condition="effective_until IS NULL",
             ),
             CheckConstraint(
-                check="(addon_id IS NULL) <> (plan_version_id IS NULL) AND "
+                check="num_nonnulls(plan_version_id, addon_id, subscription_id) = 1 AND "
                 "(plan_id IS NULL) = (plan_version_id IS NULL)",
                 name="prices_one_owner",
+            ),
+            CheckConstraint(
+                check="(overrides_id IS NULL) = (subscription_id IS NULL) AND "
+                "NOT (offered AND subscription_id IS NOT NULL)",
+                name="prices_overrides",
             ),
             CheckConstraint(
                 check="num_nonnulls(price_unit_id, price_unit, conversion_rate) IN (0, 3)",
@@ -228,6 +237,7 @@ class PriceTable(ScopedTable):
             ("tenant_id", "environment_id", "plan_id"),
             ("tenant_id", "environment_id", "plan_version_id"),
             ("tenant_id", "environment_id", "addon_id"),
+            ("tenant_id", "environment_id", "subscription_id"),
             ("tenant_id", "environment_id", "price_unit_id"),
             ("tenant_id", "environment_id", "feature_id"),
             ("tenant_id", "environment_id", "group_id"),

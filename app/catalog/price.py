@@ -56,7 +56,9 @@ class PriceStatus(StrEnum):
 class Price:
     """A row as everyone above the table sees it.
 
-    It belongs to a version of a plan, or to an addon. `offered`: new subscriptions can take it,
+    It belongs to a version of a plan, or to an addon; or to a subscription that is sold at prices
+    of its own: then it is instead of `overrides_id`, a row of the catalogue, which is (of a plan)
+    of `instead_of_plan_id`. `offered`: new subscriptions can take it,
     because it is an addon's or of the plan's current version. `lineage_id` is shared by the rows
     that replace one another and by their copies in later versions of the plan. `meter_id` and
     `feature_id` are set for usage and None for fixed charges. `group_by` are dimensions of the
@@ -96,6 +98,19 @@ class Price:
     status: PriceStatus
     created_at: datetime
     updated_at: datetime
+    subscription_id: str | None = None
+    overrides_id: str | None = None
+    instead_of_plan_id: str | None = None
+
+    @property
+    def catalogue_id(self) -> str:
+        """The row of the catalogue that it is, or is instead of."""
+        return self.overrides_id or self.id
+
+    @property
+    def sold_with_plan_id(self) -> str | None:
+        """The plan that it is sold with, also where it is a subscription's own."""
+        return self.plan_id or self.instead_of_plan_id
 
     def in_force(self, at: datetime) -> bool:
         return self.effective_from <= at and (

@@ -58,6 +58,11 @@ class PlanMigrationStartInput:
         "what it holds of the line that the price takes over from, else 1.",
         default=None,
     )
+    keep_overrides: bool = strawberry.field(
+        description="Whether each has what it has of its own also in the prices that take over; "
+        "else its own prices end.",
+        default=True,
+    )
     mode: ChangeMode = strawberry.field(
         description="When, each by its own period.", default=ChangeMode.PERIOD_END
     )
@@ -74,6 +79,7 @@ class PlanMigrationStartInput:
             plan_version_id=self.plan_version_id,
             price_ids=None if self.price_ids is None else tuple(self.price_ids),
             quantities=tuple(Held(each.price_id, each.quantity) for each in self.quantities or ()),
+            keeps_overrides=self.keep_overrides,
         )
         return MigratePlan(
             what=what,

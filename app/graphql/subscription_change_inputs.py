@@ -7,6 +7,8 @@ from enum import Enum
 import strawberry
 from strawberry import UNSET
 
+from app.graphql.catalog.adjustments import AdjustmentsInput
+from app.graphql.catalog.price_model_inputs import PriceModelInput
 from app.graphql.filters import (
     DateTimeFilter,
     EnumFilter,
@@ -18,11 +20,17 @@ from app.graphql.filters import (
 )
 from app.graphql.paging import Direction as Way
 from app.graphql.subscription_inputs import HeldQuantityInput
+from app.graphql.subscription_overrides import (
+    SubscriptionPriceOverrideInput,
+    overrides_of,
+    terms_of,
+)
 from app.graphql.subscription_verbs import SubscriptionCancelInput
 from app.subscriptions.actions import RequestChange
 from app.subscriptions.change import ChangeMode as ChangeMode
 from app.subscriptions.change import (
     ChangePlan,
+    ChangePrice,
     ChangeQuantity,
     SubscriptionChangeKind,
     SubscriptionChangeStatus,
@@ -73,6 +81,69 @@ class SubscriptionQuantityChangeInput:
         )
 
 
+@strawberry.input(description="A price of the subscription's own, for a line.")
+class SubscriptionPriceChangeInput:
+    id: strawberry.ID = strawberry.field(description="Which subscription.")
+    line_item_id: strawberry.ID = strawberry.field(
+        description="Which of its lines; one that another has taken over from stands for it."
+    )
+    model: PriceModelInput | None = strawberry.field(
+        description="How the quantity becomes an amount; null: as the line has it.", default=None
+    )
+    adjustments: AdjustmentsInput | None = strawberry.field(
+        description="What is done to the quantity before the model and to the amount after it, "
+        "all of it; null: as the line has it.",
+        default=None,
+    )
+    quantity: Decimal | None = strawberry.field(
+        description="How much of a fixed charge is held from then on; null: as the line has it.",
+        default=None,
+    )
+    mode: ChangeMode = strawberry.field(description="When.", default=ChangeMode.NOW)
+    at: datetime | None = strawberry.field(
+        description="With the mode AT: at this instant, which lies in the future.", default=None
+    )
+    proration: Proration = strawberry.field(
+        description="What becomes of fees in advance.", default=Proration.CREATE_PRORATIONS
+    )
+
+    def command(self) -> RequestChange:
+        """Raises: Invalid."""
+        return RequestChange(
+            subscription_id=self.id,
+            what=ChangePrice(
+                line_item_id=self.line_item_id,
+                terms=terms_of(self.model, self.adjustments),
+                quantity=self.quantity,
+            ),
+            timing=Timing(mode=self.mode, at=self.at),
+            proration=self.proration,
+        )
+
+
+@strawberry.input(description="The catalogue's price again, for a line with one of its own.")
+class SubscriptionPriceRestoreInput:
+    id: strawberry.ID = strawberry.field(description="Which subscription.")
+    line_item_id: strawberry.ID = strawberry.field(
+        description="Which of its lines; one that another has taken over from stands for it."
+    )
+    mode: ChangeMode = strawberry.field(description="When.", default=ChangeMode.NOW)
+    at: datetime | None = strawberry.field(
+        description="With the mode AT: at this instant, which lies in the future.", default=None
+    )
+    proration: Proration = strawberry.field(
+        description="What becomes of fees in advance.", default=Proration.CREATE_PRORATIONS
+    )
+
+    def command(self) -> RequestChange:
+        return RequestChange(
+            subscription_id=self.id,
+            what=ChangePrice(line_item_id=self.line_item_id, terms=None),
+            timing=Timing(mode=self.mode, at=self.at),
+            proration=self.proration,
+        )
+
+
 @strawberry.input(description="Another plan, or another version of the plan.")
 class SubscriptionPlanChangeInput:
     id: strawberry.ID = strawberry.field(description="Which subscription.")
@@ -93,6 +164,15 @@ class SubscriptionPlanChangeInput:
         "line that the price takes over from, else 1.",
         default=None,
     )
+    overrides: list[SubscriptionPriceOverrideInput] | None = strawberry.field(
+        description="Prices of the subscription's own, instead of some that it buys.",
+        default=None,
+    )
+    keep_overrides: bool = strawberry.field(
+        description="Whether the subscription has what it has of its own also in the prices that "
+        "take over; else its own prices end.",
+        default=False,
+    )
     mode: ChangeMode = strawberry.field(description="When.", default=ChangeMode.NOW)
     at: datetime | None = strawberry.field(
         description="With the mode AT: at this instant, which lies in the future.", default=None
@@ -107,6 +187,8 @@ class SubscriptionPlanChangeInput:
             plan_version_id=self.plan_version_id,
             price_ids=None if self.price_ids is None else tuple(self.price_ids),
             quantities=tuple(Held(each.price_id, each.quantity) for each in self.quantities or ()),
+            overrides=overrides_of(self.overrides),
+            keeps_overrides=self.keep_overrides,
         )
         timing = Timing(mode=self.mode, at=self.at)
         return RequestChange(
@@ -114,10 +196,25 @@ class SubscriptionPlanChangeInput:
         )
 
 
+# What asks for a change of a running subscription, and makes its command.
+AskedChange = (
+    SubscriptionQuantityChangeInput
+    | SubscriptionPriceChangeInput
+    | SubscriptionPriceRestoreInput
+    | SubscriptionPlanChangeInput
+)
+
+
 @strawberry.input(description="A change to look at before it is made: exactly one.", one_of=True)
 class SubscriptionChangePreviewInput:
     quantity: strawberry.Maybe[SubscriptionQuantityChangeInput] = strawberry.field(
         description="As `subscriptionQuantityChange` would make it."
+    )
+    price: strawberry.Maybe[SubscriptionPriceChangeInput] = strawberry.field(
+        description="As `subscriptionPriceChange` would make it."
+    )
+    price_restore: strawberry.Maybe[SubscriptionPriceRestoreInput] = strawberry.field(
+        description="As `subscriptionPriceRestore` would make it."
     )
     plan: strawberry.Maybe[SubscriptionPlanChangeInput] = strawberry.field(
         description="As `subscriptionPlanChange` would make it."
@@ -127,10 +224,9 @@ class SubscriptionChangePreviewInput:
     )
 
     @property
-    def change(
-        self,
-    ) -> SubscriptionQuantityChangeInput | SubscriptionPlanChangeInput | SubscriptionCancelInput:
-        (given,) = (each for each in (self.quantity, self.plan, self.cancel) if each is not None)
+    def change(self) -> AskedChange | SubscriptionCancelInput:
+        every = (self.quantity, self.price, self.price_restore, self.plan, self.cancel)
+        (given,) = (each for each in every if each is not None)
         return given.value
 
 

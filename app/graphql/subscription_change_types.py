@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import strawberry
 
+from app.catalog.price_override import PriceOverride, from_plain
 from app.graphql import credit_note_types, invoice_types, subscription_types
+from app.graphql.catalog.adjustments import Adjustments
+from app.graphql.catalog.price_models import PriceModel, shown
 from app.graphql.context import Info
 from app.graphql.invoice_previews import InvoicePreview
 from app.graphql.node import Node
@@ -42,12 +45,29 @@ class ChangedQuantity:
     quantity: Decimal = strawberry.field(description="How much.")
 
 
+@strawberry.type(description="What a subscription is to pay instead of a price.")
+class ChangedPrice:
+    price_id: strawberry.ID = strawberry.field(description="Of which price.")
+    model: PriceModel | None = strawberry.field(description="Null: as in the price.")
+    adjustments: Adjustments | None = strawberry.field(description="Null: as in the price.")
+    quantity: Decimal | None = strawberry.field(description="How much is to be held, if named.")
+
+
 @strawberry.type(description="What a change is to do; fields of other kinds are null.")
 class SubscriptionChangeTerms:
     line_item_id: strawberry.ID | None = strawberry.field(
-        description="Of a quantity: the line, or the one that has taken over from it."
+        description="Of a quantity or a price: the line, or the one that has taken over from it."
     )
     quantity: Decimal | None = strawberry.field(description="How much is to be held of it.")
+    model: PriceModel | None = strawberry.field(
+        description="Of a price: its model; null: as the line has it."
+    )
+    adjustments: Adjustments | None = strawberry.field(
+        description="Of a price: its adjustments; null: as the line has them."
+    )
+    restores_price: bool = strawberry.field(
+        description="Of a price: whether it is to be the catalogue's again."
+    )
     plan_id: strawberry.ID | None = strawberry.field(description="The plan to go over to.")
     plan_version_id: strawberry.ID | None = strawberry.field(description="Its version.")
     price_ids: list[strawberry.ID] | None = strawberry.field(
@@ -56,13 +76,23 @@ class SubscriptionChangeTerms:
     quantities: list[ChangedQuantity] = strawberry.field(
         description="How much of fixed charges is to be held, where that was named."
     )
+    overrides: list[ChangedPrice] = strawberry.field(
+        description="Prices of the subscription's own, instead of some of the plan."
+    )
+    keep_overrides: bool = strawberry.field(
+        description="Whether what it has of its own is to stay in the prices that take over."
+    )
 
     @classmethod
     def of(cls, terms: Mapping[str, Any]) -> Self:
-        quantity, price_ids = terms.get("quantity"), terms.get("price_ids")
+        price_ids, override = terms.get("price_ids"), terms.get("override")
+        own = PriceOverride() if override is None else from_plain(override)
         return cls(
             line_item_id=terms.get("line_item_id"),
-            quantity=None if quantity is None else Decimal(quantity),
+            quantity=_decimal(terms.get("quantity")),
+            model=None if own.model is None else shown(own.model),
+            adjustments=None if own.adjustments is None else Adjustments.of(own.adjustments),
+            restores_price="override" in terms and override is None,
             plan_id=terms.get("plan_id"),
             plan_version_id=terms.get("plan_version_id"),
             price_ids=price_ids,
@@ -72,7 +102,23 @@ class SubscriptionChangeTerms:
                 )
                 for each in terms.get("quantities", ())
             ],
+            overrides=[_changed_price(each) for each in terms.get("overrides", ())],
+            keep_overrides=terms.get("keep_overrides", False),
         )
+
+
+def _changed_price(stored: Mapping[str, Any]) -> ChangedPrice:
+    own = from_plain(stored)
+    return ChangedPrice(
+        price_id=strawberry.ID(stored["price_id"]),
+        model=None if own.model is None else shown(own.model),
+        adjustments=None if own.adjustments is None else Adjustments.of(own.adjustments),
+        quantity=_decimal(stored["quantity"]),
+    )
+
+
+def _decimal(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)
 
 
 @strawberry.type(description="A change of a running subscription: to come, applied or neither.")

@@ -10,10 +10,13 @@ from app.graphql.lists import listed
 from app.graphql.node import Kind
 from app.graphql.permissions import requires
 from app.graphql.subscription_change_inputs import (
+    AskedChange,
     SubscriptionChangeFilter,
     SubscriptionChangeOrder,
     SubscriptionChangePreviewInput,
     SubscriptionPlanChangeInput,
+    SubscriptionPriceChangeInput,
+    SubscriptionPriceRestoreInput,
     SubscriptionQuantityChangeInput,
 )
 from app.graphql.subscription_change_types import SubscriptionChange, SubscriptionChangePreview
@@ -102,11 +105,38 @@ class SubscriptionChangeMutation:
             strawberry.argument(description="Which line, how much, and when."),
         ],
     ) -> SubscriptionChangeResult:
-        ctx = info.context
-        at = await ctx.present.subscription(input.id)
-        clickhouse = ctx.runtime.clickhouse
-        row = await actions.change(ctx.scope, input.command(), clickhouse, by=ctx.actor, at=at)
-        return SubscriptionChange.of(row)
+        return await _change(info.context, input)
+
+    @strawberry.mutation(
+        description="Charge a line by a price of the subscription's own: what is given of model "
+        "and adjustments takes the place of what the line has. Usage until then is billed by the "
+        "price that it had, and usage after by the new one.",
+        extensions=[requires("subscription:write")],
+    )
+    async def subscription_price_change(
+        self,
+        info: Info,
+        input: Annotated[
+            SubscriptionPriceChangeInput,
+            strawberry.argument(description="Which line, what it costs, and when."),
+        ],
+    ) -> SubscriptionChangeResult:
+        return await _change(info.context, input)
+
+    @strawberry.mutation(
+        description="Charge a line by the catalogue's price again, the one that its own is paid "
+        "instead of.",
+        extensions=[requires("subscription:write")],
+    )
+    async def subscription_price_restore(
+        self,
+        info: Info,
+        input: Annotated[
+            SubscriptionPriceRestoreInput,
+            strawberry.argument(description="Which line, and when."),
+        ],
+    ) -> SubscriptionChangeResult:
+        return await _change(info.context, input)
 
     @strawberry.mutation(
         description="Go over to another plan, or to another version of the plan: upgrade, "
@@ -121,11 +151,14 @@ class SubscriptionChangeMutation:
             SubscriptionPlanChangeInput, strawberry.argument(description="To what, and when.")
         ],
     ) -> SubscriptionChangeResult:
-        ctx = info.context
-        at = await ctx.present.subscription(input.id)
-        clickhouse = ctx.runtime.clickhouse
-        row = await actions.change(ctx.scope, input.command(), clickhouse, by=ctx.actor, at=at)
-        return SubscriptionChange.of(row)
+        return await _change(info.context, input)
+
+
+async def _change(ctx: Context, asked: AskedChange) -> SubscriptionChange:
+    at = await ctx.present.subscription(asked.id)
+    clickhouse = ctx.runtime.clickhouse
+    row = await actions.change(ctx.scope, asked.command(), clickhouse, by=ctx.actor, at=at)
+    return SubscriptionChange.of(row)
 
 
 async def _load(context: Context, change_id: str) -> SubscriptionChange | None:

@@ -24,6 +24,7 @@ from app.graphql.paging import Direction
 from app.graphql.patch import present
 from app.graphql.scalars import Metadata
 from app.graphql.subscription_commitments import CommitmentInput, terms_of
+from app.graphql.subscription_overrides import SubscriptionPriceOverrideInput, overrides_of
 from app.kernel.period import Alignment, Cadence
 from app.subscriptions.subscription import CancelMode as CancelMode
 from app.subscriptions.subscription import CancelReason as CancelReason
@@ -200,6 +201,9 @@ class SubscriptionCreateInput:
     quantities: list[HeldQuantityInput] | None = strawberry.field(
         description="How much of fixed charges is held; 1 of those not named.", default=None
     )
+    overrides: list[SubscriptionPriceOverrideInput] | None = strawberry.field(
+        description="Prices of its own, instead of some that it buys.", default=None
+    )
     net_days: int | None = strawberry.field(
         description="Days from issue until its invoices are due, 0 to 365; null: as the "
         "environment says.",
@@ -254,6 +258,7 @@ class SubscriptionCreateInput:
             bills_trial_usage=self.bill_trial_usage,
             price_ids=None if self.price_ids is None else tuple(self.price_ids),
             quantities=_held(self.quantities),
+            overrides=overrides_of(self.overrides),
             terms=PaymentTerms(
                 net_days=self.net_days,
                 collection_method=self.collection_method,
@@ -313,11 +318,17 @@ class SubscriptionUpdateInput:
     quantities: strawberry.Maybe[list[HeldQuantityInput] | None] = strawberry.field(
         description="Of a draft: how much of fixed charges is held; those not named stay."
     )
+    overrides: strawberry.Maybe[list[SubscriptionPriceOverrideInput] | None] = strawberry.field(
+        description="Of a draft: prices of its own, instead of all that it had; null: none."
+    )
 
     def patch(self) -> dict[str, Any]:
+        """Raises: Invalid."""
         found = present(self, without=("id",))
         if "quantities" in found:
             found["quantities"] = _held(found["quantities"])
+        if "overrides" in found:
+            found["overrides"] = overrides_of(found["overrides"])
         if "commitments" in found:
             found["commitments"] = terms_of(found["commitments"])
         return found

@@ -63,7 +63,7 @@ class ScheduledChange:
         description="Whether `subscriptionCancelChange` takes it back."
     )
     change_id: strawberry.ID | None = strawberry.field(
-        description="The change of quantity or plan that it is; null for any other kind."
+        description="The change of its lines that it is; null for any other kind."
     )
 
     @classmethod

@@ -65,13 +65,28 @@ class SubscriptionLineItem(Node):
     )
 
     @strawberry.field(
-        description="The price that it bought, as it was then.",
+        description="What it is charged by, as it was bought: a price of the catalogue, or of the "
+        "subscription's own.",
         extensions=[requires("price:read")],
     )
     async def price(
         self, info: Info
     ) -> Annotated["Price", strawberry.lazy("app.graphql.catalog.prices")] | None:
         row = await info.context.load.price.load(self.price_id)
+        return None if row is None else prices.Price.of(row)
+
+    @strawberry.field(
+        description="The price of the catalogue that one of the subscription's own is paid "
+        "instead of; null where it is charged by one of the catalogue.",
+        extensions=[requires("price:read")],
+    )
+    async def overridden_price(
+        self, info: Info
+    ) -> Annotated["Price", strawberry.lazy("app.graphql.catalog.prices")] | None:
+        own = await info.context.load.price.load(self.price_id)
+        if own is None or own.overrides_id is None:
+            return None
+        row = await info.context.load.price.load(own.overrides_id)
         return None if row is None else prices.Price.of(row)
 
     @classmethod
@@ -218,7 +233,7 @@ class Subscription(Node):
 
     @strawberry.field(
         description="What is to come for it, the next first: its start, the end of its trial, "
-        "pauses, resumptions, changes of quantity and plan, and its end.",
+        "pauses, resumptions, changes of quantity, price and plan, and its end.",
     )
     async def scheduled_changes(self, info: Info) -> list[ScheduledChange]:
         at = await info.context.present.customer(self.customer_id)
@@ -228,8 +243,8 @@ class Subscription(Node):
         return [ScheduledChange.of(change) for change in pending(self.row, at, rows)]
 
     @strawberry.field(
-        description="Its changes of quantity and plan, to come and whatever became of them, the "
-        "latest to take effect first."
+        description="What was asked to change of its lines, to come and whatever became of it, "
+        "the latest to take effect first."
     )
     async def changes(
         self,

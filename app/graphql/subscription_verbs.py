@@ -117,5 +117,6 @@ class SubscriptionCancelChangeInput:
         description="Which of its scheduled changes, one that is cancelable."
     )
     change_id: strawberry.ID | None = strawberry.field(
-        description="Of several changes of quantity or plan: which; null: the next.", default=None
+        description="Of several changes of quantity, price or plan: which; null: the next.",
+        default=None,
     )

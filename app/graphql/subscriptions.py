@@ -249,7 +249,8 @@ class SubscriptionMutation:
 
     @strawberry.mutation(
         description="Take back one of a subscription's scheduled changes: a cancellation, a pause "
-        "that has not begun, a resumption, a change of its trial's end, of quantity or of plan.",
+        "that has not begun, a resumption, a change of its trial's end, of quantity, price or "
+        "plan.",
         extensions=[requires("subscription:write")],
     )
     async def subscription_cancel_change(

@@ -314,7 +314,7 @@ def _entries(
             price,
             service,
             included_of(price, subject.entitled, service.period),
-            committing_of(subject.subscription, price.id, service.period, final=final),
+            committing_of(subject.subscription, price.catalogue_id, service.period, final=final),
         )
         for item, price, service in found
         if service

@@ -137,9 +137,10 @@ _MOST_SNAPSHOTS = 1_000
 
 
 def _snapshot(price: Price) -> dict[str, Any]:
-    return {
+    own = {} if price.overrides_id is None else {"overrides_id": price.overrides_id}
+    return own | {
         "id": price.id,
-        "plan_id": price.plan_id,
+        "plan_id": price.sold_with_plan_id,
         "lineage_id": price.lineage_id,
         "display_name": price.display_name,
         "charge": price.charge.value,

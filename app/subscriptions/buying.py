@@ -11,7 +11,7 @@ from app.catalog.prices import numbers
 from app.kernel import checks
 from app.kernel.errors import Invalid
 from app.kernel.period import Cadence, Duration
-from app.subscriptions.subscription import CreateSubscription, Held, Trial
+from app.subscriptions.subscription import CreateSubscription, Held, Override, Trial
 from app.subscriptions.timeline import multiple_of
 
 
@@ -42,21 +42,51 @@ def bought(offered: Sequence[Price], terms: Sought, wanted: Sequence[str] | None
     )
 
 
-def quantities(prices: Sequence[Price], wanted: Sequence[Held]) -> dict[str, Decimal]:
+def quantities(
+    prices: Sequence[Price], wanted: Sequence[Held], overrides: Sequence[Override] = ()
+) -> dict[str, Decimal]:
     """What is held of each fixed charge: 1 where nothing else is wanted. Raises: Invalid."""
     held = {price.id: Decimal(1) for price in prices if price.charge is ChargeKind.FIXED}
-    for index, each in enumerate(wanted):
-        field = f"quantities[{index}]"
-        again = each.price_id in {earlier.price_id for earlier in wanted[:index]}
-        if each.price_id not in held or again:
+    asked = {f"quantities[{index}]": each for index, each in enumerate(wanted)}
+    asked |= {
+        f"overrides[{index}]": Held(each.price_id, each.quantity)
+        for index, each in enumerate(overrides)
+        if each.quantity is not None
+    }
+    named: set[str] = set()
+    for field, each in asked.items():
+        if each.price_id not in held or each.price_id in named:
             raise Invalid(
                 f"{field}.priceId: {each.price_id} must be a fixed price that the subscription "
                 f"gets, named once; those are: {', '.join(sorted(held)) or 'none'}",
                 field=f"{field}.priceId",
                 code="INVALID_QUANTITIES",
             )
+        named.add(each.price_id)
         held[each.price_id] = numbers.amount(each.quantity, f"{field}.quantity")
     return held
+
+
+def check_overrides(prices: Sequence[Price], wanted: Sequence[Override]) -> None:
+    """Each is of a price that is bought, named once, and says something. Raises: Invalid."""
+    known = {price.id for price in prices}
+    for index, each in enumerate(wanted):
+        field = f"overrides[{index}]"
+        again = each.price_id in {earlier.price_id for earlier in wanted[:index]}
+        if each.price_id not in known or again:
+            raise Invalid(
+                f"{field}.priceId: {each.price_id} must be a price that the subscription buys, "
+                f"named once; those are: {', '.join(sorted(known)) or 'none'}",
+                field=f"{field}.priceId",
+                code="INVALID_OVERRIDES",
+            )
+        if not each.terms and each.quantity is None:
+            raise Invalid(
+                f"{field}: say what is other than in the price: its model, its adjustments, or "
+                "the quantity",
+                field=field,
+                code="REQUIRED",
+            )
 
 
 def trial_of(

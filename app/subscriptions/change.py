@@ -7,12 +7,15 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from app.subscriptions.subscription import Held
+from app.catalog.price_override import PriceOverride, from_plain, to_plain
+from app.subscriptions.subscription import Held, Override
 
 
 class SubscriptionChangeKind(StrEnum):
     QUANTITY = "quantity"
     """More or less is held of a fixed charge."""
+    PRICE = "price"
+    """A line is charged by a price of the subscription's own, or by the catalogue's again."""
     PLAN = "plan"
     """Another plan, or another version of the plan, is bought."""
 
@@ -68,22 +71,36 @@ class ChangeQuantity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChangePrice:
+    """Charge a line by a price of the subscription's own, made of the one that it has by then;
+    `terms` None: by the price of the catalogue again. `quantity` None: as it is."""
+
+    line_item_id: str
+    terms: PriceOverride | None
+    quantity: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChangePlan:
     """Go over to a version of a plan: the one named, else the plan's current one.
 
     `price_ids` None: its recurring prices in the subscription's currency and cadence. Of a
     fixed charge that `quantities` does not name, as much is held as of the line it takes over
-    from, else 1. Prices charged once are bought only where they are named.
+    from, else 1. Prices charged once are bought only where they are named. `overrides` are
+    prices of the subscription's own instead of some of them; with `keeps_overrides` it has what
+    it had of its own also in a price of the same lineage, else that ends.
     """
 
     plan_id: str | None = None
     plan_version_id: str | None = None
     price_ids: tuple[str, ...] | None = None
     quantities: tuple[Held, ...] = ()
+    overrides: tuple[Override, ...] = ()
+    keeps_overrides: bool = False
 
 
 # What a change is to do.
-What = ChangeQuantity | ChangePlan
+What = ChangeQuantity | ChangePrice | ChangePlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +146,8 @@ class SubscriptionChange:
 def kind_of(what: What) -> SubscriptionChangeKind:
     if isinstance(what, ChangeQuantity):
         return SubscriptionChangeKind.QUANTITY
+    if isinstance(what, ChangePrice):
+        return SubscriptionChangeKind.PRICE
     return SubscriptionChangeKind.PLAN
 
 
@@ -136,6 +155,12 @@ def terms_of(what: What) -> dict[str, Any]:
     """As a row keeps it: names in snake_case, decimals as text."""
     if isinstance(what, ChangeQuantity):
         return {"line_item_id": what.line_item_id, "quantity": str(what.quantity)}
+    if isinstance(what, ChangePrice):
+        return {
+            "line_item_id": what.line_item_id,
+            "override": None if what.terms is None else to_plain(what.terms),
+            "quantity": _text(what.quantity),
+        }
     return {
         "plan_id": what.plan_id,
         "plan_version_id": what.plan_version_id,
@@ -143,6 +168,11 @@ def terms_of(what: What) -> dict[str, Any]:
         "quantities": [
             {"price_id": each.price_id, "quantity": str(each.quantity)} for each in what.quantities
         ],
+        "overrides": [
+            {"price_id": each.price_id, "quantity": _text(each.quantity)} | to_plain(each.terms)
+            for each in what.overrides
+        ],
+        "keep_overrides": what.keeps_overrides,
     }
 
 
@@ -152,6 +182,13 @@ def what_of(change: SubscriptionChange) -> What:
     if change.kind is SubscriptionChangeKind.QUANTITY:
         return ChangeQuantity(
             line_item_id=terms["line_item_id"], quantity=Decimal(terms["quantity"])
+        )
+    if change.kind is SubscriptionChangeKind.PRICE:
+        override = terms["override"]
+        return ChangePrice(
+            line_item_id=terms["line_item_id"],
+            terms=None if override is None else from_plain(override),
+            quantity=_decimal(terms["quantity"]),
         )
     return plan_of(terms)
 
@@ -165,4 +202,21 @@ def plan_of(terms: Mapping[str, Any]) -> ChangePlan:
         quantities=tuple(
             Held(each["price_id"], Decimal(each["quantity"])) for each in terms["quantities"]
         ),
+        overrides=tuple(
+            Override(
+                price_id=each["price_id"],
+                terms=from_plain(each),
+                quantity=_decimal(each["quantity"]),
+            )
+            for each in terms["overrides"]
+        ),
+        keeps_overrides=terms["keep_overrides"],
     )
+
+
+def _text(value: Decimal | None) -> str | None:
+    return None if value is None else str(value)
+
+
+def _decimal(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)

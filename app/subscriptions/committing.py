@@ -10,6 +10,7 @@ from app.catalog.prices import Formula, Matrix, Percentage, numbers
 from app.kernel.errors import Invalid
 from app.kernel.period import Cadence, Period
 from app.subscriptions.commitments import Commitment, CommitmentTerms, HeldCommitment
+from app.subscriptions.errors import PeriodHasNoEnd
 from app.subscriptions.periods import containing, cycle_at
 from app.subscriptions.subscription import Subscription
 from app.subscriptions.timeline import multiple_of
@@ -76,11 +77,14 @@ def checked(
 ) -> tuple[CommitmentTerms, ...]:
     """The terms, if every one can be kept by a subscription of this cadence on these prices.
 
+    They name a price of its own by that of the catalogue, so that they hold whatever it pays.
     Raises: Invalid.
     """
     if len(wanted) > MOST:
         raise _refused("commitments", f"at most {MOST}", "INVALID_COMMITMENTS")
     prices = {price.id: price for price in bought}
+    prices |= {price.catalogue_id: price for price in bought}
+    wanted = [_of_catalogue(terms, prices) for terms in wanted]
     for index, terms in enumerate(wanted):
         field = f"commitments[{index}]"
         if any(terms.price_id == earlier.price_id for earlier in wanted[:index]):
@@ -126,6 +130,33 @@ def changed(
     )
 
 
+def repriced(
+    subscription: Subscription, price: Price, *, at: datetime
+) -> tuple[HeldCommitment, ...]:
+    """What is held once a usage price costs something else from `at` on.
+
+    A commitment to it is settled with what was used until then, and holds again from the next
+    period on. Raises: Invalid (the new price cannot keep it), PeriodHasNoEnd.
+    """
+    found: list[HeldCommitment] = []
+    for each in subscription.commitments:
+        found.append(each)
+        over = each.ends_at is not None and each.ends_at <= at
+        if each.terms.price_id != price.catalogue_id or over or at < subscription.charged_from:
+            continue
+        if reason := _why_not(each.terms, price):
+            raise _refused("commitments", reason, "COMMITMENT_NOT_APPLICABLE")
+        if each.starts_at is None or each.starts_at < at:
+            cycle = cycle_at(subscription, at)
+            again = at if cycle.start == at else cycle.end
+            if again is None:
+                raise PeriodHasNoEnd(subscription.id, "mode")
+            found[-1] = replace(each, ends_at=at)
+            if each.ends_at is None or each.ends_at > again:
+                found.append(replace(each, starts_at=again))
+    return tuple(found)
+
+
 def ended(
     commitments: Sequence[HeldCommitment], price_ids: Collection[str], *, at: datetime
 ) -> tuple[HeldCommitment, ...]:
@@ -137,6 +168,11 @@ def ended(
         for each in commitments
         if each.terms.price_id not in price_ids or each.starts_at is None or each.starts_at < at
     )
+
+
+def _of_catalogue(terms: CommitmentTerms, prices: Mapping[str, Price]) -> CommitmentTerms:
+    price = prices.get(terms.price_id or "")
+    return terms if price is None else replace(terms, price_id=price.catalogue_id)
 
 
 def _open(held_: HeldCommitment, boundary: datetime) -> bool:

@@ -4,11 +4,12 @@ DomainError
 ├── Invalid            INVALID_CURRENCY, CURRENCY_REQUIRED, INVALID_TIMEZONE, INVALID_METADATA,
 │                      INVALID_CADENCE, INVALID_ANCHOR, INVALID_STARTS_AT, BACKDATED_TOO_FAR,
 │                      INVALID_ENDS_AT, INVALID_QUANTITIES, INVALID_PRICE_IDS, CADENCE_MISMATCH,
-│                      NO_MATCHING_PRICE, INVALID_TRIAL_DAYS, INVALID_TRIAL_ENDS_AT,
-│                      TRIALS_DISAGREE, INVALID_NET_DAYS, INVALID_PURCHASE_ORDER,
-│                      INVALID_AT, INVALID_RESUMES_AT, INVALID_COMMENT, INVALID_REASON,
-│                      INVALID_COMMITMENT, INVALID_COMMITMENTS, DUPLICATE_COMMITMENT,
-│                      COMMITMENT_NOT_APPLICABLE, INVALID_COMMITMENT_DURATION,
+│                      INVALID_OVERRIDES, NO_MATCHING_PRICE, INVALID_TRIAL_DAYS,
+│                      INVALID_TRIAL_ENDS_AT, TRIALS_DISAGREE, INVALID_NET_DAYS,
+│                      INVALID_PURCHASE_ORDER, INVALID_AT, INVALID_RESUMES_AT,
+│                      INVALID_COMMENT, INVALID_REASON, INVALID_COMMITMENT,
+│                      INVALID_COMMITMENTS, DUPLICATE_COMMITMENT, COMMITMENT_NOT_APPLICABLE,
+│                      INVALID_COMMITMENT_DURATION,
 │                      INVALID_OVERAGE_FACTOR, INVALID_BEHAVIOUR, CURRENCY_MISMATCH, WRONG_PLAN,
 │                      REQUIRED, UNKNOWN_FIELD; of numbers: NOT_FINITE, NOT_POSITIVE,
 │                      NEGATIVE_AMOUNT, TOO_MANY_DIGITS
@@ -34,6 +35,7 @@ DomainError
     ├── ChangedAtInstant              CHANGED_AT_INSTANT
     ├── NothingChanges                NOTHING_CHANGES
     ├── LineHasNoQuantity             LINE_WITHOUT_QUANTITY
+    ├── LineIsChargedOnce             LINE_CHARGED_ONCE
     ├── LineHasEnded                  LINE_ENDED
     ├── BillingIsBehind               BILLING_BEHIND
     ├── NothingToMigrate              NOTHING_TO_MIGRATE
@@ -207,6 +209,18 @@ class LineHasNoQuantity(Conflict):
     def __init__(self, line_item_id: str, why: str) -> None:
         super().__init__(
             f"line {line_item_id} {why}, so no quantity of it can change", field="lineItemId"
+        )
+        self.line_item_id = line_item_id
+
+
+class LineIsChargedOnce(Conflict):
+    """It was charged for when it began, by the price that it had."""
+
+    code = "LINE_CHARGED_ONCE"
+
+    def __init__(self, line_item_id: str) -> None:
+        super().__init__(
+            f"line {line_item_id} is charged once; its price cannot change", field="lineItemId"
         )
         self.line_item_id = line_item_id
 

@@ -7,6 +7,8 @@ from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 
+import asyncpg
+
 from app.catalog.price import Price
 from app.catalog.reads import prices
 from app.clocks import reads as clocks
@@ -17,10 +19,17 @@ from app.kernel.period import Cadence
 from app.kernel.quantity import fraction_rounded
 from app.kernel.scope import Scope
 from app.subscriptions import migration_reads, reads
+from app.subscriptions.actions.swapping import swap_of
 from app.subscriptions.actions.versions import with_version
-from app.subscriptions.change import ChangePlan, Direction, Failure, Timing
-from app.subscriptions.changes.asking import Holdings, foreseen
-from app.subscriptions.changes.lines import fixed_amount
+from app.subscriptions.change import (
+    ChangePlan,
+    Direction,
+    Failure,
+    SubscriptionChange,
+    Timing,
+)
+from app.subscriptions.changes.asking import check_alone
+from app.subscriptions.changes.lines import Priced, fixed_amount, of_plan
 from app.subscriptions.changes.timing import check_timing, effective
 from app.subscriptions.errors import TooManyToMigrate
 from app.subscriptions.migration import MOST, MigratePlan
@@ -68,6 +77,17 @@ class MigrationPreview:
     refusals: tuple[tuple[str, int], ...]
     recurring: tuple[Recurring, ...]
     subscriptions: tuple[Foreseen, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A subscription that is asked to change at `at`, with all its lines and the changes that
+    are scheduled already."""
+
+    subscription: Subscription
+    lines: Sequence[Priced]
+    coming: Sequence[SubscriptionChange]
+    at: datetime
 
 
 async def preview(scope: Scope, command: MigratePlan, *, at: datetime) -> MigrationPreview:
@@ -120,35 +140,39 @@ async def _chunk(
     lives = await clocks.of_customers(scope, {s.customer_id for s in subscriptions.values()})
     presents = {owner: clock.frozen_at for owner, clock in lives.items()}
     found = []
-    for key in ids:
-        priced = [(line, bought[line.price_id]) for line in lines[key]]
-        holdings = Holdings(priced, offered, coming[key])
-        present = presents.get(subscriptions[key].customer_id, at)
-        found.append(foresee(subscriptions[key], holdings, what, timing, at=present))
+    async with writing(scope) as connection:
+        for key in ids:
+            asked = Asked(
+                subscriptions[key],
+                [(line, bought[line.price_id]) for line in lines[key]],
+                coming[key],
+                at=presents.get(subscriptions[key].customer_id, at),
+            )
+            found.append(await foresee(connection, scope, asked, what, timing=timing, sold=offered))
     return found
 
 
-def foresee(
-    subscription: Subscription,
-    holdings: Holdings,
+async def foresee(
+    connection: asyncpg.Connection,
+    scope: Scope,
+    asked: Asked,
     what: ChangePlan,
-    timing: Timing,
     *,
-    at: datetime,
+    timing: Timing,
+    sold: Sequence[Price],
 ) -> Foreseen:
-    """Pure: the rules by which the change itself is refused or made."""
+    """By the rules by which the change itself is refused or made; nothing is stored."""
+    subscription, lines = asked.subscription, asked.lines
     try:
-        effective_at = effective(subscription, timing, at=at)
-        swap = foreseen(subscription, holdings, what, at=effective_at)
+        effective_at = effective(subscription, timing, at=asked.at)
+        swap = await swap_of(
+            connection, scope, subscription, what, lines=lines, at=effective_at, sold=sold
+        )
+        check_alone(what, lines, asked.coming, effective_at)
     except DomainError as error:
         return Foreseen(subscription, Failure(error.code, error.message))
     cadence = subscription.cadence
-    plan = [
-        (line, price)
-        for line, price in holdings.lines
-        if line.covers(effective_at) and price.addon_id is None
-    ]
-    before = fixed_amount(plan, cadence)
+    before = fixed_amount(of_plan(lines, effective_at), cadence)
     after = before - fixed_amount(swap.closed, cadence) + fixed_amount(swap.opened, cadence)
     direction = swap.direction(cadence)
     return Foreseen(subscription, None, effective_at, direction, before, after)

@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from app.catalog.price_override import PriceOverride
 from app.kernel.period import Alignment, Cadence, Period, Schedule
 from app.subscriptions.commitments import CommitmentTerms, HeldCommitment
 from app.subscriptions.pause import PauseSpan
@@ -239,13 +240,23 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Override:
+    """What is paid instead of a price that is bought; `quantity` None: as is said elsewhere."""
+
+    price_id: str
+    terms: PriceOverride = field(default_factory=PriceOverride)
+    quantity: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CreateSubscription:
     """None takes the default: the customer's currency and time zone; now; `starts_at`.
 
     `price_ids` are the prices of the plan to buy; None: all in the subscription's currency that
     are charged once or in its cadence. A price's cadence may be a multiple of the
-    subscription's. Of a fixed charge that `quantities` does not name, 1 is held. The trial is
-    the one named here (`trial_days` 0: none), else the one that the prices state.
+    subscription's. Of a fixed charge that `quantities` does not name, 1 is held. `overrides` are
+    prices of its own, instead of some that it buys. The trial is the one named here
+    (`trial_days` 0: none), else the one that the prices state.
     """
 
     customer_id: str
@@ -263,6 +274,7 @@ class CreateSubscription:
     bills_trial_usage: bool = False
     price_ids: tuple[str, ...] | None = None
     quantities: tuple[Held, ...] = ()
+    overrides: tuple[Override, ...] = ()
     terms: PaymentTerms = field(default_factory=PaymentTerms)
     commitments: tuple[CommitmentTerms, ...] = ()
     prorate_by: ProrateBy = ProrateBy.SECONDS

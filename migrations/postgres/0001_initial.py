@@ -1007,6 +1007,9 @@ class Migration(migrations.Migration):
                 ('plan_id', fields.CharField(null=True, max_length=40)),
                 ('plan_version_id', fields.CharField(null=True, max_length=40)),
                 ('addon_id', fields.CharField(null=True, max_length=40)),
+                ('subscription_id', fields.CharField(null=True, max_length=40)),
+                ('overrides_id', fields.CharField(null=True, max_length=40)),
+                ('instead_of_plan_id', fields.CharField(null=True, max_length=40)),
                 ('offered', fields.BooleanField()),
                 ('lineage_id', fields.CharField(max_length=40)),
                 ('feature_id', fields.CharField(null=True, max_length=40)),
@@ -1033,7 +1036,7 @@ class Migration(migrations.Migration):
                 ('effective_from', fields.DatetimeField(auto_now=False, auto_now_add=False)),
                 ('effective_until', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
             ],
-            options={'table': 'prices', 'app': 'tariff', 'indexes': [Index(fields=['tenant_id', 'environment_id', 'created_at', 'id']), Index(fields=['tenant_id', 'environment_id', 'plan_id']), Index(fields=['tenant_id', 'environment_id', 'plan_version_id']), Index(fields=['tenant_id', 'environment_id', 'addon_id']), Index(fields=['tenant_id', 'environment_id', 'price_unit_id']), Index(fields=['tenant_id', 'environment_id', 'feature_id']), Index(fields=['tenant_id', 'environment_id', 'group_id'])], 'pk_attr': 'id', 'table_description': 'The substance of a row (see `content_hash`) is written once and never changed, unless it'},
+            options={'table': 'prices', 'app': 'tariff', 'indexes': [Index(fields=['tenant_id', 'environment_id', 'created_at', 'id']), Index(fields=['tenant_id', 'environment_id', 'plan_id']), Index(fields=['tenant_id', 'environment_id', 'plan_version_id']), Index(fields=['tenant_id', 'environment_id', 'addon_id']), Index(fields=['tenant_id', 'environment_id', 'subscription_id']), Index(fields=['tenant_id', 'environment_id', 'price_unit_id']), Index(fields=['tenant_id', 'environment_id', 'feature_id']), Index(fields=['tenant_id', 'environment_id', 'group_id'])], 'pk_attr': 'id', 'table_description': 'The substance of a row (see `content_hash`) is written once and never changed, unless it'},
             bases=['ScopedTable'],
         ),
         ops.AddConstraint(
@@ -1046,7 +1049,11 @@ class Migration(migrations.Migration):
         ),
         ops.AddConstraint(
             model_name='PriceTable',
-            constraint=CheckConstraint(check='(addon_id IS NULL) <> (plan_version_id IS NULL) AND (plan_id IS NULL) = (plan_version_id IS NULL)', name='prices_one_owner'),
+            constraint=CheckConstraint(check='num_nonnulls(plan_version_id, addon_id, subscription_id) = 1 AND (plan_id IS NULL) = (plan_version_id IS NULL)', name='prices_one_owner'),
+        ),
+        ops.AddConstraint(
+            model_name='PriceTable',
+            constraint=CheckConstraint(check='(overrides_id IS NULL) = (subscription_id IS NULL) AND NOT (offered AND subscription_id IS NOT NULL)', name='prices_overrides'),
         ),
         ops.AddConstraint(
             model_name='PriceTable',

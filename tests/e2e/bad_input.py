@@ -414,6 +414,23 @@ INPUTS: Final = [
         "NOT_FOUND",
         "id",
     ),
+    _subscription(
+        "INVALID_OVERRIDES",
+        "overrides[0].priceId",
+        overrides=[{"priceId": new_id("pri"), "quantity": "1"}],
+    ),
+    (
+        "subscriptionPriceChange",
+        {"id": new_id("sub"), "lineItemId": new_id("sli"), "model": _flat("1")},
+        "NOT_FOUND",
+        "id",
+    ),
+    (
+        "subscriptionPriceRestore",
+        {"id": new_id("sub"), "lineItemId": new_id("sli")},
+        "NOT_FOUND",
+        "id",
+    ),
     (
         "subscriptionPlanChange",
         {"id": new_id("sub"), "planId": "<plan>"},

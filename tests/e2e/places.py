@@ -272,6 +272,7 @@ async def _invoices(caller: Caller, world: dict[str, str]) -> None:
     draft = await caller.do(
         "subscriptionCreate", "Subscription", "id",
         customerId=world["customer"], planId=world["plan"], draft=True,
+        overrides=[{"priceId": world["fixedPrice"], "model": {"flat": {"flatAmount": "7"}}}],
     )  # fmt: skip
     world["draftSubscription"] = draft["id"]
     await caller.do(

@@ -75,6 +75,11 @@ ID_NAMES: Final[Mapping[str, str]] = {
     "subscriptionChange.subscriptionId": "runningSubscription",
     "subscriptionQuantityChange.id": "runningSubscription",
     "subscriptionPlanChange.id": "runningSubscription",
+    "subscriptionPriceChange.id": "runningSubscription",
+    "subscriptionPriceRestore.id": "runningSubscription",
+    "subscriptionPriceOverride.priceId": "fixedPrice",
+    "price.subscriptionId": "draftSubscription",
+    "price.overridesId": "fixedPrice",
 }
 # Texts that identify: by the name of the input, what of a world it is.
 TEXT_NAMES: Final[Mapping[str, str]] = {
@@ -121,7 +126,7 @@ _ATTACHED: Final = (
 )
 _SUBSCRIBED: Final = (
     ("couponIds", "couponCodes"),
-    ("priceIds", "quantities", "commitments"),  # of all prices, unless some are chosen
+    ("priceIds", "quantities", "commitments", "overrides"),  # of all prices, unless some are chosen
 )
 # Of each group of these inputs exactly one is given: the one in question, else the first.
 ONE_OF: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
@@ -131,6 +136,8 @@ ONE_OF: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     "couponAttach": _ATTACHED,
     "couponAttachProblems": _ATTACHED,
     "subscriptionCreate": _SUBSCRIBED,
+    "subscriptionUpdate": (("quantities", "overrides"),),
+    "subscriptionPlanChange": (("quantities", "overrides"),),
     "invoicePreview": _SUBSCRIBED,
     "taxAssociationCreate": (
         ("taxRateId", "code"),
@@ -138,7 +145,7 @@ ONE_OF: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     ),
 }
 # Optional inputs that are given all the same: without them a second request would ask for more.
-GIVEN: Final = {"amount"}
+GIVEN: Final = {"amount", "subscriptionPriceOverrideInput.quantity"}
 # What to give where an input asks for more than its type says.
 VALUES: Final[Mapping[str, Any]] = {
     "currency": "USD",
@@ -359,6 +366,7 @@ class Walk:
         alone = next(iter(kind.fields)) if getattr(definition, "is_one_of", False) else None
         for part, given in kind.fields.items():
             wanted = self._wanted(part, given.type, required=is_required_input_field(given))
+            wanted = wanted or f"{whole}.{part}" in GIVEN
             if part == alone or (alone is None and wanted):
                 of = whole if f"{whole}.{part}" in ID_NAMES else noun
                 inner = self._value(given.type, part, owner=of, path=(*path, part))

@@ -217,3 +217,63 @@ async def test_changes_of_a_page_are_read_together(
     seen = await statements(scope, lambda: ask(text))
     # The page, the subscription, the lines that ended and began, invoices, credit notes.
     assert len(seen) == 5, seen
+
+
+async def test_a_line_is_charged_at_a_price_of_its_own_and_back(
+    ask: Any, do: Any, team: Any, scope: Scope, clock: Any
+) -> None:
+    await half_way(clock)
+    given = {"id": team["id"], "lineItemId": team["line"]}
+    model = {"perUnit": {"unitAmount": "20"}}
+    text = f"""query ($input: SubscriptionChangePreviewInput!) {{
+      subscriptionChangePreview(input: $input) {{
+        ... on SubscriptionChangePreview {{ {PREVIEW} }} }} }}"""
+    seen = await ask(text, {"input": {"price": {**given, "model": model}}})
+    made = await do("subscriptionPriceChange", **given, model=model)
+    assert (made["kind"], made["direction"]) == ("PRICE", "DOWNGRADE")
+    assert made["invoice"]["total"] == {"amount": "20"}
+    shown = seen["data"]["subscriptionChangePreview"]
+    assert shown["invoice"]["total"]["amount"] == "20"
+    assert [note["total"]["amount"] for note in shown["creditNotes"]] == ["30"]
+    clock.at += timedelta(hours=1)
+    back = await do("subscriptionPriceRestore", **given, mode="PERIOD_END")
+    assert (back["kind"], back["status"]) == ("PRICE", "SCHEDULED")
+    text = """query ($id: ID!) { subscription(id: $id) { scheduledChanges { kind }
+        lineItems { endsAt price { subscriptionId subscription { id } overridesId
+          overrides { id } planId offered } overriddenPrice { id planId } }
+        changes { nodes { terms { restoresPrice overrides { priceId } keepOverrides
+          model { __typename ... on PerUnitModel { unitAmount } } } } } }
+      prices(filter: {subscriptionId: {eq: $id}}) { nodes { id status } } }"""
+    found = (await ask(text, {"id": team["id"]}))["data"]
+    mine = found["subscription"]
+    assert mine["scheduledChanges"] == [{"kind": "PRICE"}]
+    listed, own = mine["lineItems"][0], mine["lineItems"][-1]
+    assert (listed["overriddenPrice"], listed["price"]["subscription"]) == (None, None)
+    assert own["price"]["subscription"]["id"] == own["price"]["subscriptionId"] == team["id"]
+    assert own["overriddenPrice"] == {"id": own["price"]["overridesId"], "planId": team["plan"]}
+    assert own["price"]["overrides"]["id"] == own["price"]["overridesId"]
+    assert (own["price"]["planId"], own["price"]["offered"]) == (None, False)
+    terms = [each["terms"] for each in mine["changes"]["nodes"]]
+    assert [each["restoresPrice"] for each in terms] == [True, False]
+    assert terms[1]["model"] == {"__typename": "PerUnitModel", "unitAmount": "20"}
+    (price,) = found["prices"]["nodes"]
+    text = """mutation ($id: ID!) { priceArchive(input: {id: $id}) {
+      ... on Problem { code field } } }"""
+    refused = await ask(text, {"id": price["id"]})
+    assert refused["data"]["priceArchive"] == {"code": "PRICE_OF_SUBSCRIPTION", "field": "id"}
+    cases = [
+        ("subscriptionPriceChange", {}, "REQUIRED", "model"),
+        ("subscriptionPriceChange", {"model": model}, "NOTHING_CHANGES", "lineItemId"),
+        (
+            "subscriptionPriceChange",
+            {"model": {"perUnit": {"unitAmount": "-1"}}},
+            "NEGATIVE_AMOUNT",
+            "model.perUnit.unitAmount",
+        ),
+        ("subscriptionPriceRestore", {"mode": "AT"}, "INVALID_AT", "at"),
+    ]
+    for name, more, code, field in cases:
+        refused = await do(name, **given, **more)
+        assert (refused["__typename"], refused["code"], refused["field"]) == (
+            "Rejected", code, field,
+        )  # fmt: skip

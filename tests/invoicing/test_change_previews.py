@@ -5,12 +5,21 @@ from decimal import Decimal
 
 import pytest
 
+from app.catalog.price_override import PriceOverride
+from app.catalog.prices import PerUnit
 from app.invoicing import actions, reads
 from app.kernel.scope import SYSTEM
 from app.subscriptions import actions as life
 from app.subscriptions import reads as subscriptions
 from app.subscriptions.actions import RequestChange
-from app.subscriptions.change import ChangeMode, ChangePlan, ChangeQuantity, Proration, Timing
+from app.subscriptions.change import (
+    ChangeMode,
+    ChangePlan,
+    ChangePrice,
+    ChangeQuantity,
+    Proration,
+    Timing,
+)
 from app.subscriptions.changes.canceling import CancelSubscription
 from app.subscriptions.errors import NothingChanges
 from app.subscriptions.subscription import CancelMode, Held
@@ -27,6 +36,11 @@ def quantity(of):
 
 def fewer(of):
     return ChangeQuantity(line_item_id=of["line"], quantity=Decimal(1))
+
+
+def cheaper(of):
+    own = PriceOverride(model=PerUnit(Decimal(6)))
+    return ChangePrice(line_item_id=of["line"], terms=own, quantity=Decimal(3))
 
 
 def better(of):
@@ -78,6 +92,16 @@ def facts(invoice, of_it):
     ids=["now", "period_end", "at"],
 )
 async def test_a_preview_is_what_happens(world, of, what, proration, timing):
+    await as_previewed(world, of, what, proration, timing)
+
+
+@pytest.mark.parametrize("mode", list(ChangeMode))
+async def test_a_preview_of_a_price_is_what_happens(world, of, mode):
+    timing = {"mode": mode} | ({"at": LATE} if mode is ChangeMode.AT else {})
+    await as_previewed(world, of, cheaper, Proration.CREATE_PRORATIONS, timing)
+
+
+async def as_previewed(world, of, what, proration, timing):
     world.clock.at = MID
     timing = timing | {"mode": ChangeMode(timing["mode"])}
     command = wanted(of, what, proration, **timing)

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+import asyncpg
 import msgspec
 
+from app.catalog.actions.locks import lock
 from app.catalog.errors import Archived
 from app.catalog.feature import Feature, FeatureStatus, FeatureType
 from app.catalog.price import ChargeKind, Price
@@ -45,6 +47,12 @@ def features_of(price: Price) -> Named:
             code="FEATURE_NOT_IN_FORMULA",
         )
     return found
+
+
+async def lock_features(connection: asyncpg.Connection, scope: Scope, price: Price) -> None:
+    """None of them is archived meanwhile. Raises: Invalid."""
+    for feature_id in sorted(set(features_of(price).values())):
+        await lock(connection, scope, "features", feature_id, shared=True)
 
 
 async def with_meters(scope: Scope, price: Price) -> Price:

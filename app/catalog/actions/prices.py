@@ -13,12 +13,18 @@ from app.catalog.actions.groups import check_joined
 from app.catalog.actions.locks import lock
 from app.catalog.actions.price_features import (
     check_features,
-    features_of,
+    lock_features,
     metered_by,
     with_meters,
 )
 from app.catalog.actions.price_terms import check_terms, hash_of
-from app.catalog.errors import Archived, NotArchived, PricePublished, PriceReplaced
+from app.catalog.errors import (
+    Archived,
+    NotArchived,
+    PriceOfSubscription,
+    PricePublished,
+    PriceReplaced,
+)
 from app.catalog.events import (
     PriceArchived,
     PriceCreated,
@@ -55,7 +61,7 @@ async def create(scope: Scope, command: CreatePrice, *, by: Actor, at: datetime)
             await check_joined(connection, scope, draft.group_id, GroupKind.PRICE)
             if command.price_unit_id is not None:
                 draft = await _in_unit(connection, scope, draft, command.price_unit_id)
-            await _lock_features(connection, scope, draft)
+            await lock_features(connection, scope, draft)
             draft = await with_meters(scope, draft)
             check_terms(draft, await metered_by(scope, draft))
             price = await _insert(scope, replace(draft, content_hash=hash_of(draft)))
@@ -75,13 +81,13 @@ async def update(
     patch's, else now) and returns the row that takes over; subscriptions stay on the
     row they bought. `refresh_rate` takes the present rate of the price's unit, a change of
     substance too. In a draft, which nobody can have bought, everything changes in place.
-    Raises: Invalid, NotFound, Archived, PriceReplaced, AlreadyExists.
+    Raises: Invalid, NotFound, Archived, PriceReplaced, PriceOfSubscription, AlreadyExists.
     """
     values = checked(patch, _CHECKS)
     moment, refresh = values.pop("effective_from", None), values.pop("refresh_rate", False)
     try:
         async with writing(scope) as connection:
-            before = await reads.get(scope, price_id)
+            before = await _sold(scope, price_id)
             owner = await owners.held(connection, scope, _named(before))
             await check_joined(connection, scope, values.get("group_id"), GroupKind.PRICE)
             if refresh:
@@ -121,7 +127,7 @@ async def archive(
     """
     async with writing(scope) as connection:
         await lock(connection, scope, "prices", price_id)
-        before = await reads.get(scope, price_id)
+        before = await _sold(scope, price_id)
         await _check_open(scope, before)
         until = _moment(effective_until, before, at=at, field="effectiveUntil")
         await PriceTable.filter(id=price_id).update(effective_until=until, updated_at=at)
@@ -137,7 +143,7 @@ async def delete(scope: Scope, price_id: str, *, by: Actor, at: datetime) -> Pri
     Raises: NotFound, PricePublished.
     """
     async with writing(scope) as connection:
-        price = await reads.get(scope, price_id)
+        price = await _sold(scope, price_id)
         owner = await owners.held(connection, scope, _named(price))
         if not owner.draft:
             raise PricePublished(price_id)
@@ -154,11 +160,11 @@ async def restore(scope: Scope, price_id: str, *, by: Actor, at: datetime) -> Pr
 
     Raises: NotFound, NotArchived, PriceReplaced, Archived (its owner or feature), AlreadyExists.
     """
-    before = await reads.get(scope, price_id)
+    before = await _sold(scope, price_id)
     try:
         async with writing(scope) as connection:
             await owners.taking(connection, scope, _named(before))
-            await _lock_features(connection, scope, before)
+            await lock_features(connection, scope, before)
             await lock(connection, scope, "prices", price_id)
             before = await reads.get(scope, price_id)
             if before.status is PriceStatus.ACTIVE:
@@ -264,10 +270,12 @@ def _owned(price: Price, owner: owners.Owner) -> Price:
     )
 
 
-async def _lock_features(connection: asyncpg.Connection, scope: Scope, price: Price) -> None:
-    """None of them is archived meanwhile."""
-    for feature_id in sorted(set(features_of(price).values())):
-        await lock(connection, scope, "features", feature_id, shared=True)
+async def _sold(scope: Scope, price_id: str) -> Price:
+    """A price of the catalogue. Raises: NotFound, PriceOfSubscription."""
+    price = await reads.get(scope, price_id)
+    if price.subscription_id is not None:
+        raise PriceOfSubscription(price.id, price.subscription_id)
+    return price
 
 
 async def _check_open(scope: Scope, price: Price) -> None:

@@ -22,6 +22,8 @@ LISTING = Listing(
         Column("plan_id", "id", nullable=True),
         Column("plan_version_id", "id", nullable=True),
         Column("addon_id", "id", nullable=True),
+        Column("subscription_id", "id", nullable=True),
+        Column("overrides_id", "id", nullable=True),
         Column("offered", "boolean"),
         Column("lineage_id", "id"),
         Column("feature_id", "id"),
@@ -175,6 +177,9 @@ def row_of(record: asyncpg.Record) -> Price:
         status=PriceStatus.ACTIVE if until is None else PriceStatus.ARCHIVED,
         created_at=record["created_at"],
         updated_at=record["updated_at"],
+        subscription_id=record["subscription_id"],
+        overrides_id=record["overrides_id"],
+        instead_of_plan_id=record["instead_of_plan_id"],
     )
 
 

@@ -63,6 +63,12 @@ class PriceFilter:
         description="By version of a plan.", default=UNSET
     )
     addon_id: IdFilter | None = strawberry.field(description="By addon.", default=UNSET)
+    subscription_id: IdFilter | None = strawberry.field(
+        description="By the subscription whose own they are.", default=UNSET
+    )
+    overrides_id: IdFilter | None = strawberry.field(
+        description="By the price that they are paid instead of.", default=UNSET
+    )
     offered: BooleanFilter | None = strawberry.field(
         description="By whether new subscriptions can take them.", default=UNSET
     )

@@ -7,6 +7,7 @@ from typing import Annotated, Self
 import strawberry
 
 from app.catalog import prices as models
+from app.catalog.prices.warnings import PriceWarning as WarningRow
 
 
 @strawberry.enum(description="What a package that was only begun counts as.")
@@ -211,6 +212,17 @@ PriceModel = Annotated[
     | FormulaModel,
     strawberry.union("PriceModel", description="How a quantity becomes an amount."),
 ]
+
+
+@strawberry.type(description="Something in a price that may not be meant.")
+class PriceWarning:
+    code: str = strawberry.field(description="Stable, in SCREAMING_SNAKE_CASE.")
+    message: str = strawberry.field(description="What may happen.")
+    field: str = strawberry.field(description="Where, such as `model.volume.tiers[1]`.")
+
+    @classmethod
+    def of(cls, row: WarningRow) -> Self:
+        return cls(code=row.code, message=row.message, field=row.field)
 
 
 def shown(model: models.PriceModel) -> PriceModel:

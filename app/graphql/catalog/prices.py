@@ -8,9 +8,9 @@ import strawberry
 from app.catalog.actions import prices as actions
 from app.catalog.price import Billing, ChargeKind, InvoiceTiming, PriceStatus
 from app.catalog.price import Price as Row
-from app.catalog.prices.warnings import PriceWarning as WarningRow
 from app.catalog.prices.warnings import warnings
 from app.catalog.reads import prices as reads
+from app.graphql import subscription_types
 from app.graphql.cadences import Cadence
 from app.graphql.catalog import addons, features, groups, plan_versions, plans
 from app.graphql.catalog.adjustments import Adjustments
@@ -23,7 +23,7 @@ from app.graphql.catalog.price_inputs import (
     PriceRestoreInput,
     PriceUpdateInput,
 )
-from app.graphql.catalog.price_models import PriceModel, shown
+from app.graphql.catalog.price_models import PriceModel, PriceWarning, shown
 from app.graphql.catalog.price_units import PriceConversion, PriceUnit
 from app.graphql.context import Context, Info
 from app.graphql.errors import AlreadyExists, Rejected
@@ -38,31 +38,28 @@ if TYPE_CHECKING:
     from app.graphql.catalog.groups import Group
     from app.graphql.catalog.plan_versions import PlanVersion
     from app.graphql.catalog.plans import Plan
-
-
-@strawberry.type(description="Something in a price that may not be meant.")
-class PriceWarning:
-    code: str = strawberry.field(description="Stable, in SCREAMING_SNAKE_CASE.")
-    message: str = strawberry.field(description="What may happen.")
-    field: str = strawberry.field(description="Where, such as `model.volume.tiers[1]`.")
-
-    @classmethod
-    def of(cls, row: WarningRow) -> Self:
-        return cls(code=row.code, message=row.message, field=row.field)
+    from app.graphql.subscription_types import Subscription
 
 
 @strawberry.type(
-    description="What one charge of a plan or an addon costs, in one currency and cadence."
+    description="What one charge of a plan or an addon costs, in one currency and cadence; or "
+    "what one subscription pays instead."
 )
 class Price(Node):
     plan_id: strawberry.ID | None = strawberry.field(
-        description="The plan it belongs to; null: it belongs to an addon."
+        description="The plan it belongs to; null: it belongs to something else."
     )
     plan_version_id: strawberry.ID | None = strawberry.field(
-        description="The version of the plan it belongs to; null: it belongs to an addon."
+        description="The version of the plan it belongs to; null: it belongs to something else."
     )
     addon_id: strawberry.ID | None = strawberry.field(
-        description="The addon it belongs to; null: it belongs to a plan."
+        description="The addon it belongs to; null: it belongs to something else."
+    )
+    subscription_id: strawberry.ID | None = strawberry.field(
+        description="The subscription whose own it is; null: it is for sale, of a plan or an addon."
+    )
+    overrides_id: strawberry.ID | None = strawberry.field(
+        description="Of a subscription's own: the price that it is paid instead of."
     )
     offered: bool = strawberry.field(
         description="Whether new subscriptions can take it: it is an addon's, or of its plan's "
@@ -127,7 +124,7 @@ class Price(Node):
     updated_at: datetime = strawberry.field(description="When it last changed.")
 
     @strawberry.field(
-        description="The plan it belongs to; null: it belongs to an addon.",
+        description="The plan it belongs to; null: it belongs to something else.",
         extensions=[requires("plan:read")],
     )
     async def plan(
@@ -139,7 +136,7 @@ class Price(Node):
         return None if row is None else plans.Plan.of(row)
 
     @strawberry.field(
-        description="The version of the plan it belongs to; null: it belongs to an addon.",
+        description="The version of the plan it belongs to; null: it belongs to something else.",
         extensions=[requires("plan:read")],
     )
     async def plan_version(
@@ -151,7 +148,7 @@ class Price(Node):
         return None if row is None else plan_versions.PlanVersion.of(row)
 
     @strawberry.field(
-        description="The addon it belongs to; null: it belongs to a plan.",
+        description="The addon it belongs to; null: it belongs to something else.",
         extensions=[requires("addon:read")],
     )
     async def addon(
@@ -161,6 +158,24 @@ class Price(Node):
             return None
         row = await info.context.load.addon.load(self.addon_id)
         return None if row is None else addons.Addon.of(row)
+
+    @strawberry.field(
+        description="The subscription whose own it is; null: it is for sale.",
+        extensions=[requires("subscription:read")],
+    )
+    async def subscription(
+        self, info: Info
+    ) -> Annotated["Subscription", strawberry.lazy("app.graphql.subscription_types")] | None:
+        if self.subscription_id is None:
+            return None
+        row = await info.context.load.subscription.load(self.subscription_id)
+        return None if row is None else subscription_types.Subscription.of(row)
+
+    @strawberry.field(description="Of a subscription's own: the price that it is paid instead of.")
+    async def overrides(
+        self, info: Info
+    ) -> Annotated["Price", strawberry.lazy("app.graphql.catalog.prices")] | None:
+        return None if self.overrides_id is None else await _load(info.context, self.overrides_id)
 
     @strawberry.field(
         description="The unit that its amounts are in, as it is now; null: they are in the "
@@ -204,6 +219,8 @@ class Price(Node):
             plan_id=_id(row.plan_id),
             plan_version_id=_id(row.plan_version_id),
             addon_id=_id(row.addon_id),
+            subscription_id=_id(row.subscription_id),
+            overrides_id=_id(row.overrides_id),
             offered=row.offered,
             lineage_id=strawberry.ID(row.lineage_id),
             feature_id=_id(row.feature_id),

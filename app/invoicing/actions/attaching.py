@@ -132,7 +132,7 @@ async def _misfits(scope: Scope, coupon: Coupon, owner: Owner) -> list[Problem]:
     if owner.lines is None or coupon.limits.unlimited:
         return []
     priced = (await prices.by_ids(scope, {line.price_id for line in owner.lines})).values()
-    if any(coupon.limits.cover(p.plan_id, p.lineage_id, p.feature_id) for p in priced):
+    if any(coupon.limits.cover(p.sold_with_plan_id, p.lineage_id, p.feature_id) for p in priced):
         return []
     return [Problem("COUPON_NOT_APPLICABLE", "it is limited to what is not among the lines")]
 

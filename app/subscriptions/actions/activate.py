@@ -3,6 +3,7 @@ from datetime import datetime
 
 import asyncpg
 
+from app.catalog.actions import overrides
 from app.catalog.actions.locks import lock
 from app.infra.postgres import writing
 from app.kernel.events import Event
@@ -68,6 +69,7 @@ async def activate(
 async def move_lines(
     connection: asyncpg.Connection, scope: Scope, draft: Subscription, *, at: datetime
 ) -> None:
-    """Let the lines of a draft start with it."""
+    """Let the lines of a draft, and the prices of its own, start with it."""
     ids = (scope.tenant_id, scope.environment_id, draft.id)
     await connection.execute(_MOVE_LINES, *ids, draft.starts_at, at)
+    await overrides.move(scope, draft.id, draft.starts_at, at=at)

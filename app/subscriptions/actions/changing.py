@@ -1,4 +1,4 @@
-"""Changes of quantity and plan: asking for them, letting them take effect, taking them back.
+"""Changes of running subscriptions: asking for them, letting them take effect, taking them back.
 
 What they cost is invoicing's business, which calls these inside the transaction that bills it.
 """
@@ -9,17 +9,15 @@ from datetime import datetime
 
 import asyncpg
 
-from app.catalog.entitlement import Owner, OwnerKind
-from app.catalog.reads import plan_versions, prices
 from app.infra.postgres import writing
 from app.kernel.errors import DomainError
 from app.kernel.events import Event
 from app.kernel.ids import new_id
 from app.kernel.scope import Actor, Scope
-from app.subscriptions import committing, reads
-from app.subscriptions.actions import change_rows
-from app.subscriptions.actions.holding import hold, let_go
+from app.subscriptions import reads
+from app.subscriptions.actions import change_rows, own_prices
 from app.subscriptions.actions.rows import locked, save, told
+from app.subscriptions.actions.swapping import held_after, lines_of, swap_of
 from app.subscriptions.actions.versions import version_to_change_to
 from app.subscriptions.change import (
     ChangeMode,
@@ -34,7 +32,7 @@ from app.subscriptions.change import (
     terms_of,
     what_of,
 )
-from app.subscriptions.changes.asking import Holdings, check_begun, foreseen, swapped
+from app.subscriptions.changes.asking import check_alone, check_begun
 from app.subscriptions.changes.lines import Swap
 from app.subscriptions.changes.standing import unbilled
 from app.subscriptions.changes.timing import effective, next_change
@@ -95,13 +93,15 @@ async def request(
         what = wanted.what
         if isinstance(what, ChangePlan):
             what = await version_to_change_to(connection, scope, before, what)
-        holdings = await _holdings(scope, before.id, what)
-        foreseen(before, holdings, what, at=effective_at)
+        lines = await lines_of(scope, before.id)
+        await swap_of(connection, scope, before, what, lines=lines, at=effective_at)
+        coming = (await reads.scheduled_changes(scope, [before.id]))[before.id]
+        check_alone(what, lines, coming, effective_at)
         change = _row(before, replace(wanted, what=what), effective_at, at=at)
         await change_rows.add(scope, change)
         if wanted.timing.mode is not ChangeMode.NOW or waits:
             await change_rows.schedule(scope, change)
-            after = replace(before, next_change_at=next_change(before, [*holdings.coming, change]))
+            after = replace(before, next_change_at=next_change(before, [*coming, change]))
             events = [_event(SubscriptionChangeScheduled, change, before, at=at)]
             action = "subscription.change_schedule"
             await save(scope, before, after, events, action=action, by=by, at=at)
@@ -126,21 +126,29 @@ async def apply(
         await _end(scope, before, change, None, by=by, at=at)
         return None
     point = next_point(before)
-    what = what_of(change)
-    holdings = await _holdings(scope, before.id, what)
-    ahead = [next_change(before, holdings.coming), None if point is None else point.at]
+    coming = (await reads.scheduled_changes(scope, [before.id]))[before.id]
+    ahead = [next_change(before, coming), None if point is None else point.at]
     first = min((each for each in ahead if each is not None), default=change.effective_at)
     if first < change.effective_at:
         raise BillingIsBehind(before.id, first)
-    swap = swapped(before, holdings, what, at=effective_at)
+    lines = await lines_of(scope, before.id)
+    what = what_of(change)
+    swap = await swap_of(connection, scope, before, what, lines=lines, at=effective_at)
     if change.mode is ChangeMode.PERIOD_END:
         check_begun(swap, effective_at)
+    lot = (lines, swap.closed, swap.opened)
+    await own_prices.store(scope, *lot, ends_at=effective_at, by=by, at=at)
     # Billed by the point itself, if it is one.
     whole = point is not None and point.at == effective_at
     applied = _applied(before, change, swap, effective_at, whole=whole, at=at)
     opened = _opened(applied.change, swap, whole=whole)
     await change_rows.swap_lines(scope, applied.closed, opened, ends_at=effective_at, at=at)
-    after = await _after(scope, before, applied, what, at=at)
+    after = await _without(scope, before, applied.change)
+    if applied.charges:
+        after = replace(after, changed_at=(*before.changed_at, effective_at))
+    after = await held_after(
+        scope, before, after, swap=swap, what=what, effective_at=effective_at, at=at
+    )
     events = [_event(SubscriptionChanged, applied.change, after, at=at)]
     await save(scope, before, after, events, action="subscription.change", by=by, at=at)
     await _store(scope, change, applied.change, "apply", by=by, at=at)
@@ -256,19 +264,6 @@ def _row(
     )
 
 
-async def _holdings(scope: Scope, subscription_id: str, what: What) -> Holdings:
-    lines = (await reads.line_items(scope, [subscription_id]))[subscription_id]
-    priced = await prices.by_ids(scope, {line.price_id for line in lines})
-    version_id = what.plan_version_id if isinstance(what, ChangePlan) else None
-    offered = await prices.all_of_versions(scope, [] if version_id is None else [version_id])
-    coming = (await reads.scheduled_changes(scope, [subscription_id]))[subscription_id]
-    return Holdings(
-        [(line, priced[line.price_id]) for line in lines],
-        [price for found in offered.values() for price in found],
-        coming,
-    )
-
-
 def _applied(
     before: Subscription,
     change: SubscriptionChange,
@@ -298,35 +293,6 @@ def _applied(
 def _opened(change: SubscriptionChange, swap: Swap, *, whole: bool) -> list[LineItem]:
     first_fee = FirstFee.PRORATED if whole else _FIRST_FEES[change.proration]
     return [replace(line, first_fee=first_fee, change_id=change.id) for line, _ in swap.opened]
-
-
-async def _after(
-    scope: Scope, before: Subscription, applied: Applied, what: What, *, at: datetime
-) -> Subscription:
-    """The subscription as it goes on, with what it holds of the new plan given to it."""
-    change = applied.change
-    after = await _without(scope, before, change)
-    if applied.charges:
-        after = replace(after, changed_at=(*before.changed_at, change.effective_at))
-    if not isinstance(what, ChangePlan):
-        return after
-    left = {line.price_id for line in applied.closed}
-    held = committing.ended(after.commitments, left, at=change.effective_at)
-    after = replace(after, commitments=held)
-    version = await plan_versions.get(scope, what.plan_version_id or "", field="planVersionId")
-    holdings = (await reads.holdings(scope, [before.id]))[before.id]
-    plans = [h for h in holdings if h.owner.kind is OwnerKind.PLAN and h.ends_at is None]
-    await let_go(scope, plans, at=at, ends_at=change.effective_at)
-    owner = Owner(OwnerKind.PLAN, version.plan_id, version.id)
-    await hold(
-        scope,
-        before,
-        owner,
-        at=at,
-        reference=change.effective_at,
-        starts_at=change.effective_at,
-    )
-    return replace(after, plan_id=version.plan_id, plan_version_id=version.id)
 
 
 async def _store(

@@ -3,6 +3,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from decimal import Decimal
 
+from app.catalog.actions import overrides
 from app.catalog.actions.locks import lock
 from app.catalog.entitlement import Owner, OwnerKind
 from app.catalog.errors import Archived, PlanNotPublished
@@ -22,6 +23,7 @@ from app.kernel.ids import new_id
 from app.kernel.period import Period
 from app.kernel.scope import Actor, Scope
 from app.subscriptions import buying, committing
+from app.subscriptions.actions import own_prices
 from app.subscriptions.actions.holding import hold
 from app.subscriptions.actions.rows import schedule_billing, schedule_threshold, told, watched
 from app.subscriptions.changes.standing import refreshed
@@ -66,10 +68,21 @@ async def create(
         trial = buying.trial_of(command, bought, starts_at=terms.starts_at, timezone=terms.timezone)
         subscription = _subscription(version, command, terms, trial, at=at)
         check_backdating(subscription.schedule, subscription.starts_at, at=at)
-        held = buying.quantities(bought, command.quantities)
-        promised = committing.checked(command.commitments, bought, terms.cadence)
+        held = buying.quantities(bought, command.quantities, command.overrides)
+        own = await own_prices.of_bought(
+            connection,
+            scope,
+            bought,
+            command.overrides,
+            subscription_id=subscription.id,
+            starts_at=subscription.starts_at,
+            at=at,
+        )
+        sold = [own.get(price.id, price) for price in bought]
+        promised = committing.checked(command.commitments, sold, terms.cadence)
         subscription = replace(subscription, commitments=committing.held(promised))
-        lines = _lines(subscription, bought, held, at=at)
+        lines = _lines(subscription, sold, held, at=at)
+        await overrides.add(scope, list(own.values()), by=by, at=at)
         await _insert(scope, subscription, lines)
         plan = Owner(OwnerKind.PLAN, version.plan_id, version.id)
         holding = await hold(scope, subscription, plan, at=at, reference=reference)
@@ -183,7 +196,7 @@ def _lines(
     *,
     at: datetime,
 ) -> list[LineItem]:
-    """A line for each price."""
+    """A line for each price; quantities are by the prices of the catalogue."""
     return [
         LineItem(
             id=(line_id := new_id("sli")),
@@ -191,7 +204,7 @@ def _lines(
             subscription_id=subscription.id,
             price_id=price.id,
             price_hash=price.content_hash,
-            quantity=quantities.get(price.id),
+            quantity=quantities.get(price.catalogue_id),
             starts_at=subscription.starts_at,
             ends_at=None,
             created_at=at,

@@ -12,6 +12,7 @@ from app.kernel import checks
 from app.kernel.events import Event
 from app.kernel.scope import Actor, Scope
 from app.subscriptions import buying, committing, reads
+from app.subscriptions.actions import own_prices
 from app.subscriptions.actions.activate import move_lines
 from app.subscriptions.actions.rows import locked, save, told
 from app.subscriptions.changes.drafts import edited
@@ -19,7 +20,7 @@ from app.subscriptions.changes.standing import running
 from app.subscriptions.commitments import CommitmentTerms
 from app.subscriptions.errors import CancellationIsPending, SubscriptionIsNotDraft
 from app.subscriptions.events import SubscriptionUpdated
-from app.subscriptions.subscription import Held, Subscription, SubscriptionStatus
+from app.subscriptions.subscription import Held, Override, Subscription, SubscriptionStatus
 from app.subscriptions.terms import changed_terms, check_end
 from app.tenants import audit
 
@@ -33,13 +34,21 @@ _TERMS = frozenset(
     }
 )
 _OF_DRAFTS = frozenset(
-    {"starts_at", "anchor", "trial_ends_at", "trial_days", "bill_trial_usage", "quantities"}
+    {
+        "starts_at",
+        "anchor",
+        "trial_ends_at",
+        "trial_days",
+        "bill_trial_usage",
+        "quantities",
+        "overrides",
+    }
 )
 _HOLD = (
     "UPDATE subscription_line_items AS l SET quantity = v.quantity, updated_at = $4 "
-    "FROM unnest($5::text[], $6::numeric[]) AS v(price_id, quantity) "
+    "FROM unnest($5::text[], $6::numeric[]) AS v(id, quantity) "
     "WHERE l.tenant_id = $1 AND l.environment_id = $2 AND l.subscription_id = $3 "
-    "AND l.price_id = v.price_id"
+    "AND l.id = v.id"
 )
 
 
@@ -50,7 +59,7 @@ async def update(
 
     `metadata` changes even when all is over; `ends_at` (in the future; None takes it off), the
     terms of payment and, with the next period, commitments while it is not. Start, anchor,
-    trial and quantities are those of a draft.
+    trial, quantities and prices of its own are those of a draft.
     Raises: Invalid, NotFound, SubscriptionIsOver, SubscriptionIsNotDraft, CancellationIsPending.
     """
     async with writing(scope) as connection:
@@ -61,8 +70,12 @@ async def update(
         if before.status is SubscriptionStatus.DRAFT:
             after = edited(after, patch, at=at)
             await move_lines(connection, scope, after, at=at)
-            if "quantities" in patch:
-                await _hold(connection, scope, after, patch["quantities"] or (), by=by, at=at)
+            own = patch.get("overrides") or ()
+            if "overrides" in patch:
+                await own_prices.of_draft(connection, scope, after, own, by=by, at=at)
+            if "quantities" in patch or own:
+                wanted = patch.get("quantities") or ()
+                await _hold(connection, scope, after, (wanted, own), by=by, at=at)
         else:
             after = _running(after, patch, at=at)
         after = replace(after, terms=changed_terms(after.terms, patch))
@@ -93,7 +106,7 @@ async def _commit(
     """Other commitments: of a draft, or one that has not started, altogether; else from its next
     period on. Raises: Invalid."""
     lines = (await reads.line_items(scope, [subscription.id]))[subscription.id]
-    bought = await prices.by_ids(scope, [line.price_id for line in lines])
+    bought = await prices.by_ids(scope, [line.price_id for line in lines if line.ends_at is None])
     terms = committing.checked(wanted, list(bought.values()), subscription.cadence)
     draft = subscription.status is SubscriptionStatus.DRAFT
     found = committing.held(terms) if draft else committing.changed(subscription, terms, at=at)
@@ -104,20 +117,24 @@ async def _hold(
     connection: asyncpg.Connection,
     scope: Scope,
     draft: Subscription,
-    wanted: Sequence[Held],
+    wanted: tuple[Sequence[Held], Sequence[Override]],
     *,
     by: Actor,
     at: datetime,
 ) -> None:
     """Let the lines of a draft hold these quantities; those not named stay as they are."""
     lines = (await reads.line_items(scope, [draft.id]))[draft.id]
-    bought = list((await prices.by_ids(scope, [line.price_id for line in lines])).values())
-    buying.quantities(bought, wanted)
+    sold = await prices.by_ids(scope, [line.price_id for line in lines])
+    catalogue = await prices.by_ids(scope, {price.catalogue_id for price in sold.values()})
+    quantities, overrides = wanted
+    found = buying.quantities(list(catalogue.values()), quantities, overrides)
+    named = {each.price_id for each in quantities}
+    named |= {each.price_id for each in overrides if each.quantity is not None}
+    keys = {sold[line.price_id].catalogue_id: line for line in lines}
+    held = {key: found[key] for key in named}
     ids = (scope.tenant_id, scope.environment_id, draft.id, at)
-    held = {each.price_id: each.quantity for each in wanted}
-    await connection.execute(_HOLD, *ids, list(held), list(held.values()))
-    before: dict[str, Decimal | None] = {line.price_id: line.quantity for line in lines}
-    old = {key: before.get(key) for key in held}
+    await connection.execute(_HOLD, *ids, [keys[key].id for key in held], list(held.values()))
+    old: dict[str, Decimal | None] = {key: keys[key].quantity for key in held}
     await audit.record(
         scope, by, "subscription.update_lines", draft.id, at=at, before=old, after=held
     )

@@ -47,6 +47,7 @@ async def _check_prices(scope: Scope, command: ChangePlan) -> None:
     """Raises: NotFound for a price that is named and does not exist."""
     named = {f"priceIds[{n}]": price for n, price in enumerate(command.price_ids or ())}
     named |= {f"quantities[{n}].priceId": h.price_id for n, h in enumerate(command.quantities)}
+    named |= {f"overrides[{n}].priceId": o.price_id for n, o in enumerate(command.overrides)}
     found = await prices.by_ids(scope, set(named.values())) if named else {}
     for field, price_id in named.items():
         the(found, "price", price_id, field=field)

@@ -19,7 +19,7 @@ from app.kernel.period import Cadence
 from app.subscriptions import buying
 from app.subscriptions.change import ChangePlan, ChangeQuantity, Direction
 from app.subscriptions.errors import LineHasEnded, LineHasNoQuantity, NothingChanges
-from app.subscriptions.subscription import Held, LineItem, Subscription
+from app.subscriptions.subscription import LineItem, Subscription
 from app.subscriptions.timeline import multiple_of
 
 # A line with the price that it bought.
@@ -46,10 +46,7 @@ def requantified(lines: Sequence[Priced], command: ChangeQuantity, *, at: dateti
 
     Raises: Invalid, NotFound (the line), LineHasEnded, LineHasNoQuantity, NothingChanges.
     """
-    named = {line.id: line for line, _ in lines}.get(command.line_item_id)
-    if named is None:
-        raise NotFound("subscription line item", command.line_item_id, field="lineItemId")
-    line, price = _in_force(lines, named, at)
+    line, price = in_force(lines, command.line_item_id, at)
     if price.charge is ChargeKind.USAGE:
         raise LineHasNoQuantity(line.id, "charges for usage")
     if price.billing is Billing.ONE_TIME:
@@ -61,30 +58,52 @@ def requantified(lines: Sequence[Priced], command: ChangeQuantity, *, at: dateti
     return Swap(((line, price),), ((begun, price),))
 
 
+def repriced(current: Priced, price: Price, quantity: Decimal | None, *, at: datetime) -> Swap:
+    """A line that is charged by another price from now on, and of a fixed charge holds another
+    quantity where one is given.
+
+    Raises: Invalid, LineHasNoQuantity, NothingChanges.
+    """
+    line, before = current
+    if quantity is not None and before.charge is ChargeKind.USAGE:
+        raise LineHasNoQuantity(line.id, "charges for usage")
+    held = line.quantity if quantity is None else numbers.amount(quantity, "quantity")
+    same = price.content_hash == before.content_hash
+    if same and held == line.quantity:
+        raise NothingChanges(f"line {line.id} is charged so", "lineItemId")
+    chosen = before if same else price
+    return Swap(
+        ((line, before),), ((_line(line.subscription_id, line, chosen, held, at=at), chosen),)
+    )
+
+
 def replanned(
     subscription: Subscription,
     lines: Sequence[Priced],
     offered: Sequence[Price],
     command: ChangePlan,
     *,
+    own: Mapping[str, Price],
     at: datetime,
 ) -> Swap:
     """The lines of the plan, for those of `offered`, the prices in force of the new version.
 
-    A line whose price stays the same in substance, with its quantity, goes on. Addons stay.
-    Raises: Invalid.
+    `own` are the subscription's instead of some of these, by their ids. A line whose price stays
+    the same in substance, with its quantity, goes on. Addons stay. Raises: Invalid.
     """
-    old = [(line, p) for line, p in lines if line.covers(at) and p.addon_id is None]
+    old = of_plan(lines, at)
     chosen = _chosen(subscription, offered, command, at)
+    buying.check_overrides(chosen, command.overrides)
     heirs = {price.lineage_id: line for line, price in old}
-    held = _quantities(chosen, heirs, command.quantities)
+    held = _quantities(chosen, heirs, command)
     left, opened = list(old), []
-    for price in chosen:
-        same = _same(left, price, held.get(price.id))
+    for bought in chosen:
+        price, quantity = own.get(bought.id, bought), held.get(bought.id)
+        same = _same(left, price, quantity)
         if same is not None:
             left.remove(same)
             continue
-        before, quantity = heirs.get(price.lineage_id), held.get(price.id)
+        before = heirs.get(price.lineage_id)
         opened.append((_line(subscription.id, before, price, quantity, at=at), price))
     return Swap(tuple(left), tuple(opened))
 
@@ -102,7 +121,16 @@ def fixed_amount(lines: Iterable[Priced], cadence: Cadence) -> Fraction:
     return total
 
 
-def _in_force(lines: Sequence[Priced], named: LineItem, at: datetime) -> Priced:
+def of_plan(lines: Sequence[Priced], at: datetime) -> list[Priced]:
+    """The lines in force that the plan gave, and no addon."""
+    return [(line, price) for line, price in lines if line.covers(at) and price.addon_id is None]
+
+
+def in_force(lines: Sequence[Priced], line_item_id: str, at: datetime) -> Priced:
+    """The line named, or what has taken over from it by `at`. Raises: NotFound, LineHasEnded."""
+    named = {line.id: line for line, _ in lines}.get(line_item_id)
+    if named is None:
+        raise NotFound("subscription line item", line_item_id, field="lineItemId")
     for line, price in lines:
         if line.line_key == named.line_key and line.covers(at):
             return line, price
@@ -132,11 +160,12 @@ def _chosen(
 
 
 def _quantities(
-    chosen: Sequence[Price], heirs: Mapping[str, LineItem], wanted: Sequence[Held]
+    chosen: Sequence[Price], heirs: Mapping[str, LineItem], command: ChangePlan
 ) -> dict[str, Decimal]:
     """What is held of each fixed charge: as named, else as before, else 1. Raises: Invalid."""
-    named = {each.price_id for each in wanted}
-    held = buying.quantities(chosen, wanted)
+    named = {each.price_id for each in command.quantities}
+    named |= {each.price_id for each in command.overrides if each.quantity is not None}
+    held = buying.quantities(chosen, command.quantities, command.overrides)
     for price in chosen:
         before = heirs.get(price.lineage_id)
         carries = price.id in held and price.id not in named

@@ -19,6 +19,7 @@ class ChangeKind(StrEnum):
     END = "end"
     """It was created with this end, or got it later; update `endsAt` to change it."""
     QUANTITY = "quantity"
+    PRICE = "price"
     PLAN = "plan"
 
 
@@ -29,7 +30,7 @@ OF_ROWS = {kind.value: ChangeKind(kind.value) for kind in SubscriptionChangeKind
 @dataclass(frozen=True, slots=True)
 class Change:
     """`cancelable`: whether it can be taken back by `cancel_change`. `change_id` names the row
-    of a change of quantity or plan."""
+    of a change of quantity, price or plan."""
 
     kind: ChangeKind
     at: datetime
@@ -42,8 +43,8 @@ def pending(
 ) -> list[Change]:
     """The changes that are still to come at `at`, the next one first.
 
-    `rows` are its scheduled changes of quantity and plan; one whose period has no end, for a pause
-    that has none, is left out until it has.
+    `rows` are its scheduled changes of quantity, price and plan; one whose period has no end, for a
+    pause that has none, is left out until it has.
     """
     if subscription.status in OVER or subscription.status is SubscriptionStatus.DRAFT:
         return []

@@ -1,0 +1,74 @@
+"""Prices of a subscription's own: checked like those of the catalogue, ended, and moved along."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import asyncpg
+
+from app.catalog.actions.copies import add_prices
+from app.catalog.actions.price_features import lock_features, metered_by, with_meters
+from app.catalog.actions.price_terms import check_terms, hash_of
+from app.catalog.events import PriceArchived
+from app.catalog.models import PriceTable
+from app.catalog.price import Price, facts
+from app.catalog.price_override import PriceOverride, instead
+from app.catalog.reads import prices as reads
+from app.infra import outbox
+from app.kernel.scope import Actor, Scope
+from app.tenants import audit
+
+
+async def made(
+    connection: asyncpg.Connection,
+    scope: Scope,
+    price: Price,
+    terms: PriceOverride,
+    *,
+    subscription_id: str,
+    starts_at: datetime,
+    at: datetime,
+) -> Price:
+    """The subscription's own price instead of this one, not stored yet.
+
+    Call inside `writing(scope)`. Raises: Invalid, NotFound, Archived (a feature, a meter).
+    """
+    draft = instead(price, terms, subscription_id=subscription_id, starts_at=starts_at, at=at)
+    await lock_features(connection, scope, draft)
+    draft = await with_meters(scope, draft)
+    check_terms(draft, await metered_by(scope, draft))
+    return replace(draft, content_hash=hash_of(draft))
+
+
+async def add(scope: Scope, own: Sequence[Price], *, by: Actor, at: datetime) -> None:
+    """Store prices that were `made`. Call inside `writing(scope)`."""
+    if own:
+        await add_prices(scope, own, by=by, at=at)
+
+
+async def end(
+    scope: Scope, ids: Collection[str], *, ends_at: datetime, by: Actor, at: datetime
+) -> None:
+    """Let a subscription's own prices end, never before they began. Call inside
+    `writing(scope)`."""
+    found = await reads.by_ids(scope, ids) if ids else {}
+    for before in found.values():
+        until = max(ends_at, before.effective_from)
+        await PriceTable.filter(
+            tenant_id=scope.tenant_id, environment_id=scope.environment_id, id=before.id
+        ).update(effective_until=until, updated_at=at)
+        after = await reads.get(scope, before.id)
+        await audit.record(
+            scope, by, "price.archive", after.id, at=at, before=facts(before), after=facts(after)
+        )
+        await outbox.put(scope, PriceArchived.of(after, at))
+
+
+async def move(scope: Scope, subscription_id: str, starts_at: datetime, *, at: datetime) -> None:
+    """Let the own prices of a subscription that has not begun be in force from another instant."""
+    await PriceTable.filter(
+        tenant_id=scope.tenant_id,
+        environment_id=scope.environment_id,
+        subscription_id=subscription_id,
+        effective_until=None,
+    ).update(effective_from=starts_at, updated_at=at)
