@@ -298,9 +298,10 @@ async def _invoices(caller: Caller, world: dict[str, str]) -> None:
     world["runningSubscription"], world["runningLine"] = going["id"], held["id"]
     # And one that is to go over to another plan, with others of a filter.
     other = await caller.do(
-        "planClone", "Plan", "id",
+        "planClone", "Plan", "id currentVersion { id }",
         id=world["plan"], name=word, lookupKey=f"{world['lookupKey']}-clone",
     )  # fmt: skip
+    world["otherPlan"], world["otherPlanVersion"] = other["id"], other["currentVersion"]["id"]
     made = await caller.do(
         "planMigrationStart", "PlanMigration", "id items { nodes { id } }",
         filter={"id": {"eq": paused["id"]}}, planId=other["id"],
