@@ -51,10 +51,12 @@ from app.metering import event_versions
 from app.metering import reads as meters
 from app.metering.event_versions import StoredEvent
 from app.metering.meter import Meter
+from app.subscriptions import migration_reads
 from app.subscriptions import reads as subscriptions
 from app.subscriptions.change import SubscriptionChange
 from app.subscriptions.entitlements import Entitled
 from app.subscriptions.holding import Holding
+from app.subscriptions.migration import MigrationItem, PlanMigration
 from app.subscriptions.pause import Pause
 from app.subscriptions.subscription import LineItem, Subscription
 from app.tenants.api_key import ApiKey
@@ -293,6 +295,18 @@ class Loaders(TermLoaders):
     @cached_property
     def scheduled_changes_of_subscription(self) -> DataLoader[str, list[SubscriptionChange]]:
         return many(subscriptions.scheduled_changes, self.scope)
+
+    @cached_property
+    def plan_migration(self) -> DataLoader[str, PlanMigration | None]:
+        return one(migration_reads.by_ids, self.scope)
+
+    @cached_property
+    def plan_migration_item(self) -> DataLoader[str, MigrationItem | None]:
+        return one(migration_reads.items_by_ids, self.scope)
+
+    @cached_property
+    def items_of_plan_migration(self) -> DataLoader[PageKey, Page[MigrationItem]]:
+        return paged(migration_reads.pages_of_items, self.scope)
 
     @cached_property
     def invoice(self) -> DataLoader[str, Invoice | None]:

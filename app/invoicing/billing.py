@@ -17,7 +17,7 @@ from app.infra.s3 import Storage
 from app.invoicing import actions, reads
 from app.invoicing.bills import Moment
 from app.invoicing.invoice import Invoice, InvoiceStatus
-from app.invoicing.work import BILL, CHANGE, CREDIT, FINALIZE, PRINT, THRESHOLD
+from app.invoicing.work import BILL, CHANGE, CREDIT, FINALIZE, MIGRATE, PRINT, THRESHOLD
 from app.kernel.clock import Clock
 from app.kernel.errors import DomainError, Unavailable
 from app.kernel.scope import SYSTEM
@@ -213,6 +213,18 @@ async def _apply(services: Billing, page: Page, change_id: str, moment: Moment) 
         raise  # somebody else is on it
     except DomainError as error:
         await fail(page.scope, change_id, error, by=SYSTEM, at=page.at)
+
+
+async def migrate_page(services: Billing, page: Page) -> PageDone:
+    """Give the subscriptions of bulk migrations their turns. Raises: Unavailable."""
+
+    async def migrate(some: Sequence[str]) -> list[str]:
+        return await actions.migrate_many(
+            page.scope, some, services.clickhouse, by=SYSTEM, at=page.at
+        )
+
+    done = await due.do_page(page, MIGRATE, "migrated", migrate)
+    return _done(page, done.tally, done.after)
 
 
 async def credit_page(services: Billing, page: Page) -> PageDone:

@@ -5,6 +5,7 @@
 
 BILL = "subscription.bill"  # a subscription: its next point is reached
 THRESHOLD = "subscription.threshold"  # a subscription: its usage is compared with its threshold
+MIGRATE = "subscription.migrate"  # of a bulk migration: its subscription has its turn
 CHANGE = "subscription.change"  # a change of a subscription: it takes effect
 CREDIT = "subscription.credit"  # a change: what it left unused is given back of an issued invoice
 FINALIZE = "invoice.finalize"  # a draft: its wait for late events is over

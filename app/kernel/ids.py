@@ -46,6 +46,8 @@ PREFIXES = {
     "hold": "subscription holding",
     "spau": "subscription pause",
     "schg": "subscription change",
+    "plmg": "plan migration",
+    "plmi": "plan migration item",
     "inv": "invoice",
     "invl": "invoice line",
     "stl": "invoice settlement",

@@ -15,6 +15,8 @@ from app.invoicing.billing import Billing
 def kinds(services: Billing) -> tuple[Kind, ...]:
     """The kinds of due work, in the order in which they are done."""
     return (
+        # Before changes, so that what waits for billing is made in the same run.
+        Kind(work.MIGRATE, partial(billing.migrate_page, services)),
         Kind(work.CHANGE, partial(billing.change_page, services)),
         # Before bills, so that what is drafted next has it.
         Kind(work.CORRECT, partial(correction_run.correct_page, services)),

@@ -241,6 +241,11 @@ def what_of(change: SubscriptionChange) -> What:
         return ChangeAddonQuantity(
             holding_id=terms["holding_id"], quantity=Decimal(terms["quantity"])
         )
+    return plan_of(terms)
+
+
+def plan_of(terms: Mapping[str, Any]) -> ChangePlan:
+    """The change of plan that `terms_of` wrote down."""
     return ChangePlan(
         plan_id=terms["plan_id"],
         plan_version_id=terms["plan_version_id"],

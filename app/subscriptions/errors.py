@@ -13,7 +13,8 @@ DomainError
 │                      INVALID_OVERAGE_FACTOR, INVALID_BEHAVIOUR, CURRENCY_MISMATCH, WRONG_PLAN,
 │                      REQUIRED, UNKNOWN_FIELD; of numbers: NOT_FINITE, NOT_POSITIVE,
 │                      NEGATIVE_AMOUNT, TOO_MANY_DIGITS
-├── NotFound           NOT_FOUND (subscription, customer, plan, plan version, line, change)
+├── NotFound           NOT_FOUND (subscription, customer, plan, plan version, line, change,
+│                      migration)
 └── Conflict
     ├── CUSTOMER_ARCHIVED, PLAN_ARCHIVED, PLAN_NOT_PUBLISHED
     ├── WrongStatus
@@ -38,7 +39,10 @@ DomainError
     ├── AddonIsNotHeld                ADDON_NOT_HELD
     ├── LineIsChargedOnce             LINE_CHARGED_ONCE
     ├── LineHasEnded                  LINE_ENDED
-    └── BillingIsBehind               BILLING_BEHIND
+    ├── BillingIsBehind               BILLING_BEHIND
+    ├── NothingToMigrate              NOTHING_TO_MIGRATE
+    ├── TooManyToMigrate              TOO_MANY_SUBSCRIPTIONS
+    └── MigrationIsOver               MIGRATION_OVER
 """
 
 from datetime import datetime
@@ -270,3 +274,37 @@ class BillingIsBehind(Conflict):
             f"what subscription {subscription_id} owed at {at.isoformat()} is not billed yet"
         )
         self.subscription_id = subscription_id
+
+
+class NothingToMigrate(Conflict):
+    """No subscription that goes on meets the filter and is not on the version already."""
+
+    code = "NOTHING_TO_MIGRATE"
+
+    def __init__(self, version_id: str) -> None:
+        super().__init__(
+            f"the filter finds no subscription to migrate to plan version {version_id}: they must "
+            "not be over, nor on that version",
+            field="filter",
+        )
+
+
+class TooManyToMigrate(Conflict):
+    code = "TOO_MANY_SUBSCRIPTIONS"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"the filter finds more than {most} subscriptions, which is the most of one "
+            "migration; narrow it down",
+            field="filter",
+        )
+
+
+class MigrationIsOver(Conflict):
+    """Each of its subscriptions was asked, or it was canceled before."""
+
+    code = "MIGRATION_OVER"
+
+    def __init__(self, migration_id: str, status: str) -> None:
+        super().__init__(f"migration {migration_id} is {status}", field="id")
+        self.migration_id, self.status = migration_id, status

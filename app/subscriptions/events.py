@@ -179,3 +179,42 @@ class SubscriptionChangeFailed(SubscriptionChangeEvent):
     """It was refused when it came; all is as it was."""
 
     name: ClassVar[str] = "subscription.change_failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanMigrationEvent(Event):
+    """Every event of a bulk migration says where to, and how many stand where."""
+
+    plan_id: str
+    plan_version_id: str
+    total: int
+    changed: int
+    refused: int
+    canceled: int
+
+    def payload(self) -> dict[str, Any]:
+        return {
+            "plan_id": self.plan_id,
+            "plan_version_id": self.plan_version_id,
+            "total": self.total,
+            "changed": self.changed,
+            "refused": self.refused,
+            "canceled": self.canceled,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanMigrationStarted(PlanMigrationEvent):
+    name: ClassVar[str] = "plan_migration.started"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanMigrationCompleted(PlanMigrationEvent):
+    """Each of its subscriptions was asked; the changes of some may still be to come."""
+
+    name: ClassVar[str] = "plan_migration.completed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanMigrationCanceled(PlanMigrationEvent):
+    name: ClassVar[str] = "plan_migration.canceled"

@@ -1,7 +1,7 @@
 from typing import Any
 
 from tortoise import fields
-from tortoise.migrations.constraints import CheckConstraint
+from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
 
 from app.infra.tables import ScopedTable, amount_field, id_field, quantity_field
 
@@ -160,4 +160,66 @@ class SubscriptionChangeTable(ScopedTable):
         indexes = (
             ("tenant_id", "environment_id", "subscription_id", "effective_at", "id"),
             ("tenant_id", "environment_id", "status", "effective_at", "id"),
+        )
+
+
+class PlanMigrationTable(ScopedTable):
+    """Bulk migrations. The counts are of its items, kept with them."""
+
+    status = fields.CharField(max_length=16)
+    plan_id = id_field()
+    plan_version_id = id_field()
+    mode = fields.CharField(max_length=16)
+    at = fields.DatetimeField(null=True)
+    proration = fields.CharField(max_length=20)
+    terms = fields.JSONField[dict[str, Any]]()
+    total = fields.IntField()
+    pending = fields.IntField()
+    changed = fields.IntField()
+    refused = fields.IntField()
+    canceled = fields.IntField()
+    finished_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "plan_migrations"
+        constraints = (
+            CheckConstraint(
+                check="total = pending + changed + refused + canceled AND pending >= 0 AND "
+                "(status = 'running') = (finished_at IS NULL)",
+                name="plan_migrations_counts",
+            ),
+        )
+        indexes = (("tenant_id", "environment_id", "created_at", "id"),)
+
+
+class PlanMigrationItemTable(ScopedTable):
+    """The subscriptions of a migration, as they were selected when it was started."""
+
+    migration_id = id_field()
+    subscription_id = id_field()
+    customer_id = id_field()
+    status = fields.CharField(max_length=16)
+    from_plan_version_id = id_field()
+    change_id = id_field(null=True)
+    failure_code = fields.CharField(max_length=64, null=True)
+    failure_message = fields.CharField(max_length=1000, null=True)
+    done_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "plan_migration_items"
+        constraints = (
+            UniqueConstraint(
+                fields=("tenant_id", "environment_id", "migration_id", "subscription_id"),
+                name="plan_migration_items_once",
+            ),
+            CheckConstraint(
+                check="(status = 'pending') = (done_at IS NULL) AND "
+                "(status = 'changed') = (change_id IS NOT NULL) AND "
+                "(status = 'refused') = (failure_code IS NOT NULL)",
+                name="plan_migration_items_status",
+            ),
+        )
+        indexes = (
+            ("tenant_id", "environment_id", "migration_id", "status", "id"),
+            ("tenant_id", "environment_id", "subscription_id"),
         )

@@ -228,7 +228,8 @@ async def _stored(caller: Caller) -> int:
 
 async def _invoices(caller: Caller, world: dict[str, str]) -> None:
     """Of January and February 2024, by the billing workflow."""
-    prefix = world["name"][:3].upper()
+    word = world["name"]
+    prefix = word[:3].upper()
     await caller.do(
         "settingsUpdate",
         "EnvironmentSettings",
@@ -302,6 +303,18 @@ async def _invoices(caller: Caller, world: dict[str, str]) -> None:
     answer = await caller.ask(query, {"id": going["id"]})
     world["subscriptionAddon"] = answer["data"]["subscription"]["addons"][0]["id"]
     world["runningSubscription"], world["runningLine"] = going["id"], held["id"]
+    # And one that is to go over to another plan, with others of a filter.
+    other = await caller.do(
+        "planClone", "Plan", "id currentVersion { id }",
+        id=world["plan"], name=word, lookupKey=f"{world['lookupKey']}-clone",
+    )  # fmt: skip
+    world["otherPlan"], world["otherPlanVersion"] = other["id"], other["currentVersion"]["id"]
+    made = await caller.do(
+        "planMigrationStart", "PlanMigration", "id items { nodes { id } }",
+        filter={"id": {"eq": paused["id"]}}, planId=other["id"],
+    )  # fmt: skip
+    world["planMigration"] = made["id"]
+    world["planMigrationItem"] = made["items"]["nodes"][0]["id"]
     await _by_hand(caller, world)
 
 

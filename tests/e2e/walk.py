@@ -68,6 +68,15 @@ ID_NAMES: Final[Mapping[str, str]] = {
     "taxAssociationCreate.invoiceId": "draftInvoice",
     "taxAssociation.invoiceId": "draftInvoice",
     "changeId": "subscriptionChange",
+    "migrationId": "planMigration",
+    # One that is not over, so that there is something to migrate, and to another plan.
+    "subscriptionFilter.id": "runningSubscription",
+    "planMigrationStart.planId": "otherPlan",
+    "planMigrationStart.planVersionId": "otherPlanVersion",
+    "planMigration.planId": "otherPlan",
+    "planMigration.planVersionId": "otherPlanVersion",
+    "planMigrationItem.subscriptionId": "pausedSubscription",
+    "fromPlanVersionId": "planVersion",
     "replacesId": "subscriptionLineItem",
     "lineItemId": "runningLine",
     "subscriptionChange.subscriptionId": "runningSubscription",
@@ -132,6 +141,8 @@ _SUBSCRIBED: Final = (
 # Of each group of these inputs exactly one is given: the one in question, else the first.
 ONE_OF: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     "priceCreate": (("planId", "planVersionId", "addonId"),),
+    "planMigrationStart": (("planId", "planVersionId"),),
+    "planMigrationPreview": (("planId", "planVersionId"),),
     "invoiceUpdate": (("changeLines", "removeLines"),),
     "entitlementCreate": (("planId", "planVersionId", "addonId", "subscriptionId"),),
     "couponAttach": _ATTACHED,

@@ -31,8 +31,15 @@ CLOCK = """__typename ... on TestClock { id name governs frozenAt status advanci
 CUSTOMER = """__typename ... on Customer { id name createdAt updatedAt testClock { id name } }
   ... on Problem { code field message }"""
 # Where the present of the environment is the right one: what is there belongs to no customer.
-# A look at corrections is one at all that the environment has billed.
-OF_THE_ENVIRONMENT = ("catalog/", "tenants/", "metering.py", "invoice_corrections.py")
+# A look at corrections is one at all that the environment has billed, a bulk migration one of
+# many customers, of whom each changes in its own present.
+OF_THE_ENVIRONMENT = (
+    "catalog/",
+    "tenants/",
+    "metering.py",
+    "invoice_corrections.py",
+    "plan_migrations.py",
+)
 # And what is not, though it stands among them.
 OF_CUSTOMERS_TOO = {"catalog/entitlements.py"}
 

@@ -19,6 +19,7 @@ from app.invoicing.billing import (
     change_page,
     credit_page,
     finalize_page,
+    migrate_page,
     print_page,
 )
 from app.invoicing.correction_run import correct_page
@@ -38,8 +39,15 @@ async def main(tenant_id: str, environment_id: str, instant: str) -> None:
         clock = FixedClock(at)
         services = Billing(clickhouse, storage, clock, CaughtUp(clock), settings.billing)
         page = Page(Scope(tenant_id, environment_id), at, at, settings.billing.chunk_size)
-        steps = change_page, correct_page, bill_page, finalize_page, credit_page, print_page
-        for step in steps:
+        for step in (
+            migrate_page,
+            change_page,
+            correct_page,
+            bill_page,
+            finalize_page,
+            credit_page,
+            print_page,
+        ):
             await step(services, page)
 
 

@@ -21,7 +21,7 @@ from app.subscriptions.change import (
     SubscriptionChangeStatus,
 )
 from app.subscriptions.changes.canceling import CancelSubscription
-from app.subscriptions.changes.pausing import PauseSubscription
+from app.subscriptions.changes.pausing import PauseSubscription, ResumeSubscription
 from app.subscriptions.commitments import Commitment, CommitmentTerms
 from app.subscriptions.errors import (
     ChangedAtInstant,
@@ -33,6 +33,7 @@ from app.subscriptions.errors import (
     SubscriptionIsOver,
     SubscriptionIsPaused,
 )
+from app.subscriptions.pause import PauseBehaviour
 from app.subscriptions.subscription import CancelMode, FirstFee, Held, ProrateBy
 from tests.invoicing.changing import (
     asked,
@@ -393,6 +394,58 @@ async def test_what_is_given_back_is_at_most_what_was_billed_and_not_given_back(
             n.amounts.amount for n in await notes(world, subscription) if n.invoice_id == invoice.id
         ]
         assert sum(given) <= invoice.totals.subtotal
+
+
+async def test_a_change_for_the_periods_end_follows_it_where_a_pause_moves_it(world, team):
+    subscription, *_ = team
+    world.clock.at = MID
+    change = await hold(world, subscription, 5, mode=ChangeMode.PERIOD_END)
+    how = {"by": SYSTEM}
+    still = PauseSubscription(behaviour=PauseBehaviour.EXTEND)
+    world.clock.at = start = MID + timedelta(days=5)
+    paused = await life.pause(world.scope, subscription.id, still, **how, at=start)
+    # Nobody knows when the period ends, so nothing comes until it is resumed.
+    assert paused.next_change_at is None
+    await run(world, MAR + timedelta(days=1))
+    assert [line.quantity for line in await items(world, subscription)] == [2, None]
+    other = await go_nowhere(world, subscription)
+    assert other.status is SubscriptionChangeStatus.SCHEDULED
+
+    world.clock.at = start + timedelta(days=12)
+    resumed = await life.resume(
+        world.scope, subscription.id, ResumeSubscription(), **how, at=world.clock.at
+    )
+    end = MAR + timedelta(days=12)
+    moved = (await subscriptions.changes_by_ids(world.scope, [change.id]))[change.id]
+    assert (moved.effective_at, resumed.next_change_at) == (end, end)
+    await verbs.take_back(world.scope, other.id, by=SYSTEM, at=world.clock.at)
+    told = await fetch(
+        world.scope,
+        "SELECT payload->>'effective_at' AS at FROM outbox WHERE name = $1",
+        "subscription.change_scheduled",
+    )
+    assert sorted({row["at"] for row in told if row["at"][:7] == "2025-03"})[:2] == [
+        MAR.isoformat(), end.isoformat(),
+    ]  # fmt: skip
+    await run(world, APR)
+    fees = [
+        (service, amount)
+        for _, found in await asked(world)
+        for description, service, amount in found
+        if description == "Team seats"
+    ]
+    assert fees == [
+        (FEBRUARY, Decimal(20)),
+        (Period(end, APR + timedelta(days=12)), Decimal(50)),
+    ]
+    assert (await notes(world, subscription)) == []
+
+
+async def go_nowhere(world, subscription):
+    """A change at an instant, which does not move, after the end that was meant."""
+    line = (await items(world, subscription))[0].id
+    at = APR + timedelta(days=60)
+    return await hold(world, subscription, 3, line=line, mode=ChangeMode.AT, at=at)
 
 
 async def test_a_change_that_was_taken_back_never_comes(world, team):

@@ -6,7 +6,7 @@ hide others, and page 10,000 costs what page 1 does.
 """
 
 from app.infra.listing.columns import Column, Listing
-from app.infra.listing.pages import page, pages_of
+from app.infra.listing.pages import first, page, pages_of
 from app.kernel.listing import And, Condition, Not, Or, Order, Page, PageRequest, Where, both
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "PageRequest",
     "Where",
     "both",
+    "first",
     "page",
     "pages_of",
 ]

@@ -8,9 +8,9 @@ import asyncpg
 from app.infra.listing.columns import SQL_TYPE, Listing
 from app.infra.listing.conditions import Parameters, search_where, where_sql
 from app.infra.listing.cursors import Cursors, Key, decode, order_keys, signature
-from app.infra.postgres import reading
+from app.infra.postgres import fetch, reading
 from app.kernel.errors import Invalid
-from app.kernel.listing import MAX_ORDER_KEYS, Page, PageRequest, both
+from app.kernel.listing import MAX_ORDER_KEYS, Page, PageRequest, Where, both
 from app.kernel.scope import Scope
 
 _PARENT = "listing_parent"
@@ -64,6 +64,21 @@ async def pages_of(
         rows[row[_PARENT]].append(row)
     total = 0 if request.with_total else None
     return {parent: _page(asked, rows[parent], totals.get(parent, total)) for parent in parents}
+
+
+async def first(
+    scope: Scope, listing: Listing, where: Where, *, columns: str, limit: int
+) -> list[asyncpg.Record]:
+    """The first `limit` rows of the filter, by id: `columns`, which are SQL of ours.
+
+    Raises: Invalid (INVALID_FILTER, FILTER_TOO_LARGE).
+    """
+    predicates, parameters = _filtered(scope, listing, PageRequest(where=where))
+    sql = (
+        f"SELECT {columns} FROM {listing.table} "  # noqa: S608 - names are ours
+        f"WHERE {' AND '.join(predicates)} ORDER BY id LIMIT {parameters.add(limit, 'int')}"
+    )
+    return await fetch(scope, sql, *parameters.values)
 
 
 def _asked(listing: Listing, request: PageRequest) -> _Asked:

@@ -18,6 +18,7 @@ from app.invoicing.actions.downloads import File, FileKind, download, link
 from app.invoicing.actions.drafting import Outcome, bill
 from app.invoicing.actions.editing import edit
 from app.invoicing.actions.finalizing import finalize, finalize_many
+from app.invoicing.actions.migrating import migrate_many
 from app.invoicing.actions.note_downloads import NoteFileKind, download_note, link_note
 from app.invoicing.actions.previewing import NewSubscription, preview, preview_new
 from app.invoicing.actions.printing import print_many
@@ -58,6 +59,7 @@ __all__ = [
     "link",
     "link_note",
     "look_again",
+    "migrate_many",
     "preview",
     "preview_cancel",
     "preview_change",

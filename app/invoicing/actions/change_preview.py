@@ -23,6 +23,7 @@ from app.subscriptions.actions import Billed, RequestChange, advance, changing
 from app.subscriptions.billable import BillableSubscription
 from app.subscriptions.change import Direction
 from app.subscriptions.changes.canceling import CancelSubscription
+from app.subscriptions.changes.timing import comes_at
 
 # Points on the way to a change that is far ahead.
 _MOST = 500
@@ -108,8 +109,10 @@ async def _forward(
     """Bill what falls due before `to`, and make the changes that come first: without usage, of
     which nothing is given back."""
     coming = (await subscriptions.scheduled_changes(scope, [subscription_id]))[subscription_id]
+    subscription = await subscriptions.get(scope, subscription_id)
     for change in coming:
-        if change.effective_at < to:
+        comes = comes_at(subscription, change)
+        if comes is not None and comes < to:
             await _bill(connection, scope, subscription_id, change.effective_at, by=by)
             await take_effect(connection, scope, change, by=by, at=change.effective_at)
     await _bill(connection, scope, subscription_id, to, by=by)

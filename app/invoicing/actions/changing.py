@@ -50,14 +50,29 @@ async def change(
     Raises: Invalid, NotFound, Archived, PlanNotPublished, and the refusals of changes.
     """
     now = wanted.timing.mode is ChangeMode.NOW
-    waits = now and not await _caught_up(scope, wanted.subscription_id, clickhouse, by=by, at=at)
+    waits = now and not await caught_up(scope, wanted.subscription_id, clickhouse, by=by, at=at)
     async with writing(scope) as connection:
-        found = await changing.request(scope, wanted, waits=waits, by=by, at=at)
-        if now and not waits:
-            found = await take_effect(connection, scope, found, by=by, at=at)
+        found = await made(connection, scope, wanted, waits=waits, by=by, at=at)
         point("invoicing.change_done")
     point("invoicing.change_committed")
     return found
+
+
+async def made(
+    connection: asyncpg.Connection,
+    scope: Scope,
+    wanted: RequestChange,
+    *,
+    waits: bool,
+    by: Actor,
+    at: datetime,
+) -> SubscriptionChange:
+    """A change that was asked for: it takes effect where that is now, and does not `waits` for
+    billing. Call inside `writing(scope)`. Raises: as `change`."""
+    found = await changing.request(scope, wanted, waits=waits, by=by, at=at)
+    if wanted.timing.mode is not ChangeMode.NOW or waits:
+        return found
+    return await take_effect(connection, scope, found, by=by, at=at)
 
 
 async def apply_due(scope: Scope, change_id: str, *, by: Actor, at: datetime) -> SubscriptionChange:
@@ -104,7 +119,7 @@ async def credit_many(scope: Scope, change_ids: list[str], *, by: Actor, at: dat
     return change_ids
 
 
-async def _caught_up(
+async def caught_up(
     scope: Scope, subscription_id: str, clickhouse: ClickHouse, *, by: Actor, at: datetime
 ) -> bool:
     """Whether everything before `at` is billed, once fees that wait for nothing are.

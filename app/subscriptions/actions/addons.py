@@ -1,5 +1,6 @@
 """Addons of running subscriptions: what of them is sold, and what is held."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import asyncpg
@@ -25,7 +26,7 @@ async def swap_of(
     subscription: Subscription,
     what: OfAddon,
     *,
-    lines: list[Priced],
+    lines: Sequence[Priced],
     at: datetime,
 ) -> Swap:
     """The lines that end and begin with the addon; nothing is stored.

@@ -54,6 +54,11 @@ async def schedule(scope: Scope, change: SubscriptionChange) -> None:
         await due.cancel(scope, CHANGE, [change.id])
 
 
+async def unschedule(scope: Scope, change: SubscriptionChange) -> None:
+    """Let the change not fall due, until it is scheduled again."""
+    await due.cancel(scope, CHANGE, [change.id])
+
+
 async def swap_lines(
     scope: Scope,
     closed: Iterable[LineItem],

@@ -9,6 +9,7 @@ from app.subscriptions import reads
 from app.subscriptions.actions import pauses
 from app.subscriptions.actions.cancel import uncancel
 from app.subscriptions.actions.changing import take_back
+from app.subscriptions.actions.following import followed
 from app.subscriptions.actions.rows import locked, save, told
 from app.subscriptions.changes.pausing import unfinished, with_span, without_span
 from app.subscriptions.changes.pending import OF_ROWS, ChangeKind, pending
@@ -48,7 +49,8 @@ async def cancel_change(
         if not found:
             raise NothingPending(subscription_id, f"{kind.value} that can be taken back")
         after = await _without(scope, before, kind, at=at)
-        events: list[Event] = [SubscriptionUpdated(**told(after), occurred_at=at)]
+        after, moved = await followed(scope, after, by=by, at=at)
+        events: list[Event] = [SubscriptionUpdated(**told(after), occurred_at=at), *moved]
         action = "subscription.cancel_change"
         return await save(scope, before, after, events, action=action, by=by, at=at)
 

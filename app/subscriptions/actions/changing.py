@@ -3,7 +3,7 @@
 What they cost is invoicing's business, which calls these inside the transaction that bills it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -33,10 +33,11 @@ from app.subscriptions.change import (
     terms_of,
     what_of,
 )
-from app.subscriptions.changes.lines import Priced, Swap, concerned
+from app.subscriptions.changes.asking import check_alone, check_begun
+from app.subscriptions.changes.lines import Swap
 from app.subscriptions.changes.standing import unbilled
-from app.subscriptions.changes.timing import effective
-from app.subscriptions.errors import BillingIsBehind, ChangedAtInstant, NothingPending
+from app.subscriptions.changes.timing import effective, next_change
+from app.subscriptions.errors import BillingIsBehind, NothingPending
 from app.subscriptions.events import (
     SubscriptionChangeCanceled,
     SubscriptionChanged,
@@ -96,12 +97,12 @@ async def request(
         lines = await lines_of(scope, before.id)
         await swap_of(connection, scope, before, what, lines=lines, at=effective_at)
         coming = (await reads.scheduled_changes(scope, [before.id]))[before.id]
-        _check_alone(what, lines, coming, effective_at)
+        check_alone(what, lines, coming, effective_at)
         change = _row(before, replace(wanted, what=what), effective_at, at=at)
         await change_rows.add(scope, change)
         if wanted.timing.mode is not ChangeMode.NOW or waits:
             await change_rows.schedule(scope, change)
-            after = replace(before, next_change_at=_next([*coming, change]))
+            after = replace(before, next_change_at=next_change(before, [*coming, change]))
             events = [_event(SubscriptionChangeScheduled, change, before, at=at)]
             action = "subscription.change_schedule"
             await save(scope, before, after, events, action=action, by=by, at=at)
@@ -127,13 +128,15 @@ async def apply(
         return None
     point = next_point(before)
     coming = (await reads.scheduled_changes(scope, [before.id]))[before.id]
-    ahead = [change.effective_at for change in coming]
-    ahead += [] if point is None else [point.at]
-    if min(ahead) < change.effective_at:
-        raise BillingIsBehind(before.id, min(ahead))
+    ahead = [next_change(before, coming), None if point is None else point.at]
+    first = min((each for each in ahead if each is not None), default=change.effective_at)
+    if first < change.effective_at:
+        raise BillingIsBehind(before.id, first)
     lines = await lines_of(scope, before.id)
     what = what_of(change)
     swap = await swap_of(connection, scope, before, what, lines=lines, at=effective_at)
+    if change.mode is ChangeMode.PERIOD_END:
+        check_begun(swap, effective_at)
     lot = (lines, swap.closed, swap.opened)
     await own_prices.store(scope, *lot, ends_at=effective_at, by=by, at=at)
     # Billed by the point itself, if it is one.
@@ -232,18 +235,8 @@ async def _without(
 ) -> Subscription:
     """The subscription with the next of the changes that come besides this one."""
     coming = (await reads.scheduled_changes(scope, [subscription.id]))[subscription.id]
-    others = (each for each in coming if each.id != change.id)
-    return replace(subscription, next_change_at=_next(others))
-
-
-def _check_alone(
-    what: What, lines: Sequence[Priced], coming: Sequence[SubscriptionChange], at: datetime
-) -> None:
-    """Raises: ChangedAtInstant where another change at `at` concerns the same lines."""
-    mine = concerned(what, lines)
-    for other in coming:
-        if other.effective_at == at and mine & concerned(what_of(other), lines):
-            raise ChangedAtInstant(other.id, at, "at")
+    others = [each for each in coming if each.id != change.id]
+    return replace(subscription, next_change_at=next_change(subscription, others))
 
 
 def _row(
@@ -320,10 +313,6 @@ async def _store(
     await change_rows.schedule(scope, after)
     action = f"subscription_change.{verb}"
     await audit.record(scope, by, action, after.id, at=at, before=before, after=after)
-
-
-def _next(changes: Iterable[SubscriptionChange]) -> datetime | None:
-    return min((change.effective_at for change in changes), default=None)
 
 
 def _event(

@@ -85,6 +85,8 @@ async def of_plan_change(
     named = {each.price_id for each in command.overrides if each.terms}
     heirs = {price.lineage_id: price for price in offered}
     own = [price for _, price in of_plan(lines, at) if price.overrides_id is not None]
+    if not own:
+        return found
     originals = await prices.by_ids(scope, {price.catalogue_id for price in own})
     for price in own:
         heir = heirs.get(price.lineage_id)

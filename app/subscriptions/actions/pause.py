@@ -5,6 +5,7 @@ from app.kernel import checks
 from app.kernel.events import Event
 from app.kernel.scope import Actor, Scope
 from app.subscriptions.actions import pauses
+from app.subscriptions.actions.following import followed
 from app.subscriptions.actions.rows import locked, save, told
 from app.subscriptions.changes.pausing import (
     PauseSubscription,
@@ -36,7 +37,8 @@ async def pause(
         before = await locked(connection, scope, subscription_id)
         after, span = paused(before, command, at=at)
         await pauses.insert(scope, _row(subscription_id, span, command, at=at))
-        events = [_event(after, span, at=at)]
+        after, moved = await followed(scope, after, by=by, at=at)
+        events = [_event(after, span, at=at), *moved]
         return await save(scope, before, after, events, action="subscription.pause", by=by, at=at)
 
 
@@ -53,11 +55,13 @@ async def resume(
         before = await locked(connection, scope, subscription_id)
         after, span = resumed(before, command, at=at)
         await pauses.update(scope, span, at=at)
+        after, moved = await followed(scope, after, by=by, at=at)
         facts = told(after) | {"occurred_at": at}
         event: Event = SubscriptionUpdated(**facts)
         if span.end_told:
             event = SubscriptionResumed(**facts, pause_id=span.id)
-        return await save(scope, before, after, [event], action="subscription.resume", by=by, at=at)
+        events = [event, *moved]
+        return await save(scope, before, after, events, action="subscription.resume", by=by, at=at)
 
 
 def _row(

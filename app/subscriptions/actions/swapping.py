@@ -1,17 +1,18 @@
 """What a change makes of a subscription: its lines, what it holds, and what it promised."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
 import asyncpg
 
 from app.catalog.entitlement import Owner, OwnerKind
+from app.catalog.price import Price
 from app.catalog.reads import plan_versions, prices
 from app.kernel.scope import Scope
 from app.subscriptions import committing, reads
 from app.subscriptions.actions import addons, own_prices
 from app.subscriptions.actions.holding import hold, let_go
-from app.subscriptions.actions.versions import check_other
 from app.subscriptions.change import (
     ChangeAddonQuantity,
     ChangePlan,
@@ -19,6 +20,7 @@ from app.subscriptions.change import (
     ChangeQuantity,
     What,
 )
+from app.subscriptions.changes.asking import check_other
 from app.subscriptions.changes.lines import (
     Priced,
     Swap,
@@ -43,14 +45,19 @@ async def swap_of(
     subscription: Subscription,
     what: What,
     *,
-    lines: list[Priced],
+    lines: Sequence[Priced],
     at: datetime,
+    sold: Sequence[Price] | None = None,
 ) -> Swap:
-    """The lines that end at `at`, and those that begin; nothing is stored. Raises: what the lines
-    of the change refuse."""
+    """The lines that end at `at`, and those that begin; nothing is stored. `sold`: every price of
+    the version to go over to, where they are at hand. Raises: what the lines of the change
+    refuse."""
     if isinstance(what, ChangePlan):
         check_other(subscription, what.plan_version_id, "planVersionId")
-        offered = await prices.of_version(scope, what.plan_version_id or "", at=at)
+        version_id = what.plan_version_id or ""
+        if sold is None:
+            sold = (await prices.all_of_versions(scope, [version_id]))[version_id]
+        offered = [price for price in sold if price.in_force(at)]
         own = await own_prices.of_plan_change(
             connection, scope, subscription, what, lines=lines, offered=offered, at=at
         )

@@ -13,7 +13,7 @@ from app.kernel.errors import Invalid
 from app.kernel.scope import Scope
 from app.subscriptions.actions.create import version_for_sale
 from app.subscriptions.change import ChangePlan
-from app.subscriptions.errors import NothingChanges
+from app.subscriptions.changes.asking import check_other
 from app.subscriptions.subscription import Subscription
 
 
@@ -25,17 +25,22 @@ async def version_to_change_to(
     The plan is locked against its changing. Raises: Invalid, NotFound, Archived,
     PlanNotPublished, NothingChanges.
     """
+    found = await with_version(connection, scope, command)
+    field = "planId" if command.plan_version_id is None else "planVersionId"
+    check_other(subscription, found.plan_version_id, field)
+    return found
+
+
+async def with_version(
+    connection: asyncpg.Connection, scope: Scope, command: ChangePlan
+) -> ChangePlan:
+    """The same for whatever subscription.
+
+    Raises: Invalid, NotFound, Archived, PlanNotPublished.
+    """
     version = await _version(connection, scope, command)
     await _check_prices(scope, command)
-    field = "planId" if command.plan_version_id is None else "planVersionId"
-    check_other(subscription, version.id, field)
     return replace(command, plan_id=version.plan_id, plan_version_id=version.id)
-
-
-def check_other(subscription: Subscription, version_id: str | None, field: str) -> None:
-    """Raises: NothingChanges where the subscription is on that version already."""
-    if version_id == subscription.plan_version_id:
-        raise NothingChanges(f"the subscription is on plan version {version_id}", field)
 
 
 async def _check_prices(scope: Scope, command: ChangePlan) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from app.subscriptions.change import SubscriptionChange, SubscriptionChangeKind
+from app.subscriptions.changes.timing import comes_at
 from app.subscriptions.subscription import OVER, Subscription, SubscriptionStatus
 
 
@@ -47,7 +48,8 @@ def pending(
 ) -> list[Change]:
     """The changes that are still to come at `at`, the next one first.
 
-    `rows` are its scheduled changes of lines.
+    `rows` are its scheduled changes of lines; one whose period has no end, for a pause that has
+    none, is left out until it has.
     """
     if subscription.status in OVER or subscription.status is SubscriptionStatus.DRAFT:
         return []
@@ -73,7 +75,8 @@ def pending(
     ]
     coming = [change for change in found if change.at > at]
     coming += [
-        Change(OF_ROWS[row.kind.value], row.effective_at, cancelable=True, change_id=row.id)
+        Change(OF_ROWS[row.kind.value], comes, cancelable=True, change_id=row.id)
         for row in rows
+        if (comes := comes_at(subscription, row)) is not None
     ]
     return sorted(coming, key=lambda change: change.at)

@@ -1,15 +1,17 @@
 """When a change takes effect, and whether it may. Pure."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from app.kernel import checks
-from app.subscriptions.change import ChangeMode, Timing
+from app.subscriptions.change import ChangeMode, SubscriptionChange, Timing
 from app.subscriptions.changes.standing import period_end, running, unbilled
 from app.subscriptions.errors import (
     EndsBefore,
     SubscriptionHasNotStarted,
     SubscriptionIsPaused,
 )
+from app.subscriptions.periods import cycle_at
 from app.subscriptions.subscription import Subscription, SubscriptionStatus
 from app.subscriptions.terms import within
 
@@ -29,11 +31,41 @@ def effective(subscription: Subscription, timing: Timing, *, at: datetime) -> da
     return found
 
 
+def comes_at(subscription: Subscription, change: SubscriptionChange) -> datetime | None:
+    """When a change to come takes effect, as the subscription is now.
+
+    One that was asked for with the period's end follows that end, or the trial's, wherever
+    pauses and trials have moved it since. None while a pause without an end keeps it from
+    coming.
+    """
+    if change.mode is not ChangeMode.PERIOD_END:
+        return change.effective_at
+    asked = max(change.created_at, subscription.starts_at)
+    if asked < subscription.charged_from:
+        return subscription.charged_from
+    return cycle_at(subscription, asked).end
+
+
+def next_change(
+    subscription: Subscription, changes: Iterable[SubscriptionChange]
+) -> datetime | None:
+    """When the first of the changes takes effect; None where none is known to."""
+    found = (comes_at(subscription, change) for change in changes)
+    return min((at for at in found if at is not None), default=None)
+
+
+def check_timing(timing: Timing) -> None:
+    """Raises: Invalid."""
+    if (timing.at is not None) is not (timing.mode is ChangeMode.AT):
+        raise checks.invalid("at", "goes with the mode AT, which needs it, and with no other")
+    if timing.at is not None:
+        within(timing.at, "at")
+
+
 def _instant(
     subscription: Subscription, timing: Timing, status: SubscriptionStatus, *, at: datetime
 ) -> datetime:
-    if (timing.at is not None) is not (timing.mode is ChangeMode.AT):
-        raise checks.invalid("at", "goes with the mode AT, which needs it, and with no other")
+    check_timing(timing)
     if timing.at is not None:
         return _named(subscription, within(timing.at, "at"), status, at=at)
     if timing.mode is ChangeMode.PERIOD_END:
