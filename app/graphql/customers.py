@@ -132,16 +132,12 @@ class Customer(Node):
         row = await info.context.load.test_clock_of_customer.load(self.id)
         return None if row is None else test_clocks.TestClock.of(row)
 
-    @strawberry.field(
-        description="The customer that it belongs to; null: none.",
-        extensions=[requires("customer:read")],
-    )
+    @strawberry.field(description="The customer that it belongs to; null: none.")
     async def parent(self, info: Info) -> Optional["Customer"]:
         return None if self.parent_id is None else await _load(info.context, self.parent_id)
 
     @strawberry.field(
-        description="The customers that belong to it, archived ones included, the newest first.",
-        extensions=[requires("customer:read")],
+        description="The customers that belong to it, archived ones included, the newest first."
     )
     async def children(
         self,

@@ -201,6 +201,14 @@ async def _catalogue(caller: Caller, world: dict[str, str]) -> None:
         "customerCreate", "Customer", "id",
         externalId=f"{word}-on-a-clock", name=word, testClockId=world["testClock"],
     )  # fmt: skip
+    made = await caller.do(
+        "customerCreate", "Customer", "id", externalId=f"{word}-parent", name=word
+    )
+    world["parentCustomer"] = made["id"]
+    await caller.do(
+        "customerCreate", "Customer", "id",
+        externalId=f"{word}-child", name=word, parentId=world["parentCustomer"],
+    )  # fmt: skip
 
 
 async def _events(caller: Caller, world: dict[str, str]) -> None:

@@ -44,6 +44,7 @@ ID_NAMES: Final[Mapping[str, str]] = {
     "createdBy": "actor",
     "entityId": "customer",
     "requestId": "request",
+    "parentId": "parentCustomer",
     "price.lineageId": "price",  # the first of a lineage gives it its id
     "planClone.environmentId": "home",  # a key opens no other
     "planVersionDiff.fromId": "planVersion",
