@@ -307,9 +307,9 @@ async def _invoices(caller: Caller, world: dict[str, str]) -> None:
         "subscriptionAddonAttach", "SubscriptionChange", "id",
         id=going["id"], addonId=world["addon"],
     )  # fmt: skip
-    query = "query ($id: ID!) { subscription(id: $id) { addons { id } } }"
-    answer = await caller.ask(query, {"id": going["id"]})
-    world["subscriptionAddon"] = answer["data"]["subscription"]["addons"][0]["id"]
+    query = f'{{ subscription(id: "{going["id"]}") {{ addons {{ id }} }} }}'
+    found = await caller.get(query)
+    world["subscriptionAddon"] = found["subscription"]["addons"][0]["id"]
     world["runningSubscription"], world["runningLine"] = going["id"], held["id"]
     # And one that is to go over to another plan, with others of a filter.
     other = await caller.do(
