@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 import strawberry
 
 from app.catalog.price_override import PriceOverride, from_plain
-from app.graphql import credit_note_types, invoice_types, subscription_types
+from app.graphql import (
+    credit_note_types,
+    invoice_types,
+    subscription_line_items,
+    subscription_types,
+)
 from app.graphql.catalog.adjustments import Adjustments
 from app.graphql.catalog.price_models import PriceModel, shown
 from app.graphql.context import Info
@@ -26,7 +31,8 @@ from app.subscriptions.change import SubscriptionChangeKind, SubscriptionChangeS
 if TYPE_CHECKING:
     from app.graphql.credit_note_types import CreditNote
     from app.graphql.invoice_types import Invoice
-    from app.graphql.subscription_types import Subscription, SubscriptionLineItem
+    from app.graphql.subscription_line_items import SubscriptionLineItem
+    from app.graphql.subscription_types import Subscription
 
 
 @strawberry.type(description="Why a change was refused when it came.")
@@ -165,13 +171,17 @@ class SubscriptionChange(Node):
     @strawberry.field(description="The lines that ended with it.")
     async def closed_lines(
         self, info: Info
-    ) -> list[Annotated["SubscriptionLineItem", strawberry.lazy("app.graphql.subscription_types")]]:
+    ) -> list[
+        Annotated["SubscriptionLineItem", strawberry.lazy("app.graphql.subscription_line_items")]
+    ]:
         return await _lines(info, self.row.closed_ids)
 
     @strawberry.field(description="The lines that began with it.")
     async def opened_lines(
         self, info: Info
-    ) -> list[Annotated["SubscriptionLineItem", strawberry.lazy("app.graphql.subscription_types")]]:
+    ) -> list[
+        Annotated["SubscriptionLineItem", strawberry.lazy("app.graphql.subscription_line_items")]
+    ]:
         return await _lines(info, self.row.opened_ids)
 
     @strawberry.field(
@@ -292,4 +302,4 @@ class SubscriptionChangePreview:
 
 async def _lines(info: Info, ids: tuple[str, ...]) -> list["SubscriptionLineItem"]:
     rows = await info.context.load.line_item.load_many(list(ids))
-    return [subscription_types.SubscriptionLineItem.of(row) for row in rows if row is not None]
+    return [subscription_line_items.SubscriptionLineItem.of(row) for row in rows if row is not None]

@@ -16,12 +16,13 @@ from app.graphql.subscription_inputs import (
     SubscriptionOrder,
     SubscriptionUpdateInput,
 )
+from app.graphql.subscription_line_items import SubscriptionLineItem
 from app.graphql.subscription_pauses import (
     SubscriptionPause,
     SubscriptionPauseFilter,
     SubscriptionPauseOrder,
 )
-from app.graphql.subscription_types import Subscription, SubscriptionLineItem
+from app.graphql.subscription_types import Subscription
 from app.graphql.subscription_verbs import (
     SubscriptionActivateInput,
     SubscriptionCancelChangeInput,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 import strawberry
 
 from app.catalog.coupon import Problem as ProblemRow
-from app.graphql import customers, subscription_types
+from app.graphql import customers, subscription_line_items, subscription_types
 from app.graphql.catalog import coupons
 from app.graphql.context import Context, Info
 from app.graphql.errors import Rejected
@@ -27,7 +27,8 @@ from app.subscriptions.reads import customers_of_line_items
 if TYPE_CHECKING:
     from app.graphql.catalog.coupons import Coupon
     from app.graphql.customers import Customer
-    from app.graphql.subscription_types import Subscription, SubscriptionLineItem
+    from app.graphql.subscription_line_items import SubscriptionLineItem
+    from app.graphql.subscription_types import Subscription
 
 
 @strawberry.type(
@@ -92,12 +93,13 @@ class CouponAttachment(Node):
     async def subscription_line_item(
         self, info: Info
     ) -> (
-        Annotated["SubscriptionLineItem", strawberry.lazy("app.graphql.subscription_types")] | None
+        Annotated["SubscriptionLineItem", strawberry.lazy("app.graphql.subscription_line_items")]
+        | None
     ):
         if self.subscription_line_item_id is None:
             return None
         row = await info.context.load.line_item.load(self.subscription_line_item_id)
-        return None if row is None else subscription_types.SubscriptionLineItem.of(row)
+        return None if row is None else subscription_line_items.SubscriptionLineItem.of(row)
 
     @classmethod
     def of(cls, row: Row) -> Self:
