@@ -422,11 +422,6 @@ INPUTS: Final = [
         "NOT_FOUND",
         "id",
     ),
-    _subscription(
-        "INVALID_OVERRIDES",
-        "overrides[0].priceId",
-        overrides=[{"priceId": new_id("pri"), "quantity": "1"}],
-    ),
     (
         "subscriptionPriceChange",
         {"id": new_id("sub"), "lineItemId": new_id("sli"), "model": _flat("1")},

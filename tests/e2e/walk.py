@@ -141,6 +141,7 @@ _SUBSCRIBED: Final = (
 )
 # Of each group of these inputs exactly one is given: the one in question, else the first.
 ONE_OF: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
+    "customerCreate": (("parentId", "testClockId"),),  # a child lives on the clock of its parent
     "priceCreate": (("planId", "planVersionId", "addonId"),),
     "planMigrationStart": (("planId", "planVersionId"),),
     "planMigrationPreview": (("planId", "planVersionId"),),
