@@ -1,7 +1,8 @@
 """The demo's course: set up, send, wait, bill, fetch, compare. Speaks HTTP alone."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -45,6 +46,7 @@ _USAGE = """query($meters: [ID!]!, $customers: [String!]!, $period: PeriodInput!
 }"""
 
 _SENDERS = 4
+_FETCHERS = 4
 _TWICE_EVERY = 20  # every so many batches one is sent again, as clients do that missed the answer
 # Nothing new for this long: what is missing is not on its way. A service that was killed may be
 # missed only after half a minute, by Kafka or Temporal, and the demo is to survive that.
@@ -92,7 +94,7 @@ async def _send(client: Client, scenario: Scenario, moved: Moved) -> None:
             moved("Sending events", min(done, scenario.count), scenario.count)
         await queue.put(None)
 
-    async with asyncio.TaskGroup() as group:
+    async with _tasks() as group:
         for _ in range(_SENDERS):
             group.create_task(sender())
         for number, batch in enumerate(batches(scenario.events())):
@@ -142,11 +144,30 @@ async def _fetch(
 
 async def _download(client: Client, invoices: Sequence[BilledInvoice], moved: Moved) -> None:
     """Every invoice as a PDF. Raises: Refused."""
-    for done, invoice in enumerate(invoices, 1):
-        path = f"/v1/invoices/{invoice.id}/pdf"
-        if not (await client.fetch(path)).startswith(b"%PDF"):
-            raise Refused(f"{path} is no PDF")
-        moved("Fetching PDFs", done, len(invoices))
+    left, done = iter(invoices), 0
+
+    async def fetcher() -> None:
+        nonlocal done
+        for invoice in left:
+            path = f"/v1/invoices/{invoice.id}/pdf"
+            if not (await client.fetch(path)).startswith(b"%PDF"):
+                raise Refused(f"{path} is no PDF")
+            done += 1
+            moved("Fetching PDFs", done, len(invoices))
+
+    async with _tasks() as group:
+        for _ in range(_FETCHERS):
+            group.create_task(fetcher())
+
+
+@asynccontextmanager
+async def _tasks() -> AsyncIterator[asyncio.TaskGroup]:
+    """A group of tasks that raises what the first to fail raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            yield group
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None
 
 
 async def pdf_link(client: Client, invoice: BilledInvoice) -> str:
