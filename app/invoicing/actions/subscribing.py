@@ -13,7 +13,7 @@ from app.kernel.scope import Actor, Scope
 from app.subscriptions import actions as subscriptions
 from app.subscriptions import reads
 from app.subscriptions.errors import SubscriptionIsDraft
-from app.subscriptions.phases import SetPhases
+from app.subscriptions.phases import SetPhases, arranged
 from app.subscriptions.subscription import (
     CreateSubscription,
     Subscription,
@@ -45,6 +45,8 @@ async def subscribe(
             "couponCodes" if coupon_codes else "couponIds",
             f"at most {MOST_COUPONS} coupons can be given at once",
         )
+    if phases is not None:
+        arranged(phases)
     wanted = [(f"couponIds[{i}]", AttachCoupon(coupon_id=id_)) for i, id_ in enumerate(coupon_ids)]
     wanted += [(f"couponCodes[{i}]", AttachCoupon(code=c)) for i, c in enumerate(coupon_codes)]
     async with writing(scope):
