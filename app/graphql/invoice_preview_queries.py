@@ -74,7 +74,10 @@ class InvoicePreviewQuery:
             )
         elif subscription is not None and subscription_id is None:
             new = NewSubscription(
-                subscription.command(), subscription.coupon_ids, subscription.coupon_codes
+                subscription.command(),
+                subscription.coupon_ids,
+                subscription.coupon_codes,
+                subscription.agreed(),
             )
             moment = Moment(await ctx.present.customer(subscription.customer_id), None)
             drafted = await actions.preview_new(

@@ -297,6 +297,10 @@ class Loaders(TermLoaders):
         return many(subscriptions.scheduled_changes, self.scope)
 
     @cached_property
+    def phases_of_subscription(self) -> DataLoader[str, list[SubscriptionChange]]:
+        return many(subscriptions.phases, self.scope)
+
+    @cached_property
     def plan_migration(self) -> DataLoader[str, PlanMigration | None]:
         return one(migration_reads.by_ids, self.scope)
 

@@ -18,7 +18,8 @@ from app.graphql.filters import (
 )
 from app.graphql.paging import Direction as Way
 from app.graphql.subscription_change_inputs import ChangeMode, Proration
-from app.graphql.subscription_inputs import HeldQuantityInput, SubscriptionFilter
+from app.graphql.subscription_inputs import SubscriptionFilter
+from app.graphql.subscription_quantities import HeldQuantityInput
 from app.subscriptions.change import ChangePlan, Timing
 from app.subscriptions.migration import MigratePlan, MigrationItemStatus, MigrationStatus
 from app.subscriptions.subscription import Held

@@ -26,12 +26,13 @@ from app.graphql.subscription_addons import (
 )
 from app.graphql.subscription_change_timing import ChangeMode as ChangeMode
 from app.graphql.subscription_change_timing import Proration as Proration
-from app.graphql.subscription_inputs import HeldQuantityInput
 from app.graphql.subscription_overrides import (
     SubscriptionPriceOverrideInput,
     overrides_of,
     terms_of,
 )
+from app.graphql.subscription_phases import SubscriptionPhasesSetInput
+from app.graphql.subscription_quantities import HeldQuantityInput, held
 from app.graphql.subscription_verbs import SubscriptionCancelInput
 from app.subscriptions.actions import RequestChange
 from app.subscriptions.change import (
@@ -43,7 +44,6 @@ from app.subscriptions.change import (
     Timing,
 )
 from app.subscriptions.change import Direction as Direction
-from app.subscriptions.subscription import Held
 
 strawberry.enum(
     Direction,
@@ -183,7 +183,7 @@ class SubscriptionPlanChangeInput:
             plan_id=self.plan_id,
             plan_version_id=self.plan_version_id,
             price_ids=None if self.price_ids is None else tuple(self.price_ids),
-            quantities=tuple(Held(each.price_id, each.quantity) for each in self.quantities or ()),
+            quantities=held(self.quantities),
             overrides=overrides_of(self.overrides),
             keeps_overrides=self.keep_overrides,
         )
@@ -228,15 +228,18 @@ class SubscriptionChangePreviewInput:
     addon_quantity: strawberry.Maybe[SubscriptionAddonQuantityChangeInput] = strawberry.field(
         description="As `subscriptionAddonQuantityChange` would make it."
     )
+    phases: strawberry.Maybe[SubscriptionPhasesSetInput] = strawberry.field(
+        description="The first of the phases, as `subscriptionPhasesSet` would set them."
+    )
     cancel: strawberry.Maybe[SubscriptionCancelInput] = strawberry.field(
         description="As `subscriptionCancel` would make it."
     )
 
     @property
-    def change(self) -> AskedChange | SubscriptionCancelInput:
+    def change(self) -> AskedChange | SubscriptionPhasesSetInput | SubscriptionCancelInput:
         of_lines = (self.quantity, self.price, self.price_restore, self.plan)
         of_addons = (self.addon_attach, self.addon_detach, self.addon_quantity)
-        every = (*of_lines, *of_addons, self.cancel)
+        every = (*of_lines, *of_addons, self.phases, self.cancel)
         (given,) = (each for each in every if each is not None)
         return given.value
 

@@ -22,11 +22,18 @@ from app.graphql.node import Node
 from app.graphql.permissions import requires
 from app.graphql.scalars import Money
 from app.graphql.subscription_change_inputs import ChangeMode, Direction, Proration
+from app.graphql.subscription_commitments import SubscriptionCommitment
 from app.invoicing.actions import ChangePreview
 from app.invoicing.actions.change_preview import Note
 from app.subscriptions.change import Failure as FailureRow
 from app.subscriptions.change import SubscriptionChange as Row
-from app.subscriptions.change import SubscriptionChangeKind, SubscriptionChangeStatus
+from app.subscriptions.change import (
+    SubscriptionChangeKind,
+    SubscriptionChangeStatus,
+    phase_of,
+)
+from app.subscriptions.commitments import HeldCommitment
+from app.subscriptions.phases import PhaseSpan
 
 if TYPE_CHECKING:
     from app.graphql.credit_note_types import CreditNote
@@ -92,6 +99,9 @@ class SubscriptionChangeTerms:
     keep_overrides: bool = strawberry.field(
         description="Whether what it has of its own is to stay in the prices that take over."
     )
+    commitments: list[SubscriptionCommitment] | None = strawberry.field(
+        description="Of a phase: what is promised from its first period on; null: as before."
+    )
 
     @classmethod
     def of(cls, terms: Mapping[str, Any]) -> Self:
@@ -116,7 +126,15 @@ class SubscriptionChangeTerms:
             ],
             overrides=[_changed_price(each) for each in terms.get("overrides", ())],
             keep_overrides=terms.get("keep_overrides", False),
+            commitments=_promised(terms),
         )
+
+
+def _promised(terms: Mapping[str, Any]) -> list[SubscriptionCommitment] | None:
+    phase = phase_of(terms)
+    if phase is None or phase.commitments is None:
+        return None
+    return [SubscriptionCommitment.of(HeldCommitment(each)) for each in phase.commitments]
 
 
 def _changed_price(stored: Mapping[str, Any]) -> ChangedPrice:
@@ -226,6 +244,23 @@ class SubscriptionChange(Node):
             updated_at=row.updated_at,
             row=row,
         )
+
+
+@strawberry.type(description="What a subscription has from an instant on, as it was agreed on.")
+class SubscriptionPhase:
+    starts_at: datetime = strawberry.field(description="From then.")
+    ends_at: datetime | None = strawberry.field(
+        description="Until then, exclusive: where the next one begins, or the last one ends; null: "
+        "open."
+    )
+    change: SubscriptionChange = strawberry.field(
+        description="The change that it begins with: its terms, and whether it has begun."
+    )
+
+    @classmethod
+    def of(cls, row: PhaseSpan) -> Self:
+        change = SubscriptionChange.of(row.change)
+        return cls(starts_at=row.change.effective_at, ends_at=row.ends_at, change=change)
 
 
 @strawberry.type(description="What would be given back of one line of an invoice.")

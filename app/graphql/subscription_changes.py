@@ -25,6 +25,7 @@ from app.graphql.subscription_change_inputs import (
     SubscriptionQuantityChangeInput,
 )
 from app.graphql.subscription_change_types import SubscriptionChange, SubscriptionChangePreview
+from app.graphql.subscription_phases import SubscriptionPhasesSetInput
 from app.graphql.subscription_verbs import SubscriptionCancelInput
 from app.invoicing import actions
 from app.subscriptions import reads
@@ -87,6 +88,10 @@ class SubscriptionChangeQuery:
         if isinstance(change, SubscriptionCancelInput):
             found = await actions.preview_cancel(
                 ctx.scope, change.id, change.command(), clickhouse, by=ctx.actor, at=at
+            )
+        elif isinstance(change, SubscriptionPhasesSetInput):
+            found = await actions.preview_phases(
+                ctx.scope, change.command(), clickhouse, by=ctx.actor, at=at
             )
         else:
             found = await actions.preview_change(

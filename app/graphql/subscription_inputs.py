@@ -27,13 +27,15 @@ from app.graphql.prorate_by import ProrateBy
 from app.graphql.scalars import Metadata
 from app.graphql.subscription_commitments import CommitmentInput, terms_of
 from app.graphql.subscription_overrides import SubscriptionPriceOverrideInput, overrides_of
+from app.graphql.subscription_phases import PhasesEnd, SubscriptionPhaseInput, phases_of
+from app.graphql.subscription_quantities import HeldQuantityInput, held
 from app.kernel.period import Alignment, Cadence
+from app.subscriptions.phases import SetPhases
 from app.subscriptions.subscription import CancelMode as CancelMode
 from app.subscriptions.subscription import CancelReason as CancelReason
 from app.subscriptions.subscription import CollectionMethod as CollectionMethod
 from app.subscriptions.subscription import (
     CreateSubscription,
-    Held,
     PaymentTerms,
     SubscriptionStatus,
 )
@@ -150,14 +152,6 @@ class SubscriptionOrder:
     direction: Direction = strawberry.field(description="Which way.", default=Direction.ASC)
 
 
-@strawberry.input(description="How much of a fixed charge is held.")
-class HeldQuantityInput:
-    price_id: strawberry.ID = strawberry.field(
-        description="A fixed price of the plan, in the subscription's currency and cadence."
-    )
-    quantity: Decimal = strawberry.field(description="How much, such as seats; not negative.")
-
-
 @strawberry.input(description="A new subscription.")
 class SubscriptionCreateInput:
     customer_id: strawberry.ID = strawberry.field(description="Whom to bill.")
@@ -260,7 +254,22 @@ class SubscriptionCreateInput:
         "only with `familyUsage`.",
         default=False,
     )
+    phases: list[SubscriptionPhaseInput] | None = strawberry.field(
+        description="The phases that follow the one that it is bought with, which lasts from the "
+        "start until the first of them; at most 100. Not of a draft.",
+        default=None,
+    )
+    phases_end: PhasesEnd = strawberry.field(
+        description="What becomes of it when the last of them ends.", default=PhasesEnd.CONTINUE
+    )
     metadata: Metadata | None = strawberry.field(description="Your own notes.", default=None)
+
+    def agreed(self) -> SetPhases | None:
+        """The phases, of a subscription that has no id yet; None for none. Raises: Invalid."""
+        if self.phases is None and self.phases_end is PhasesEnd.CONTINUE:
+            return None
+        phases = phases_of(self.phases)
+        return SetPhases(subscription_id="", phases=phases, at_end=self.phases_end)
 
     def command(self) -> CreateSubscription:
         """Raises: Invalid."""
@@ -279,7 +288,7 @@ class SubscriptionCreateInput:
             trial_days=self.trial_days,
             bills_trial_usage=self.bill_trial_usage,
             price_ids=None if self.price_ids is None else tuple(self.price_ids),
-            quantities=_held(self.quantities),
+            quantities=held(self.quantities),
             overrides=overrides_of(self.overrides),
             terms=PaymentTerms(
                 net_days=self.net_days,
@@ -363,13 +372,9 @@ class SubscriptionUpdateInput:
         """Raises: Invalid."""
         found = present(self, without=("id",))
         if "quantities" in found:
-            found["quantities"] = _held(found["quantities"])
+            found["quantities"] = held(found["quantities"])
         if "overrides" in found:
             found["overrides"] = overrides_of(found["overrides"])
         if "commitments" in found:
             found["commitments"] = terms_of(found["commitments"])
         return found
-
-
-def _held(quantities: list[HeldQuantityInput] | None) -> tuple[Held, ...]:
-    return tuple(Held(each.price_id, each.quantity) for each in quantities or ())

@@ -30,6 +30,7 @@ from app.graphql.subscription_pauses import SubscriptionPause
 from app.graphql.terms import coupon_attachments, tax_associations
 from app.subscriptions.change import SubscriptionChange as ChangeRow
 from app.subscriptions.changes.pending import pending
+from app.subscriptions.phases import spans
 from app.subscriptions.subscription import Subscription as Row
 from app.subscriptions.subscription import SubscriptionStatus
 
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from app.graphql.catalog.plans import Plan
     from app.graphql.customers import Customer
     from app.graphql.invoice_types import Invoice
-    from app.graphql.subscription_change_types import SubscriptionChange
+    from app.graphql.subscription_change_types import SubscriptionChange, SubscriptionPhase
     from app.graphql.terms.coupon_attachments import CouponAttachment
     from app.graphql.terms.tax_associations import TaxAssociation
 
@@ -212,7 +213,7 @@ class Subscription(Node):
 
     @strawberry.field(
         description="What is to come for it, the next first: its start, the end of its trial, "
-        "pauses, resumptions, changes of quantity, price and plan, and its end.",
+        "pauses, resumptions, changes of quantity, price and plan, phases, and its end.",
     )
     async def scheduled_changes(self, info: Info) -> list[ScheduledChange]:
         at = await info.context.present.customer(self.customer_id)
@@ -220,6 +221,18 @@ class Subscription(Node):
         if self.row.next_change_at is not None:
             rows = await info.context.load.scheduled_changes_of_subscription.load(self.id)
         return [ScheduledChange.of(change) for change in pending(self.row, at, rows)]
+
+    @strawberry.field(
+        description="Its phases, begun and to come, in their order. What holds before the first is "
+        "what it was bought with."
+    )
+    async def phases(
+        self, info: Info
+    ) -> list[
+        Annotated["SubscriptionPhase", strawberry.lazy("app.graphql.subscription_change_types")]
+    ]:
+        rows = await info.context.load.phases_of_subscription.load(self.id)
+        return [subscription_change_types.SubscriptionPhase.of(s) for s in spans(self.row, rows)]
 
     @strawberry.field(
         description="What was asked to change of its lines, to come and whatever became of it, "

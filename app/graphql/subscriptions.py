@@ -22,6 +22,7 @@ from app.graphql.subscription_pauses import (
     SubscriptionPauseFilter,
     SubscriptionPauseOrder,
 )
+from app.graphql.subscription_phases import SubscriptionPhasesSetInput
 from app.graphql.subscription_types import Subscription
 from app.graphql.subscription_verbs import (
     SubscriptionActivateInput,
@@ -131,6 +132,7 @@ class SubscriptionMutation:
             at=await ctx.present.customer(input.customer_id),
             coupon_ids=input.coupon_ids,
             coupon_codes=input.coupon_codes,
+            phases=input.agreed(),
         )
         return Subscription.of(row)
 
@@ -249,9 +251,27 @@ class SubscriptionMutation:
         return Subscription.of(row)
 
     @strawberry.mutation(
+        description="Agree on the phases that are to come, such as a ramp of seats, prices or "
+        "commitments, instead of all that were to. Each is checked as if those before it had "
+        "begun.",
+        extensions=[requires("subscription:write")],
+    )
+    async def subscription_phases_set(
+        self,
+        info: Info,
+        input: Annotated[
+            SubscriptionPhasesSetInput, strawberry.argument(description="Which one, and what when.")
+        ],
+    ) -> SubscriptionResult:
+        ctx = info.context
+        at = await ctx.present.subscription(input.id)
+        await actions.set_phases(ctx.scope, input.command(), by=ctx.actor, at=at)
+        return Subscription.of(await reads.get(ctx.scope, input.id))
+
+    @strawberry.mutation(
         description="Take back one of a subscription's scheduled changes: a cancellation, a pause "
         "that has not begun, a resumption, a change of its trial's end, of quantity, price or "
-        "plan.",
+        "plan, or a phase.",
         extensions=[requires("subscription:write")],
     )
     async def subscription_cancel_change(

@@ -7,7 +7,10 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+import msgspec
+
 from app.catalog.price_override import PriceOverride, from_plain, to_plain
+from app.subscriptions.commitments import CommitmentTerms
 from app.subscriptions.subscription import Held, Override
 
 
@@ -24,6 +27,8 @@ class SubscriptionChangeKind(StrEnum):
     """More or less is held of an addon."""
     PLAN = "plan"
     """Another plan, or another version of the plan, is bought."""
+    PHASE = "phase"
+    """The next of the phases that were agreed on begins."""
 
 
 class SubscriptionChangeStatus(StrEnum):
@@ -111,6 +116,19 @@ class ChangeAddonQuantity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseTerms:
+    """What a phase has besides its plan.
+
+    `commitments` None: as before. `ends_at` is the end of the last phase, None: open, or where
+    the next one begins; with `cancels` the subscription is canceled then.
+    """
+
+    commitments: tuple[CommitmentTerms, ...] | None = None
+    ends_at: datetime | None = None
+    cancels: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChangePlan:
     """Go over to a version of a plan: the one named, else the plan's current one.
 
@@ -118,7 +136,8 @@ class ChangePlan:
     fixed charge that `quantities` does not name, as much is held as of the line it takes over
     from, else 1. Prices charged once are bought only where they are named. `overrides` are
     prices of the subscription's own instead of some of them; with `keeps_overrides` it has what
-    it had of its own also in a price of the same lineage, else that ends.
+    it had of its own also in a price of the same lineage, else that ends. A `phase` may stay on
+    the version that it is on; then `price_ids` None are the prices that it has by then.
     """
 
     plan_id: str | None = None
@@ -127,6 +146,7 @@ class ChangePlan:
     quantities: tuple[Held, ...] = ()
     overrides: tuple[Override, ...] = ()
     keeps_overrides: bool = False
+    phase: PhaseTerms | None = None
 
 
 # What a change is to do.
@@ -185,6 +205,8 @@ _KINDS: dict[type[What], SubscriptionChangeKind] = {
 
 
 def kind_of(what: What) -> SubscriptionChangeKind:
+    if isinstance(what, ChangePlan) and what.phase is not None:
+        return SubscriptionChangeKind.PHASE
     return _KINDS[type(what)]
 
 
@@ -216,6 +238,7 @@ def terms_of(what: What) -> dict[str, Any]:
             for each in what.overrides
         ],
         "keep_overrides": what.keeps_overrides,
+        **({} if what.phase is None else {"phase": msgspec.to_builtins(what.phase)}),
     }
 
 
@@ -262,7 +285,13 @@ def plan_of(terms: Mapping[str, Any]) -> ChangePlan:
             for each in terms["overrides"]
         ),
         keeps_overrides=terms["keep_overrides"],
+        phase=phase_of(terms),
     )
+
+
+def phase_of(terms: Mapping[str, Any]) -> PhaseTerms | None:
+    """What `terms_of` wrote down of a phase; None where the change is none."""
+    return msgspec.convert(terms["phase"], PhaseTerms) if "phase" in terms else None
 
 
 def _text(value: Decimal | None) -> str | None:

@@ -125,11 +125,45 @@ def changed(
     service = containing(subscription, at)
     if service is None:
         return held(wanted)
-    boundary = service.period.end
-    kept = [
-        each for each in subscription.commitments if each.starts_at is None
-        or each.starts_at < boundary
-    ]  # fmt: skip
+    return _changed_from(subscription.commitments, wanted, service.period.end)
+
+
+def phased(
+    subscription: Subscription,
+    left: Collection[str],
+    begun: Mapping[str, Price],
+    wanted: Sequence[CommitmentTerms] | None,
+    *,
+    at: datetime,
+) -> tuple[HeldCommitment, ...]:
+    """What is held once a phase has begun.
+
+    `left` are the prices of the catalogue whose lines end with it, `begun` the usage prices of
+    those that begin, by the same. `wanted` holds from the phase's first period on, the one that
+    begins at `at` or next; None: what was held of prices that are still bought. What is held of
+    a price that costs something else from then on is settled with what was used until then.
+    Raises: Invalid (a new price cannot keep it), PeriodHasNoEnd.
+    """
+    if wanted is None:
+        over = set(left) - begun.keys()
+        found = replace(subscription, commitments=ended(subscription.commitments, over, at=at))
+        for price_id in sorted(set(left) & begun.keys()):
+            found = replace(found, commitments=repriced(found, begun[price_id], at=at))
+        return found.commitments
+    boundary = subscription.charged_from
+    if at > boundary:
+        cycle = cycle_at(subscription, at)
+        if cycle.start < at and cycle.end is None:
+            raise PeriodHasNoEnd(subscription.id, "startsAt")
+        boundary = at if cycle.start == at or cycle.end is None else cycle.end
+    return _changed_from(ended(subscription.commitments, left, at=at), wanted, boundary)
+
+
+def _changed_from(
+    commitments: Sequence[HeldCommitment], wanted: Sequence[CommitmentTerms], boundary: datetime
+) -> tuple[HeldCommitment, ...]:
+    """Other terms for periods that begin from `boundary` on; one whose terms stay goes on."""
+    kept = [each for each in commitments if each.starts_at is None or each.starts_at < boundary]
     going_on = {each.terms for each in kept if _open(each, boundary)}
     stay = going_on & set(wanted)
     ended = [

@@ -308,6 +308,24 @@ async def scheduled_changes(
     return found
 
 
+async def phases(
+    scope: Scope, subscription_ids: Collection[str]
+) -> dict[str, list[SubscriptionChange]]:
+    """The changes that each subscription's phases began with, or are to, the first one first;
+    every subscription is a key."""
+    rows = await having(
+        scope,
+        "subscription_changes",
+        "subscription_id",
+        subscription_ids,
+        also="AND kind = 'phase' AND status IN ('applied', 'scheduled') ORDER BY effective_at, id",
+    )
+    found: dict[str, list[SubscriptionChange]] = {key: [] for key in subscription_ids}
+    for row in rows:
+        found[row["subscription_id"]].append(change_of(row))
+    return found
+
+
 async def count_by_status(scope: Scope) -> dict[SubscriptionStatus, int]:
     """How many subscriptions there are of each status; every status is a key."""
     rows = await fetch(

@@ -446,6 +446,12 @@ INPUTS: Final = [
         "NOT_FOUND",
         "id",
     ),
+    ("subscriptionPhasesSet", {"id": new_id("sub"), "phases": []}, "NOT_FOUND", "id"),
+    _subscription(
+        "INVALID_PHASES",
+        "phases[0].endsAt",
+        phases=[{"startsAt": "2099-02-01T00:00:00Z", "endsAt": "2099-01-01T00:00:00Z"}],
+    ),
     (
         "subscriptionPriceRestore",
         {"id": new_id("sub"), "lineItemId": new_id("sli")},

@@ -88,6 +88,8 @@ ID_NAMES: Final[Mapping[str, str]] = {
     "subscriptionAddonAttach.id": "runningSubscription",
     "subscriptionAddonDetach.id": "runningSubscription",
     "subscriptionAddonQuantityChange.id": "runningSubscription",
+    "subscriptionPhasesSet.id": "runningSubscription",
+    "subscriptionPhase.priceIds": "fixedPrice",
     "subscriptionPriceOverride.priceId": "fixedPrice",
     "price.subscriptionId": "draftSubscription",
     "price.overridesId": "fixedPrice",
@@ -137,7 +139,8 @@ _ATTACHED: Final = (
 )
 _SUBSCRIBED: Final = (
     ("couponIds", "couponCodes"),
-    ("priceIds", "quantities", "commitments", "overrides"),  # of all prices, unless some are chosen
+    # Of all prices, unless some are chosen; of the first phase or of another.
+    ("priceIds", "quantities", "commitments", "overrides", "phases"),
 )
 # Of each group of these inputs exactly one is given: the one in question, else the first.
 ONE_OF: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
@@ -152,6 +155,7 @@ ONE_OF: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     "subscriptionCreate": _SUBSCRIBED,
     "subscriptionUpdate": (("quantities", "overrides"),),
     "subscriptionPlanChange": (("quantities", "overrides"),),
+    "subscriptionPhasesSet": (("priceIds", "quantities", "commitments", "overrides"),),
     "invoicePreview": _SUBSCRIBED,
     "taxAssociationCreate": (
         ("taxRateId", "code"),
@@ -171,6 +175,7 @@ VALUES: Final[Mapping[str, Any]] = {
     "image": None,
     "description": "Something",
     "amount": "0.01",
+    "startsAt": "2099-01-01T00:00:00Z",  # of a phase, which is to come
     "start": "2024-01-01T00:00:00Z",
     "end": "2024-02-01T00:00:00Z",
     "charge": "USAGE",
@@ -480,10 +485,21 @@ def _replaced(value: Any, path: tuple[str | int, ...], new: str) -> Any:
 
 
 def _one_of(value: Any, names: tuple[str, ...], slot: Slot | None) -> Any:
-    """The input without those of `names` that exclude the one in question."""
-    asked = [name for name in names if slot is not None and name in slot.path]
-    kept = asked[0] if asked else names[0]
-    return {name: part for name, part in value.items() if name == kept or name not in names}
+    """The input, and each one inside, without those of `names` that exclude the one in question."""
+    return _alone(value, names, () if slot is None else slot.path[1:])
+
+
+def _alone(value: Any, names: tuple[str, ...], path: tuple[str | int, ...]) -> Any:
+    if isinstance(value, list):
+        return [_alone(part, names, path[1:]) for part in value]
+    if not isinstance(value, Mapping):
+        return value
+    kept = path[0] if path and path[0] in names else names[0]
+    return {
+        name: _alone(part, names, path[1:] if path and path[0] == name else ())
+        for name, part in value.items()
+        if name == kept or name not in names
+    }
 
 
 def _only(value: Any, path: tuple[str | int, ...]) -> Any:

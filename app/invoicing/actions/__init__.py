@@ -1,7 +1,12 @@
 """What can be done with invoices: one function per verb, each one transaction."""
 
 from app.invoicing.actions.branding import set_logo
-from app.invoicing.actions.change_preview import ChangePreview, preview_cancel, preview_change
+from app.invoicing.actions.change_preview import (
+    ChangePreview,
+    preview_cancel,
+    preview_change,
+    preview_phases,
+)
 from app.invoicing.actions.changing import apply_due, change, credit_many
 from app.invoicing.actions.computing import compute, compute_many
 from app.invoicing.actions.correcting import correct
@@ -64,6 +69,7 @@ __all__ = [
     "preview_cancel",
     "preview_change",
     "preview_new",
+    "preview_phases",
     "print_many",
     "reissue",
     "replay",

@@ -9,21 +9,22 @@ from app.infra.clickhouse import ClickHouse
 from app.invoicing import bills, credit_reads
 from app.invoicing.actions.changing import take_effect
 from app.invoicing.actions.finalizing import finalize_many
-from app.invoicing.actions.previewing import undone, unsaved
+from app.invoicing.actions.previewing import by_next_bill, undone, unsaved
 from app.invoicing.actions.reckoning import stored
 from app.invoicing.actions.saving import save
 from app.invoicing.bills import Drafted, Moment, draft, upcoming
 from app.invoicing.credit_note import CreditNote, CreditNoteLine
 from app.invoicing.reads import by_ids
-from app.kernel.errors import Unavailable
+from app.kernel.errors import Invalid, Unavailable
 from app.kernel.scope import Actor, Scope
 from app.subscriptions import actions as verbs
 from app.subscriptions import reads as subscriptions
 from app.subscriptions.actions import Billed, RequestChange, advance, changing
 from app.subscriptions.billable import BillableSubscription
-from app.subscriptions.change import Direction
+from app.subscriptions.change import Direction, SubscriptionChange
 from app.subscriptions.changes.canceling import CancelSubscription
 from app.subscriptions.changes.timing import comes_at
+from app.subscriptions.phases import SetPhases
 
 # Points on the way to a change that is far ahead.
 _MOST = 500
@@ -63,20 +64,63 @@ async def preview_change(
     """
     async with undone(scope) as connection:
         asked = await changing.request(scope, wanted, waits=False, by=by, at=at)
-        then = max(asked.effective_at, at)
-        await _forward(connection, scope, asked.subscription_id, asked.effective_at, by=by)
-        done = await take_effect(connection, scope, asked, by=by, at=then)
-        notes = await _notes(scope, done.credit_note_ids)
-        made = await by_ids(scope, [] if done.invoice_id is None else [done.invoice_id])
-        invoices = await stored(scope, list(made.values()))
-        (after,) = await subscriptions.billable(scope, [done.subscription_id])
+        made = await _made(connection, scope, asked, by=by, at=at)
+    return await _told(scope, made, clickhouse)
+
+
+async def preview_phases(
+    scope: Scope, wanted: SetPhases, clickhouse: ClickHouse, *, by: Actor, at: datetime
+) -> ChangePreview:
+    """The first of the phases, which are all asked for, as if everything until it had been billed.
+
+    Raises: Invalid (REQUIRED where there is none), what `set_phases` raises, Unavailable.
+    """
+    if not wanted.phases:
+        raise Invalid("phases: name a phase to look at", field="phases", code="REQUIRED")
+    async with undone(scope) as connection:
+        asked = await verbs.set_phases(scope, wanted, by=by, at=at)
+        made = await _made(connection, scope, asked[0], by=by, at=at)
+    return await _told(scope, made, clickhouse)
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What came of a change that is undone by now."""
+
+    change: SubscriptionChange
+    invoice: Drafted | None
+    notes: tuple[Note, ...]
+    after: BillableSubscription
+    at: datetime
+
+
+async def _made(
+    connection: asyncpg.Connection,
+    scope: Scope,
+    asked: SubscriptionChange,
+    *,
+    by: Actor,
+    at: datetime,
+) -> _Made:
+    """Let a change take effect that was asked for, once all before it is billed."""
+    then = max(asked.effective_at, at)
+    await _forward(connection, scope, asked.subscription_id, asked.effective_at, by=by)
+    done = await take_effect(connection, scope, asked, by=by, at=then)
+    notes = await _notes(scope, done.credit_note_ids)
+    found = await by_ids(scope, [] if done.invoice_id is None else [done.invoice_id])
+    invoices = await stored(scope, list(found.values()))
+    after = await by_next_bill(scope, done.subscription_id)
+    return _Made(done, invoices[0] if invoices else None, notes, after, then)
+
+
+async def _told(scope: Scope, made: _Made, clickhouse: ClickHouse) -> ChangePreview:
     return ChangePreview(
-        subscription_id=done.subscription_id,
-        effective_at=done.effective_at,
-        direction=done.direction,
-        invoice=invoices[0] if invoices else None,
-        notes=notes,
-        following=await _following(scope, after, clickhouse, at=then),
+        subscription_id=made.change.subscription_id,
+        effective_at=made.change.effective_at,
+        direction=made.change.direction,
+        invoice=made.invoice,
+        notes=made.notes,
+        following=await _following(scope, made.after, clickhouse, at=made.at),
     )
 
 

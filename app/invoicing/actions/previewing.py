@@ -24,16 +24,18 @@ from app.kernel.scope import SYSTEM, Actor, Scope
 from app.subscriptions import reads as subscriptions
 from app.subscriptions.billable import BillableSubscription
 from app.subscriptions.change import SubscriptionChange
+from app.subscriptions.phases import SetPhases
 from app.subscriptions.subscription import CreateSubscription
 
 
 @dataclass(frozen=True, slots=True)
 class NewSubscription:
-    """A subscription that is only thought of, with its coupons."""
+    """A subscription that is only thought of, with its coupons and phases."""
 
     command: CreateSubscription
     coupon_ids: Sequence[str] = ()
     coupon_codes: Sequence[str] = ()
+    phases: SetPhases | None = None
 
 
 class _UndoneError(Exception):
@@ -63,17 +65,25 @@ async def preview(
     them. Changes that are to come by then are made, and undone again.
     Raises: NotFound, NothingToBill, Invalid (see `imagine`), Unavailable.
     """
-    found = await subscriptions.billable(scope, [subscription_id])
-    if not found:
-        raise NotFound("subscription", subscription_id, field="subscriptionId")
-    bill = _next(found[0], imagined)
-    changes = (await subscriptions.scheduled_changes(scope, [subscription_id]))[subscription_id]
-    if bill is not None and any(each.effective_at <= bill.point.at for each in changes):
-        changed = await _changed(scope, subscription_id, changes, until=bill.point.at)
-        bill = _next(changed, imagined)
+    bill = _next(await by_next_bill(scope, subscription_id, imagined), imagined)
     if bill is None:
         raise NothingToBill(subscription_id)
     return await unsaved(scope, bill, clickhouse, moment=moment, imagined=imagined)
+
+
+async def by_next_bill(
+    scope: Scope, subscription_id: str, imagined: Imagined | None = None
+) -> BillableSubscription:
+    """The subscription with the changes that come by its next bill. Raises: NotFound."""
+    known = await subscriptions.billable(scope, [subscription_id])
+    if not known:
+        raise NotFound("subscription", subscription_id, field="subscriptionId")
+    (found,) = known
+    bill = _next(found, imagined)
+    changes = (await subscriptions.scheduled_changes(scope, [subscription_id]))[subscription_id]
+    if bill is None or all(each.effective_at > bill.point.at for each in changes):
+        return found
+    return await _changed(scope, subscription_id, changes, until=bill.point.at)
 
 
 def _next(subject: BillableSubscription, imagined: Imagined | None) -> Bill | None:
@@ -116,6 +126,7 @@ async def preview_new(
             at=moment.at,
             coupon_ids=new.coupon_ids,
             coupon_codes=new.coupon_codes,
+            phases=new.phases,
         )
         return await preview(scope, made.id, clickhouse, moment=moment, imagined=imagined)
 

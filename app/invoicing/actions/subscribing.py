@@ -11,7 +11,14 @@ from app.kernel import checks
 from app.kernel.errors import DomainError
 from app.kernel.scope import Actor, Scope
 from app.subscriptions import actions as subscriptions
-from app.subscriptions.subscription import CreateSubscription, Subscription
+from app.subscriptions import reads
+from app.subscriptions.errors import SubscriptionIsDraft
+from app.subscriptions.phases import SetPhases, arranged
+from app.subscriptions.subscription import (
+    CreateSubscription,
+    Subscription,
+    SubscriptionStatus,
+)
 
 MOST_COUPONS = 20
 
@@ -24,22 +31,28 @@ async def subscribe(
     at: datetime,
     coupon_ids: Sequence[str] = (),
     coupon_codes: Sequence[str] = (),
+    phases: SetPhases | None = None,
 ) -> Subscription:
-    """Create a subscription, and attach coupons to it, by id and then by code, in this order.
+    """Create a subscription with its phases, those after the one that it is bought with, and
+    attach coupons to it, by id and then by code, in this order.
 
-    Raises: what `app.subscriptions.actions.create` raises; Invalid (more than `MOST_COUPONS`);
-    NotFound, CouponNotRedeemable, CouponAlreadyAttached, which name the coupon at fault by its
-    place, such as `couponCodes[1]`.
+    Raises: what `app.subscriptions.actions.create` and `set_phases` raise; Invalid (more than
+    `MOST_COUPONS`); NotFound, CouponNotRedeemable, CouponAlreadyAttached, which name the coupon
+    at fault by its place, such as `couponCodes[1]`.
     """
     if len(coupon_ids) + len(coupon_codes) > MOST_COUPONS:
         raise checks.invalid(
             "couponCodes" if coupon_codes else "couponIds",
             f"at most {MOST_COUPONS} coupons can be given at once",
         )
+    if phases is not None:
+        arranged(phases)
     wanted = [(f"couponIds[{i}]", AttachCoupon(coupon_id=id_)) for i, id_ in enumerate(coupon_ids)]
     wanted += [(f"couponCodes[{i}]", AttachCoupon(code=c)) for i, c in enumerate(coupon_codes)]
     async with writing(scope):
         subscription = await subscriptions.create(scope, command, by=by, at=at)
+        if phases is not None:
+            subscription = await _phased(scope, subscription, phases, by=by, at=at)
         for place, coupon in wanted:
             whole = replace(coupon, subscription_id=subscription.id)
             try:
@@ -48,3 +61,15 @@ async def subscribe(
                 refusal.field = place
                 raise
     return subscription
+
+
+async def _phased(
+    scope: Scope, subscription: Subscription, phases: SetPhases, *, by: Actor, at: datetime
+) -> Subscription:
+    """Phases in the past count where the subscription starts there."""
+    if subscription.status is SubscriptionStatus.DRAFT:
+        raise SubscriptionIsDraft(subscription.id, subscription.status.value, field="phases")
+    wanted = replace(phases, subscription_id=subscription.id)
+    since = subscription.starts_at
+    await subscriptions.set_phases(scope, wanted, by=by, at=at, since=since)
+    return await reads.get(scope, subscription.id)

@@ -19,6 +19,7 @@ from app.subscriptions.actions.family import (
 )
 from app.subscriptions.actions.move import move_customer
 from app.subscriptions.actions.pause import pause, resume
+from app.subscriptions.actions.phasing import set_phases
 from app.subscriptions.actions.thresholds import bill_usage_until, watch_again
 from app.subscriptions.actions.trial import set_trial_end
 from app.subscriptions.actions.update import update
@@ -39,6 +40,7 @@ __all__ = [
     "pause",
     "restore_customer",
     "resume",
+    "set_phases",
     "set_trial_end",
     "uncancel",
     "update",

@@ -98,15 +98,40 @@ async def request(
         await swap_of(connection, scope, before, what, lines=lines, at=effective_at)
         coming = (await reads.scheduled_changes(scope, [before.id]))[before.id]
         check_alone(what, lines, coming, effective_at)
-        change = _row(before, replace(wanted, what=what), effective_at, at=at)
-        await change_rows.add(scope, change)
+        wanted = replace(wanted, what=what)
         if wanted.timing.mode is not ChangeMode.NOW or waits:
-            await change_rows.schedule(scope, change)
-            after = replace(before, next_change_at=next_change(before, [*coming, change]))
-            events = [_event(SubscriptionChangeScheduled, change, before, at=at)]
-            action = "subscription.change_schedule"
-            await save(scope, before, after, events, action=action, by=by, at=at)
-        await audit.record(scope, by, "subscription_change.create", change.id, at=at, after=change)
+            noted, _ = await schedule(
+                scope, before, wanted, coming=coming, effective_at=effective_at, by=by, at=at
+            )
+            return noted
+        return await _add(scope, _row(before, wanted, effective_at, at=at), by=by, at=at)
+
+
+async def schedule(
+    scope: Scope,
+    before: Subscription,
+    wanted: RequestChange,
+    *,
+    coming: Sequence[SubscriptionChange],
+    effective_at: datetime,
+    by: Actor,
+    at: datetime,
+) -> tuple[SubscriptionChange, Subscription]:
+    """Note a change that is checked, beside the others that are coming, for when it takes effect;
+    with the subscription that knows of it. Call inside `writing(scope)`."""
+    change = await _add(scope, _row(before, wanted, effective_at, at=at), by=by, at=at)
+    await change_rows.schedule(scope, change)
+    after = replace(before, next_change_at=next_change(before, [*coming, change]))
+    events = [_event(SubscriptionChangeScheduled, change, before, at=at)]
+    action = "subscription.change_schedule"
+    return change, await save(scope, before, after, events, action=action, by=by, at=at)
+
+
+async def _add(
+    scope: Scope, change: SubscriptionChange, *, by: Actor, at: datetime
+) -> SubscriptionChange:
+    await change_rows.add(scope, change)
+    await audit.record(scope, by, "subscription_change.create", change.id, at=at, after=change)
     return change
 
 
@@ -134,7 +159,12 @@ async def apply(
         raise BillingIsBehind(before.id, first)
     lines = await lines_of(scope, before.id)
     what = what_of(change)
-    swap = await swap_of(connection, scope, before, what, lines=lines, at=effective_at)
+    # Of a phase that began before it was asked for, as of one that was bought so: what was then
+    # in force.
+    reference = max(change.created_at, effective_at)
+    swap = await swap_of(
+        connection, scope, before, what, lines=lines, at=effective_at, reference=reference
+    )
     if change.mode is ChangeMode.PERIOD_END:
         check_begun(swap, effective_at)
     lot = (lines, swap.closed, swap.opened)
@@ -148,7 +178,7 @@ async def apply(
     if applied.charges:
         after = replace(after, changed_at=(*before.changed_at, effective_at))
     after = await held_after(
-        scope, before, after, swap=swap, what=what, effective_at=effective_at, at=at
+        scope, before, after, swap=swap, what=what, lines=lines, effective_at=effective_at, at=at
     )
     events = [_event(SubscriptionChanged, applied.change, after, at=at)]
     await save(scope, before, after, events, action="subscription.change", by=by, at=at)

@@ -31,6 +31,21 @@ async def version_to_change_to(
     return found
 
 
+async def version_of_phase(
+    connection: asyncpg.Connection, scope: Scope, subscription: Subscription, command: ChangePlan
+) -> ChangePlan:
+    """The same of a phase, which where it names none stays on the subscription's version.
+
+    Raises: Invalid, NotFound, Archived, PlanNotPublished.
+    """
+    if command.plan_id is not None or command.plan_version_id is not None:
+        return await with_version(connection, scope, command)
+    await _check_prices(scope, command)
+    return replace(
+        command, plan_id=subscription.plan_id, plan_version_id=subscription.plan_version_id
+    )
+
+
 async def with_version(
     connection: asyncpg.Connection, scope: Scope, command: ChangePlan
 ) -> ChangePlan:

@@ -4,7 +4,7 @@ A line is never edited: what changes ends, and another takes over from it, which
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -136,9 +136,18 @@ def of_plan(lines: Sequence[Priced], at: datetime) -> list[Priced]:
     return [(line, price) for line, price in lines if line.covers(at) and line.holding_id is None]
 
 
+def swapped(lines: Sequence[Priced], swap: Swap, *, at: datetime) -> list[Priced]:
+    """Every line, once those of the swap have ended and begun at `at`."""
+    gone = {line.id for line, _ in swap.closed}
+    return [
+        *((replace(line, ends_at=at) if line.id in gone else line, price) for line, price in lines),
+        *swap.opened,
+    ]
+
+
 def concerned(what: What, lines: Sequence[Priced]) -> set[str]:
     """What a change is about: the keys of lines, the plan, an addon that is held."""
-    if isinstance(what, ChangePlan):
+    if isinstance(what, ChangePlan):  # a phase too
         return {"plan"} | {line.line_key for line, _ in lines if line.holding_id is None}
     if isinstance(what, AttachAddon):
         return set()

@@ -24,6 +24,7 @@ class ChangeKind(StrEnum):
     ADDON_DETACH = "addon_detach"
     ADDON_QUANTITY = "addon_quantity"
     PLAN = "plan"
+    PHASE = "phase"
     COMMITMENTS = "commitments"
     """Other commitments begin to hold, or none; update `commitments` to change it."""
 
