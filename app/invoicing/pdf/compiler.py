@@ -29,7 +29,7 @@ class Unprintable(TariffError):
 async def render(document: Document) -> bytes:
     """The PDF of `document`; the same bytes for the same document. Raises: Unprintable.
 
-    Takes 5 ms for a page, 50 ms for two hundred lines.
+    A page of lines that were not printed before takes some 20 ms of CPU, the same again 5 ms.
     """
     text = msgspec.json.encode(document).decode()
     loop = asyncio.get_running_loop()
