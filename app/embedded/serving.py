@@ -1,10 +1,10 @@
 """Serves an ASGI application on loopback until SIGTERM or SIGINT."""
 
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -19,10 +19,10 @@ class _Server(uvicorn.Server):
         self._timer = threading.Timer(_UNTOUCHED_SECONDS, interrupt)
         self._timer.daemon = True
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if not self.should_exit:
-            self._timer.start()
-        super().handle_exit(sig, frame)
+    # Not in the signal's handler: a second signal would find the thread half started.
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._timer.start()
+        await super().shutdown(sockets)
 
     # uvicorn raises the signal again when it has served, which would end the process before
     # what stands behind the application is closed.
