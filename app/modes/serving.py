@@ -159,8 +159,8 @@ class _Server(uvicorn.Server):
 def http(app: ASGIApp, *, host: str, port: int, settings: Settings) -> Service:
     """A service that answers HTTP and WebSockets with `app`; port 0 takes any free port.
 
-    On stop it accepts no more, ends event streams properly, closes WebSockets with 1012
-    ("service restart") and finishes the requests in hand.
+    On stop it ends event streams properly and closes WebSockets with 1012 ("service restart"),
+    then accepts no more and finishes the requests in hand.
     """
 
     async def serve(stop: asyncio.Event) -> None:

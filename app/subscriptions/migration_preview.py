@@ -1,6 +1,6 @@
 """What a bulk migration would do: nothing is written, and nothing is billed."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -110,12 +110,12 @@ async def preview(scope: Scope, command: MigratePlan, *, at: datetime) -> Migrat
         found += await _chunk(
             scope, ids, what, command.timing, offered=offered, bought=bought, at=at
         )
-    refused = [each.refusal.code for each in found if each.refusal is not None]
+    refused = Counter(each.refusal.code for each in found if each.refusal is not None)
     return MigrationPreview(
         what=what,
-        fits=len(found) - len(refused),
-        refused=len(refused),
-        refusals=tuple(sorted((code, refused.count(code)) for code in set(refused))),
+        fits=len(found) - refused.total(),
+        refused=refused.total(),
+        refusals=tuple(sorted(refused.items())),
         recurring=sums(found),
         subscriptions=tuple(found),
     )
