@@ -15,8 +15,14 @@ from app.catalog.price import Price, facts
 from app.catalog.price_override import PriceOverride, instead
 from app.catalog.reads import prices as reads
 from app.infra import outbox
+from app.infra.postgres import writing
 from app.kernel.scope import Actor, Scope
 from app.tenants import audit
+
+_END = (
+    "UPDATE prices SET effective_until = greatest($4, effective_from), updated_at = $5 "
+    "WHERE tenant_id = $1 AND environment_id = $2 AND id = ANY($3)"
+)
 
 
 async def made(
@@ -51,17 +57,20 @@ async def end(
 ) -> None:
     """Let a subscription's own prices end, never before they began. Call inside
     `writing(scope)`."""
-    found = await reads.by_ids(scope, ids) if ids else {}
-    for before in found.values():
-        until = max(ends_at, before.effective_from)
-        await PriceTable.filter(
-            tenant_id=scope.tenant_id, environment_id=scope.environment_id, id=before.id
-        ).update(effective_until=until, updated_at=at)
-        after = await reads.get(scope, before.id)
-        await audit.record(
-            scope, by, "price.archive", after.id, at=at, before=facts(before), after=facts(after)
+    if not ids:
+        return
+    before = await reads.by_ids(scope, ids)
+    async with writing(scope) as connection:
+        await connection.execute(
+            _END, scope.tenant_id, scope.environment_id, list(before), ends_at, at
         )
-        await outbox.put(scope, PriceArchived.of(after, at))
+    after = await reads.by_ids(scope, ids)
+    entries = [
+        audit.Entry("price.archive", key, before=facts(before[key]), after=facts(price))
+        for key, price in after.items()
+    ]
+    await audit.record_many(scope, by, entries, at=at)
+    await outbox.put_many(scope, [PriceArchived.of(price, at) for price in after.values()])
 
 
 async def move(scope: Scope, subscription_id: str, starts_at: datetime, *, at: datetime) -> None:
