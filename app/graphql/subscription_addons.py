@@ -9,14 +9,12 @@ import strawberry
 from app.graphql.catalog import addons
 from app.graphql.context import Info
 from app.graphql.permissions import requires
-from app.graphql.subscription_change_timing import ChangeMode, Proration
+from app.graphql.subscription_change_timing import ChangeInput
 from app.subscriptions.actions import RequestChange
 from app.subscriptions.change import (
     AttachAddon,
     ChangeAddonQuantity,
     DetachAddon,
-    OfAddon,
-    Timing,
 )
 from app.subscriptions.holding import Holding
 
@@ -58,67 +56,27 @@ class SubscriptionAddon:
 
 
 @strawberry.input(description="The addon to attach.")
-class SubscriptionAddonAttachInput:
-    id: strawberry.ID = strawberry.field(description="Which subscription.")
+class SubscriptionAddonAttachInput(ChangeInput):
     addon_id: strawberry.ID = strawberry.field(description="Which addon.")
     quantity: Decimal = strawberry.field(description="How much of it; above 0.", default=Decimal(1))
-    mode: ChangeMode = strawberry.field(description="When.", default=ChangeMode.NOW)
-    at: datetime | None = strawberry.field(
-        description="With the mode AT: at this instant, which lies in the future.", default=None
-    )
-    proration: Proration = strawberry.field(
-        description="What becomes of fees in advance.", default=Proration.CREATE_PRORATIONS
-    )
 
     def command(self) -> RequestChange:
-        return _asked(self, AttachAddon(addon_id=self.addon_id, quantity=self.quantity))
+        return self.requested(AttachAddon(addon_id=self.addon_id, quantity=self.quantity))
 
 
 @strawberry.input(description="The addon to detach.")
-class SubscriptionAddonDetachInput:
-    id: strawberry.ID = strawberry.field(description="Which subscription.")
+class SubscriptionAddonDetachInput(ChangeInput):
     subscription_addon_id: strawberry.ID = strawberry.field(description="Which of its addons.")
-    mode: ChangeMode = strawberry.field(description="When.", default=ChangeMode.NOW)
-    at: datetime | None = strawberry.field(
-        description="With the mode AT: at this instant, which lies in the future.", default=None
-    )
-    proration: Proration = strawberry.field(
-        description="What becomes of fees in advance.", default=Proration.CREATE_PRORATIONS
-    )
 
     def command(self) -> RequestChange:
-        return _asked(self, DetachAddon(holding_id=self.subscription_addon_id))
+        return self.requested(DetachAddon(holding_id=self.subscription_addon_id))
 
 
 @strawberry.input(description="Another quantity of an addon.")
-class SubscriptionAddonQuantityChangeInput:
-    id: strawberry.ID = strawberry.field(description="Which subscription.")
+class SubscriptionAddonQuantityChangeInput(ChangeInput):
     subscription_addon_id: strawberry.ID = strawberry.field(description="Which of its addons.")
     quantity: Decimal = strawberry.field(description="How much of it is to be held; above 0.")
-    mode: ChangeMode = strawberry.field(description="When.", default=ChangeMode.NOW)
-    at: datetime | None = strawberry.field(
-        description="With the mode AT: at this instant, which lies in the future.", default=None
-    )
-    proration: Proration = strawberry.field(
-        description="What becomes of fees in advance.", default=Proration.CREATE_PRORATIONS
-    )
 
     def command(self) -> RequestChange:
         what = ChangeAddonQuantity(holding_id=self.subscription_addon_id, quantity=self.quantity)
-        return _asked(self, what)
-
-
-_Asked = (
-    SubscriptionAddonAttachInput
-    | SubscriptionAddonDetachInput
-    | SubscriptionAddonQuantityChangeInput
-)
-
-
-def _asked(given: _Asked, what: OfAddon) -> RequestChange:
-    return RequestChange(
-        subscription_id=given.id,
-        what=what,
-        timing=Timing(mode=given.mode, at=given.at),
-        proration=given.proration,
-    )
+        return self.requested(what)

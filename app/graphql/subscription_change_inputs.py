@@ -1,6 +1,5 @@
 """What queries and mutations of changes of subscriptions take."""
 
-from datetime import datetime
 from decimal import Decimal
 from enum import Enum
 
@@ -24,6 +23,7 @@ from app.graphql.subscription_addons import (
     SubscriptionAddonDetachInput,
     SubscriptionAddonQuantityChangeInput,
 )
+from app.graphql.subscription_change_timing import ChangeInput
 from app.graphql.subscription_change_timing import ChangeMode as ChangeMode
 from app.graphql.subscription_change_timing import Proration as Proration
 from app.graphql.subscription_overrides import (
@@ -41,7 +41,6 @@ from app.subscriptions.change import (
     ChangeQuantity,
     SubscriptionChangeKind,
     SubscriptionChangeStatus,
-    Timing,
 )
 from app.subscriptions.change import Direction as Direction
 
@@ -55,32 +54,20 @@ strawberry.enum(SubscriptionChangeStatus, description="What became of a change."
 
 
 @strawberry.input(description="Another quantity of a fixed charge.")
-class SubscriptionQuantityChangeInput:
-    id: strawberry.ID = strawberry.field(description="Which subscription.")
+class SubscriptionQuantityChangeInput(ChangeInput):
     line_item_id: strawberry.ID = strawberry.field(
         description="Which of its lines; one that another has taken over from stands for it."
     )
     quantity: Decimal = strawberry.field(description="How much is to be held; not negative.")
-    mode: ChangeMode = strawberry.field(description="When.", default=ChangeMode.NOW)
-    at: datetime | None = strawberry.field(
-        description="With the mode AT: at this instant, which lies in the future.", default=None
-    )
-    proration: Proration = strawberry.field(
-        description="What becomes of fees in advance.", default=Proration.CREATE_PRORATIONS
-    )
 
     def command(self) -> RequestChange:
-        return RequestChange(
-            subscription_id=self.id,
-            what=ChangeQuantity(line_item_id=self.line_item_id, quantity=self.quantity),
-            timing=Timing(mode=self.mode, at=self.at),
-            proration=self.proration,
+        return self.requested(
+            ChangeQuantity(line_item_id=self.line_item_id, quantity=self.quantity)
         )
 
 
 @strawberry.input(description="A price of the subscription's own, for a line.")
-class SubscriptionPriceChangeInput:
-    id: strawberry.ID = strawberry.field(description="Which subscription.")
+class SubscriptionPriceChangeInput(ChangeInput):
     line_item_id: strawberry.ID = strawberry.field(
         description="Which of its lines; one that another has taken over from stands for it."
     )
@@ -96,54 +83,30 @@ class SubscriptionPriceChangeInput:
         description="How much of a fixed charge is held from then on; null: as the line has it.",
         default=None,
     )
-    mode: ChangeMode = strawberry.field(description="When.", default=ChangeMode.NOW)
-    at: datetime | None = strawberry.field(
-        description="With the mode AT: at this instant, which lies in the future.", default=None
-    )
-    proration: Proration = strawberry.field(
-        description="What becomes of fees in advance.", default=Proration.CREATE_PRORATIONS
-    )
 
     def command(self) -> RequestChange:
         """Raises: Invalid."""
-        return RequestChange(
-            subscription_id=self.id,
-            what=ChangePrice(
+        return self.requested(
+            ChangePrice(
                 line_item_id=self.line_item_id,
                 terms=terms_of(self.model, self.adjustments),
                 quantity=self.quantity,
-            ),
-            timing=Timing(mode=self.mode, at=self.at),
-            proration=self.proration,
+            )
         )
 
 
 @strawberry.input(description="The catalogue's price again, for a line with one of its own.")
-class SubscriptionPriceRestoreInput:
-    id: strawberry.ID = strawberry.field(description="Which subscription.")
+class SubscriptionPriceRestoreInput(ChangeInput):
     line_item_id: strawberry.ID = strawberry.field(
         description="Which of its lines; one that another has taken over from stands for it."
     )
-    mode: ChangeMode = strawberry.field(description="When.", default=ChangeMode.NOW)
-    at: datetime | None = strawberry.field(
-        description="With the mode AT: at this instant, which lies in the future.", default=None
-    )
-    proration: Proration = strawberry.field(
-        description="What becomes of fees in advance.", default=Proration.CREATE_PRORATIONS
-    )
 
     def command(self) -> RequestChange:
-        return RequestChange(
-            subscription_id=self.id,
-            what=ChangePrice(line_item_id=self.line_item_id, terms=None),
-            timing=Timing(mode=self.mode, at=self.at),
-            proration=self.proration,
-        )
+        return self.requested(ChangePrice(line_item_id=self.line_item_id, terms=None))
 
 
 @strawberry.input(description="Another plan, or another version of the plan.")
-class SubscriptionPlanChangeInput:
-    id: strawberry.ID = strawberry.field(description="Which subscription.")
+class SubscriptionPlanChangeInput(ChangeInput):
     plan_id: strawberry.ID | None = strawberry.field(
         description="The plan to go over to, to its current version unless one is named.",
         default=None,
@@ -170,13 +133,6 @@ class SubscriptionPlanChangeInput:
         "take over; else its own prices end.",
         default=False,
     )
-    mode: ChangeMode = strawberry.field(description="When.", default=ChangeMode.NOW)
-    at: datetime | None = strawberry.field(
-        description="With the mode AT: at this instant, which lies in the future.", default=None
-    )
-    proration: Proration = strawberry.field(
-        description="What becomes of fees in advance.", default=Proration.CREATE_PRORATIONS
-    )
 
     def command(self) -> RequestChange:
         what = ChangePlan(
@@ -187,10 +143,7 @@ class SubscriptionPlanChangeInput:
             overrides=overrides_of(self.overrides),
             keeps_overrides=self.keep_overrides,
         )
-        timing = Timing(mode=self.mode, at=self.at)
-        return RequestChange(
-            subscription_id=self.id, what=what, timing=timing, proration=self.proration
-        )
+        return self.requested(what)
 
 
 # What asks for a change of a running subscription, and makes its command.
