@@ -231,6 +231,7 @@ class InvoiceLine:
     tax_included: Decimal = field(default=NOTHING, kw_only=True)
     # The steps of its shares (see amounts/steps.py); None where nothing was applied.
     shares: Sequence[Mapping[str, Any]] | None = field(default=None, kw_only=True, repr=False)
+    subscription_id: str | None = field(default=None, kw_only=True)  # None: written by hand
     # The heading it is printed under; None: that of its kind.
     section: str | None = field(default=None, kw_only=True)
     correction_id: str | None = field(default=None, kw_only=True)  # of an adjustment

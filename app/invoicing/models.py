@@ -221,6 +221,8 @@ class InvoiceLineTable(ScopedTable):
     invoice_id = id_field()
     position = fields.IntField()
     kind = fields.CharField(max_length=20)
+    # Whose line it is: what was billed of a subscription is found by it, not by the invoice.
+    subscription_id = id_field(null=True)
     subscription_line_item_id = id_field(null=True)
     price_id = id_field(null=True)
     meter_id = id_field(null=True)
@@ -257,6 +259,7 @@ class InvoiceLineTable(ScopedTable):
     class Meta:
         table = "invoice_lines"
         unique_together = (("invoice_id", "position"),)
+        indexes = (("tenant_id", "environment_id", "subscription_id", "service_start"),)
         constraints = (
             CheckConstraint(
                 check="discount >= 0 AND prepaid >= 0 AND discount <= greatest(amount, 0) AND "

@@ -91,7 +91,7 @@ async def lines_of_thresholds(scope: Scope, subscription_ids: Collection[str]) -
     rows = await fetch(
         scope,
         "SELECT l.* FROM invoice_lines l JOIN invoices i ON i.id = l.invoice_id "
-        "WHERE i.tenant_id = $1 AND i.environment_id = $2 AND i.subscription_id = ANY($3) "
+        "WHERE l.tenant_id = $1 AND l.environment_id = $2 AND l.subscription_id = ANY($3) "
         "AND i.reason = $4 AND i.status <> 'void' AND l.kind = 'usage' "
         "ORDER BY l.service_end, l.id",
         scope.tenant_id,
@@ -110,7 +110,7 @@ async def fixed_lines_until_after(
     rows = await fetch(
         scope,
         "SELECT l.* FROM invoice_lines l JOIN invoices i ON i.id = l.invoice_id "
-        "WHERE i.tenant_id = $1 AND i.environment_id = $2 AND i.subscription_id = $3 "
+        "WHERE l.tenant_id = $1 AND l.environment_id = $2 AND l.subscription_id = $3 "
         "AND l.subscription_line_item_id = ANY($4) AND l.kind = $5 AND l.service_end > $6 "
         "AND i.status IN ('draft', 'finalized') ORDER BY i.id, l.position",
         scope.tenant_id,

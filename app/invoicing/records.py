@@ -118,6 +118,7 @@ def line_of(row: asyncpg.Record) -> InvoiceLine:
         tax_included=row["tax_included"],
         shares=json_of(row["shares"]),
         section=row["section"],
+        subscription_id=row["subscription_id"],
         correction_id=row["correction_id"],
     )
 
@@ -177,6 +178,7 @@ def line_values(scope: Scope, line: InvoiceLine, at: datetime) -> dict[str, Any]
         "invoice_id": line.invoice_id,
         "position": line.position,
         "kind": line.kind,
+        "subscription_id": line.subscription_id,
         "subscription_line_item_id": line.subscription_line_item_id,
         "price_id": line.price_id,
         "meter_id": line.meter_id,

@@ -608,6 +608,7 @@ class Migration(migrations.Migration):
                 ('invoice_id', fields.CharField(max_length=40)),
                 ('position', fields.IntField()),
                 ('kind', fields.CharField(max_length=20)),
+                ('subscription_id', fields.CharField(null=True, max_length=40)),
                 ('subscription_line_item_id', fields.CharField(null=True, max_length=40)),
                 ('price_id', fields.CharField(null=True, max_length=40)),
                 ('meter_id', fields.CharField(null=True, max_length=40)),
@@ -628,7 +629,7 @@ class Migration(migrations.Migration):
                 ('tax_included', fields.DecimalField(max_digits=38, decimal_places=12)),
                 ('shares', fields.JSONField(null=True, encoder=JSON_DUMPS, decoder=loads)),
             ],
-            options={'table': 'invoice_lines', 'app': 'tariff', 'unique_together': (('invoice_id', 'position'),), 'pk_attr': 'id', 'table_description': 'Append-only; a draft that is computed again gets other rows.'},
+            options={'table': 'invoice_lines', 'app': 'tariff', 'unique_together': (('invoice_id', 'position'),), 'indexes': [Index(fields=['tenant_id', 'environment_id', 'subscription_id', 'service_start'])], 'pk_attr': 'id', 'table_description': 'Append-only; a draft that is computed again gets other rows.'},
             bases=['ScopedTable'],
         ),
         ops.AddConstraint(
