@@ -73,6 +73,8 @@ def invoice_of(row: asyncpg.Record) -> Invoice:
         uncollectible_at=row["uncollectible_at"],
         uncollectible_reason=row["uncollectible_reason"],
         presentation=_presentation(row["presentation"]),
+        subscription_ids=tuple(json_of(row["subscription_ids"])),
+        consolidated_into_id=row["consolidated_into_id"],
         tax_notes=tuple(json_of(row["tax_notes"])),
         reckoning=json_of(row["reckoning"]),
     )
@@ -149,6 +151,8 @@ def invoice_values(scope: Scope, invoice: Invoice) -> dict[str, Any]:
         "memo": invoice.memo,
         "edited": invoice.edited,
         "replaces_id": invoice.replaces_id,
+        "subscription_ids": invoice.subscription_ids,
+        "consolidated_into_id": invoice.consolidated_into_id,
         "amount_remaining": 0,
         "metadata": invoice.metadata,
     }

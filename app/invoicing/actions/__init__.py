@@ -4,6 +4,7 @@ from app.invoicing.actions.branding import set_logo
 from app.invoicing.actions.change_preview import ChangePreview, preview_cancel, preview_change
 from app.invoicing.actions.changing import apply_due, change, credit_many
 from app.invoicing.actions.computing import compute, compute_many
+from app.invoicing.actions.consolidating import with_siblings
 from app.invoicing.actions.correcting import correct
 from app.invoicing.actions.correction_notes import Look
 from app.invoicing.actions.correction_verbs import (
@@ -75,5 +76,6 @@ __all__ = [
     "update_credit_note",
     "void",
     "void_credit_note",
+    "with_siblings",
     "write_off",
 ]
