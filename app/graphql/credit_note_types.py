@@ -15,6 +15,7 @@ from app.graphql.credit_note_inputs import (
     NoteFileKind,
     RefundStatus,
 )
+from app.graphql.invoice_parties import InvoiceParty
 from app.graphql.node import Node
 from app.graphql.permissions import requires
 from app.graphql.scalars import Metadata, Money
@@ -104,8 +105,8 @@ class CreditNote(Node):
     refund_status: RefundStatus | None = strawberry.field(
         description="How paying back stands; null where it is no refund."
     )
-    seller: invoice_types.InvoiceParty = strawberry.field(description="Who it is from.")
-    bill_to: invoice_types.InvoiceParty = strawberry.field(description="Who it is to.")
+    seller: InvoiceParty = strawberry.field(description="Who it is from.")
+    bill_to: InvoiceParty = strawberry.field(description="Who it is to.")
     issued_at: datetime = strawberry.field(description="When it was issued.")
     voided_at: datetime | None = strawberry.field(description="When it was taken back.")
     void_reason: str | None = strawberry.field(description="Why it was taken back.")
@@ -173,8 +174,8 @@ class CreditNote(Node):
             adjusted=Money(amount=row.adjusted, currency=row.currency),
             balance=Money(amount=row.balance, currency=row.currency),
             refund_status=row.refund_status,
-            seller=invoice_types.InvoiceParty.of(row.seller),
-            bill_to=invoice_types.InvoiceParty.of(row.bill_to),
+            seller=InvoiceParty.of(row.seller),
+            bill_to=InvoiceParty.of(row.bill_to),
             issued_at=row.issued_at,
             voided_at=row.voided_at,
             void_reason=row.void_reason,

@@ -138,7 +138,7 @@ class CustomerCreateInput:
         default=None,
     )
     consolidate_invoices: bool | None = strawberry.field(
-        description="Whether what falls due for it at one instant becomes one invoice; null: as "
+        description="Whether what falls due for it on one day becomes one invoice; null: as "
         "the environment says.",
         default=None,
     )
@@ -217,7 +217,7 @@ class CustomerUpdateInput:
         description="Numbers its invoices apart; null: with the others."
     )
     consolidate_invoices: strawberry.Maybe[bool | None] = strawberry.field(
-        description="Whether what falls due for it at one instant becomes one invoice; null: as "
+        description="Whether what falls due for it on one day becomes one invoice; null: as "
         "the environment says."
     )
     parent_id: strawberry.Maybe[strawberry.ID | None] = strawberry.field(

@@ -100,7 +100,7 @@ class Customer(Node):
         "others."
     )
     consolidate_invoices: bool | None = strawberry.field(
-        description="Whether what falls due for it at one instant becomes one invoice; null: as "
+        description="Whether what falls due for it on one day becomes one invoice; null: as "
         "the environment says."
     )
     parent_id: strawberry.ID | None = strawberry.field(

@@ -106,10 +106,8 @@ class ExplanationStep:
             if invoice is None:
                 return None
             as_of = invoice.usage_watermark
-            # Its usage, whoever pays for it.
-            subscription = await info.context.load.subscription.load(invoice.subscription_id or "")
-            customer_id = invoice.customer_id if subscription is None else subscription.customer_id
-        if behind.subscription_id is not None:
+            customer_id = invoice.customer_id
+        if behind.subscription_id is not None:  # its usage, whoever pays for it
             owner = await info.context.load.subscription.load(behind.subscription_id)
             customer_id = customer_id if owner is None else owner.customer_id
         if customer_id is None:

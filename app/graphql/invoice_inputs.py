@@ -54,6 +54,9 @@ class InvoiceFilter:
     subscription_id: IdFilter | None = strawberry.field(
         description="By subscription.", default=UNSET
     )
+    consolidated_into_id: IdFilter | None = strawberry.field(
+        description="By the consolidated invoice that their lines are on.", default=UNSET
+    )
     status: EnumFilter[InvoiceStatus] | None = strawberry.field(
         description="By where they are in their life.", default=UNSET
     )

@@ -87,16 +87,20 @@ class BilledLine:
 @strawberry.type(description="A line of an invoice; it never changes once the invoice is issued.")
 class InvoiceLine(Node, BilledLine):
     invoice_id: strawberry.ID = strawberry.field(description="The invoice it is on.")
+    subscription_id: strawberry.ID | None = strawberry.field(
+        description="Whose line it is; null where it was written by hand."
+    )
     correction_id: strawberry.ID | None = strawberry.field(
         description="The correction that it bills; null where it is no adjustment."
     )
 
     @classmethod
     def of(cls, row: Row) -> Self:
-        behind = Behind(row.price, invoice_id=row.invoice_id)
+        behind = Behind(row.price, row.invoice_id, None, row.subscription_id)
         return cls(
             id=strawberry.ID(row.id),
             invoice_id=strawberry.ID(row.invoice_id),
+            subscription_id=_id(row.subscription_id),
             correction_id=_id(row.correction_id),
             behind=behind,
             **_facts(row),

@@ -10,6 +10,7 @@ from app.graphql.context import Info
 from app.graphql.explanations import ExplanationStep, steps_of
 from app.graphql.invoice_inputs import BillingReason, InvoiceStatus, PaymentStatus
 from app.graphql.invoice_lines import InvoiceLine
+from app.graphql.invoice_parties import InvoiceParty
 from app.graphql.node import Node
 from app.graphql.permissions import requires
 from app.graphql.scalars import Metadata, Money
@@ -19,7 +20,6 @@ from app.graphql.terms import applied, tax_associations
 from app.invoicing import actions, explaining
 from app.invoicing.actions import FileKind
 from app.invoicing.invoice import Invoice as Row
-from app.invoicing.invoice import Party as PartyRow
 from app.invoicing.invoice import Settlement as SettlementRow
 from app.invoicing.invoice import SettlementKind
 from app.kernel.commands import fields_of
@@ -43,31 +43,6 @@ strawberry.enum(
     name="InvoiceSettlementKind",
     description="Why less is asked for than was due, or more again.",
 )
-
-
-@strawberry.type(description="Who an invoice is from or to, as printed on it.")
-class InvoiceParty:
-    name: str = strawberry.field(description="The company or person.")
-    lines: list[str] = strawberry.field(description="The postal address, from top to bottom.")
-    email: str | None = strawberry.field(description="Their e-mail address.")
-    reference: str | None = strawberry.field(
-        description="Your own name for the customer; null for the seller."
-    )
-    tax_id: str | None = strawberry.field(description="VAT or similar number.")
-    registration_number: str | None = strawberry.field(description="In the companies' register.")
-    country: str | None = strawberry.field(description="ISO 3166-1 alpha-2 code.")
-
-    @classmethod
-    def of(cls, row: PartyRow) -> Self:
-        return cls(
-            name=row.name,
-            lines=list(row.lines),
-            email=row.email,
-            reference=row.reference,
-            tax_id=row.tax_id,
-            registration_number=row.registration_number,
-            country=row.country,
-        )
 
 
 @strawberry.type(
@@ -102,7 +77,15 @@ class Invoice(Node):
         description="Without gaps in its environment; null until it is issued."
     )
     customer_id: strawberry.ID = strawberry.field(description="Who is billed.")
-    subscription_id: strawberry.ID | None = strawberry.field(description="For which subscription.")
+    subscription_id: strawberry.ID | None = strawberry.field(
+        description="For which subscription; null for several, or for none."
+    )
+    subscription_ids: list[strawberry.ID] = strawberry.field(
+        description="Of a consolidated invoice, the subscriptions whose lines it has; else none."
+    )
+    consolidated_into_id: strawberry.ID | None = strawberry.field(
+        description="The consolidated invoice that asks for what this one would have asked for."
+    )
     status: InvoiceStatus = strawberry.field(description="Where it is in its life.")
     reason: BillingReason = strawberry.field(description="Why it was made.")
     period_start: datetime = strawberry.field(description="Start of the period billed.")
@@ -204,6 +187,20 @@ class Invoice(Node):
             return None
         row = await info.context.load.subscription.load(self.subscription_id)
         return None if row is None else subscription_types.Subscription.of(row)
+
+    @strawberry.field(
+        description="The consolidated invoice that asks for what this one would have asked for."
+    )
+    async def consolidated_into(self, info: Info) -> Optional["Invoice"]:
+        return await _other(info, self.consolidated_into_id)
+
+    @strawberry.field(
+        description="Of a consolidated invoice, those that hold the places of its periods, by "
+        "subscription; void ones included."
+    )
+    async def consolidates(self, info: Info) -> list["Invoice"]:
+        rows = await info.context.load.consolidated_into.load(self.id)
+        return [Invoice.of(row) for row in rows]
 
     @strawberry.field(description="The invoice that it was drafted in place of.")
     async def replaces(self, info: Info) -> Optional["Invoice"]:
@@ -319,6 +316,8 @@ class Invoice(Node):
             number=row.number,
             customer_id=strawberry.ID(row.customer_id),
             subscription_id=_id(row.subscription_id),
+            subscription_ids=[strawberry.ID(each) for each in row.subscription_ids],
+            consolidated_into_id=_id(row.consolidated_into_id),
             status=row.status,
             reason=row.reason,
             period_start=row.period.start,

@@ -365,6 +365,10 @@ class Loaders(TermLoaders):
         return many(credit_notes.applications_to_invoices, self.scope)
 
     @cached_property
+    def consolidated_into(self) -> DataLoader[str, list[Invoice]]:
+        return many(invoices.consolidated_into, self.scope)
+
+    @cached_property
     def settlements_of_invoice(self) -> DataLoader[str, list[Settlement]]:
         return many(invoices.settlements_of_invoices, self.scope)
 

@@ -244,7 +244,9 @@ async def finalize_page(services: Billing, page: Page) -> PageDone:
     """
     ids, after = await due.take(page, FINALIZE)
     moment = Moment(page.at, page.watermark)
-    found = await reads.by_ids(page.scope, ids)
+    taken = await reads.by_ids(page.scope, ids)
+    # What becomes one invoice may be due on several pages.
+    found, parts = await actions.with_siblings(page.scope, taken, at=page.at)
     waited = [key for key, invoice in found.items() if _waited(invoice)]
 
     async def compute(some: Sequence[str]) -> list[str]:
@@ -256,13 +258,17 @@ async def finalize_page(services: Billing, page: Page) -> PageDone:
 
     _, refused = await due.apart(waited, compute)
     await due.note(page, FINALIZE, refused)
-    ready = [key for key in ids if key not in refused]
+    ready = {part[0]: [key for key in part if key not in refused] for part in parts}
 
     async def issue(some: Sequence[str]) -> list[str]:
-        issued = await actions.finalize_many(page.scope, some, by=SYSTEM, at=page.at)
+        drafts = [key for first in some for key in ready[first]]
+        issued = await actions.finalize_many(
+            page.scope, drafts, by=SYSTEM, at=page.at, consolidates=True
+        )
         return [invoice.id for invoice in issued]
 
-    issued, unnumbered = await due.apart(ready, issue)
+    issued, stopped = await due.apart([first for first, part in ready.items() if part], issue)
+    unnumbered = {key: reason for first, reason in stopped.items() for key in ready[first]}
     await due.note(page, FINALIZE, unnumbered)
     failed = len(refused) + len(unnumbered)
     return _done(page, Tally(finalized=len(issued), failed=failed), after)

@@ -253,7 +253,8 @@ def draft(bill: Bill, counted: Mapping[Billed, Counted], moment: Moment) -> Draf
     toward = counted.get(bill.identity, NOTHING).toward
     rated += _committed(bill, rated, toward)
     invoice_id = new_id("inv")
-    lines = tuple(_line(invoice_id, position, line) for position, line in enumerate(rated, start=1))
+    owner_id = bill.subscription.id
+    lines = tuple(_line(invoice_id, owner_id, n, line) for n, line in enumerate(rated, start=1))
     return Drafted(_invoice(invoice_id, bill, lines, moment), lines)
 
 
@@ -367,12 +368,13 @@ def _invoice(invoice_id: str, bill: Bill, lines: Sequence[InvoiceLine], moment: 
     )
 
 
-def _line(invoice_id: str, position: int, rated: RatedLine) -> InvoiceLine:
+def _line(invoice_id: str, owner_id: str, position: int, rated: RatedLine) -> InvoiceLine:
     return InvoiceLine(
         id=new_id("invl"),
         invoice_id=invoice_id,
         position=position,
         kind=rated.kind,
+        subscription_id=owner_id,
         subscription_line_item_id=rated.item_id,
         price_id=rated.price_id,
         meter_id=rated.meter_id,

@@ -130,7 +130,7 @@ def _charge(service: Service, lines: Sequence[InvoiceLine]) -> Charge:
     held = next(_steps(tree, "held"), None)
     item = LineItem(
         id=first.subscription_line_item_id or "",
-        subscription_id="",
+        subscription_id=first.subscription_id or "",
         price_id=price.id,
         price_hash=price.content_hash,
         quantity=None if held is None else Decimal(held.inputs["quantity"] or 0),

@@ -12,9 +12,9 @@ from app.kernel.scope import Scope
 from app.subscriptions.committing import Committing
 
 _LINES = (
-    "SELECT i.subscription_id, i.reason, l.* FROM invoice_lines l "
-    "JOIN invoices i ON i.id = l.invoice_id WHERE i.tenant_id = $1 AND i.environment_id = $2 "
-    "AND i.subscription_id = ANY($3) AND i.status <> 'void' AND l.kind = $4 "
+    "SELECT i.reason, l.* FROM invoice_lines l "
+    "JOIN invoices i ON i.id = l.invoice_id WHERE l.tenant_id = $1 AND l.environment_id = $2 "
+    "AND l.subscription_id = ANY($3) AND i.status <> 'void' AND l.kind = $4 "
     "AND l.service_start >= $5 ORDER BY l.service_start, l.id"
 )
 

@@ -17,7 +17,7 @@ async def corrected(scope: Scope, drafts: Sequence[Drafted], *, lock: bool) -> l
 
     `lock`: inside the transaction that writes them.
     """
-    subscriptions = {d.invoice.subscription_id for d in drafts if d.invoice.subscription_id}
+    subscriptions = {owner for drafted in drafts for owner in drafted.invoice.owners}
     if not subscriptions:
         return list(drafts)
     ids = [drafted.invoice.id for drafted in drafts]
@@ -36,7 +36,7 @@ def _adjusted(drafted: Drafted) -> bool:
 
 def _with(drafted: Drafted, pending: list[Correction]) -> tuple[Drafted, list[Correction]]:
     invoice = drafted.invoice
-    mine = [each for each in pending if each.subscription_id == invoice.subscription_id]
+    mine = [each for each in pending if each.subscription_id in invoice.owners]
     lines, applied = attached(invoice, drafted.lines, mine)
     # What asks for something after all is not skipped.
     if applied and invoice.status is InvoiceStatus.SKIPPED:

@@ -106,14 +106,11 @@ def _correction(
     before: tuple[Decimal, Decimal],
 ) -> Correction:
     amount = EXACT.subtract(fresh.amount, before[0])
-    subscription_id = invoice.subscription_id
-    if subscription_id is None:
-        raise ValueError(f"invoice {invoice.id} is of no subscription")
     epoch = invoice.created_at
     return Correction(
         id=new_id("icor"),
         customer_id=invoice.customer_id,
-        subscription_id=subscription_id,
+        subscription_id=charge.item.subscription_id,
         invoice_id=invoice.id,
         invoice_line_id=None if line is None else line.id,
         line_item_id=charge.item.id,
@@ -183,6 +180,7 @@ def _line(invoice: Invoice, correction: Correction, part: Decimal) -> InvoiceLin
         invoice_id=invoice.id,
         position=0,
         kind=LineKind.ADJUSTMENT,
+        subscription_id=correction.subscription_id,
         subscription_line_item_id=correction.line_item_id,
         price_id=correction.price_id,
         meter_id=correction.meter_id,

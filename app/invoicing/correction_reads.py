@@ -68,9 +68,9 @@ _WAITING = (
 # Usage that was billed, and may have to be corrected. What was billed ahead of the end of its
 # period is in the invoice of that end.
 _BILLED = (
-    "SELECT l.* FROM subscriptions s JOIN invoices i ON i.tenant_id = $1 "
-    "AND i.environment_id = $2 AND i.subscription_id = s.id "
-    "JOIN invoice_lines l ON l.invoice_id = i.id "
+    "SELECT l.* FROM subscriptions s JOIN invoice_lines l ON l.tenant_id = $1 "
+    "AND l.environment_id = $2 AND l.subscription_id = s.id "
+    "JOIN invoices i ON i.id = l.invoice_id "
     "WHERE s.tenant_id = $1 AND s.environment_id = $2 AND s.customer_id = ANY($3) "
     "AND i.status IN ('finalized', 'skipped') AND i.reason <> 'threshold' "
     "AND i.usage_watermark < $5 "
@@ -79,7 +79,7 @@ _BILLED = (
 _UNSEEN = (
     "SELECT id, usage_watermark FROM invoices WHERE tenant_id = $1 AND environment_id = $2 "
     "AND status IN ('finalized', 'skipped') AND corrected_as_of IS NULL "
-    "AND usage_watermark IS NOT NULL AND subscription_id IS NOT NULL"
+    "AND usage_watermark IS NOT NULL"
 )
 
 
@@ -179,12 +179,6 @@ async def billed_usage(
         scope, _BILLED, scope.tenant_id, scope.environment_id, list(customer_ids), after, as_of
     )
     return [line_of(row) for row in rows]
-
-
-async def subscriptions_of(scope: Scope, invoice_ids: Collection[str]) -> dict[str, str]:
-    """The ids of the subscriptions that invoices are of, by theirs; others are absent."""
-    rows = await having(scope, "invoices", "id", invoice_ids, columns="id, subscription_id")
-    return {row["id"]: row["subscription_id"] for row in rows if row["subscription_id"]}
 
 
 async def lines_asking(scope: Scope, correction: Correction) -> list[InvoiceLine]:

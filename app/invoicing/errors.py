@@ -12,6 +12,7 @@ DomainError
     ├── LineIsComputed       LINE_IS_COMPUTED
     ├── InvoiceAlreadyVoid   INVOICE_ALREADY_VOID
     ├── InvoiceAlreadyReplaced INVOICE_ALREADY_REPLACED
+    ├── InvoiceIsConsolidated INVOICE_CONSOLIDATED
     ├── InvoicePaidInPart    INVOICE_PAID
     ├── NothingRemains       NOTHING_REMAINS
     ├── NotWrittenOff        NOT_WRITTEN_OFF
@@ -84,6 +85,17 @@ class InvoiceAlreadyReplaced(Conflict):
 
     def __init__(self, invoice_id: str, by: str) -> None:
         super().__init__(f"invoice {invoice_id} is replaced by {by} already", field="id")
+
+
+class InvoiceIsConsolidated(Conflict):
+    code = "INVOICE_CONSOLIDATED"
+
+    def __init__(self, invoice_id: str, into: str) -> None:
+        super().__init__(
+            f"the lines of invoice {invoice_id} are on the consolidated invoice {into}; take that "
+            "one back",
+            field="id",
+        )
 
 
 class InvoicePaidInPart(Conflict):

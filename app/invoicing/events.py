@@ -111,6 +111,17 @@ class InvoiceComputed(InvoiceEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceConsolidated(InvoiceEvent):
+    """A draft's lines are asked for on another invoice."""
+
+    name: ClassVar[str] = "invoice.consolidated"
+    into_id: str
+
+    def payload(self) -> dict[str, Any]:
+        return {**InvoiceEvent.payload(self), "consolidated_into_id": self.into_id}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InvoiceSkipped(InvoiceEvent):
     """The period came to nothing."""
 

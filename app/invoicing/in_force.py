@@ -74,7 +74,7 @@ async def _attachments(
         scope.tenant_id,
         scope.environment_id,
         list({invoice.customer_id for invoice in invoices}),
-        list({invoice.subscription_id for invoice in invoices} - {None}),
+        list({owner for invoice in invoices for owner in invoice.owners}),
         min(invoice.tax_point for invoice in invoices),
     )
     return [coupon_reads.attachment_of(row) for row in rows]

@@ -15,12 +15,16 @@ from app.tenants.settings import Layout
 
 
 class InvoiceStatus(StrEnum):
-    """`skipped`: the period was billed and came to nothing, so nobody is sent anything."""
+    """`skipped`: the period was billed and came to nothing, so nobody is sent anything.
+    `consolidated`: its lines are asked for on another invoice, with those of other subscriptions;
+    it holds the place of its period until that one is void.
+    """
 
     DRAFT = "draft"
     FINALIZED = "finalized"
     VOID = "void"
     SKIPPED = "skipped"
+    CONSOLIDATED = "consolidated"
 
 
 class BillingReason(StrEnum):
@@ -106,7 +110,7 @@ class Party:
 class Presentation:
     """What a document looks like, kept as it was when it was issued. `locale` is a BCP 47 tag,
     `logo` the key of an image in the bucket. `headings` is what lines stand under, by the id of
-    their line item; the others stand under their kind."""
+    their line item, else of their subscription; the others stand under their kind."""
 
     layout: Layout = "standard"
     locale: str = "en-US"
@@ -169,11 +173,19 @@ class Invoice:
     uncollectible_at: datetime | None = None
     uncollectible_reason: str | None = None
     presentation: Presentation | None = None
+    # Of a consolidated invoice the subscriptions whose lines it has, in their order; else none.
+    subscription_ids: tuple[str, ...] = ()
+    consolidated_into_id: str | None = None  # the invoice that has its lines instead
     # What has to be said about its taxes, such as whose the reverse charge is.
     tax_notes: tuple[str, ...] = ()
     # How the lines led to what is due: the `rules` in force then, and the `steps` where anything
     # was applied (see amounts/steps.py).
     reckoning: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """The ids of the subscriptions that it is of."""
+        return self.subscription_ids if self.subscription_id is None else (self.subscription_id,)
 
     @property
     def tax_point(self) -> datetime:
@@ -231,6 +243,7 @@ class InvoiceLine:
     tax_included: Decimal = field(default=NOTHING, kw_only=True)
     # The steps of its shares (see amounts/steps.py); None where nothing was applied.
     shares: Sequence[Mapping[str, Any]] | None = field(default=None, kw_only=True, repr=False)
+    subscription_id: str | None = field(default=None, kw_only=True)  # None: written by hand
     # The heading it is printed under; None: that of its kind.
     section: str | None = field(default=None, kw_only=True)
     correction_id: str | None = field(default=None, kw_only=True)  # of an adjustment

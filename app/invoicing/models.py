@@ -30,7 +30,7 @@ BEGIN
   END IF;
   IF to_jsonb(OLD) - {_OPEN} IS DISTINCT FROM to_jsonb(NEW) - {_OPEN}
      OR NOT (NEW.status = OLD.status
-             OR NEW.status = 'void' AND OLD.status IN ('finalized', 'skipped')) THEN
+             OR NEW.status = 'void' AND OLD.status IN ('finalized', 'skipped', 'consolidated')) THEN
     RAISE EXCEPTION 'invoice % is % and cannot be changed', OLD.id, OLD.status
       USING ERRCODE = 'restrict_violation';
   END IF;
@@ -139,6 +139,10 @@ class InvoiceTable(ScopedTable):
     edited = fields.BooleanField(default=False)
     replaces_id = id_field(null=True)
     replaced_by_id = id_field(null=True)
+    # Of one that stands for several subscriptions, whose; else empty.
+    subscription_ids = fields.JSONField[list[str]]()
+    # The invoice that asks for what this one would have asked for.
+    consolidated_into_id = id_field(null=True)
     # As of which watermark its usage was looked at again; null: not yet.
     corrected_as_of = fields.DatetimeField(null=True)
     # What is still asked for: of an invoice in force; kept by `tariff_settle_invoices`.
@@ -192,6 +196,11 @@ class InvoiceTable(ScopedTable):
             ),
             CheckConstraint(check="period_start <= period_end", name="invoices_period"),
             CheckConstraint(
+                check="status <> 'consolidated' OR consolidated_into_id IS NOT NULL "
+                "AND subscription_id IS NOT NULL AND subtotal = 0 AND total = 0",
+                name="invoices_consolidated",
+            ),
+            CheckConstraint(
                 check="total = subtotal - discount - prepaid + tax - tax_included AND "
                 "amount_due = greatest(total - credited, 0)",
                 name="invoices_add_up",
@@ -212,6 +221,7 @@ class InvoiceTable(ScopedTable):
             ("tenant_id", "environment_id", "customer_id", "created_at", "id"),
             ("tenant_id", "environment_id", "subscription_id", "created_at", "id"),
             ("tenant_id", "environment_id", "status", "period_end"),
+            ("tenant_id", "environment_id", "consolidated_into_id"),
         )
 
 
@@ -221,6 +231,8 @@ class InvoiceLineTable(ScopedTable):
     invoice_id = id_field()
     position = fields.IntField()
     kind = fields.CharField(max_length=20)
+    # Whose line it is: what was billed of a subscription is found by it, not by the invoice.
+    subscription_id = id_field(null=True)
     subscription_line_item_id = id_field(null=True)
     price_id = id_field(null=True)
     meter_id = id_field(null=True)
@@ -257,6 +269,7 @@ class InvoiceLineTable(ScopedTable):
     class Meta:
         table = "invoice_lines"
         unique_together = (("invoice_id", "position"),)
+        indexes = (("tenant_id", "environment_id", "subscription_id", "service_start"),)
         constraints = (
             CheckConstraint(
                 check="discount >= 0 AND prepaid >= 0 AND discount <= greatest(amount, 0) AND "

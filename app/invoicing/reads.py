@@ -26,6 +26,7 @@ LISTING = Listing(
         Column("number", "string", sortable=True, nullable=True),
         Column("customer_id", "id"),
         Column("subscription_id", "id", nullable=True),
+        Column("consolidated_into_id", "id", nullable=True),
         Column("status", "enum"),
         Column("reason", "enum"),
         Column("currency", "string"),
@@ -62,6 +63,34 @@ async def by_ids(scope: Scope, ids: Collection[str]) -> dict[str, Invoice]:
     return {row["id"]: invoice_of(row) for row in rows}
 
 
+async def drafts_due(
+    scope: Scope, customer_ids: Collection[str], at: datetime
+) -> dict[str, Invoice]:
+    """The drafts of customers whose wait for late events is over at `at`, by their ids."""
+    rows = await fetch(
+        scope,
+        "SELECT * FROM invoices WHERE tenant_id = $1 AND environment_id = $2 "
+        "AND customer_id = ANY($3) AND status = 'draft' AND finalize_at <= $4 ORDER BY id",
+        scope.tenant_id,
+        scope.environment_id,
+        list(customer_ids),
+        at,
+    )
+    return {row["id"]: invoice_of(row) for row in rows}
+
+
+async def consolidated_into(scope: Scope, invoice_ids: Collection[str]) -> dict[str, list[Invoice]]:
+    """What each invoice asks for in the place of, void ones included; one without is absent."""
+    rows = await having(
+        scope, "invoices", "consolidated_into_id", invoice_ids,
+        also="ORDER BY subscription_id, period_end, id",
+    )  # fmt: skip
+    grouped: defaultdict[str, list[Invoice]] = defaultdict(list)
+    for row in rows:
+        grouped[row["consolidated_into_id"]].append(invoice_of(row))
+    return dict(grouped)
+
+
 async def customers_of(scope: Scope, ids: Collection[str]) -> dict[str, str]:
     """The ids of the customers that invoices belong to, by theirs; absent ids are absent."""
     rows = await having(scope, "invoices", "id", ids, columns="id, customer_id")
@@ -91,7 +120,7 @@ async def lines_of_thresholds(scope: Scope, subscription_ids: Collection[str]) -
     rows = await fetch(
         scope,
         "SELECT l.* FROM invoice_lines l JOIN invoices i ON i.id = l.invoice_id "
-        "WHERE i.tenant_id = $1 AND i.environment_id = $2 AND i.subscription_id = ANY($3) "
+        "WHERE l.tenant_id = $1 AND l.environment_id = $2 AND l.subscription_id = ANY($3) "
         "AND i.reason = $4 AND i.status <> 'void' AND l.kind = 'usage' "
         "ORDER BY l.service_end, l.id",
         scope.tenant_id,
@@ -110,7 +139,7 @@ async def fixed_lines_until_after(
     rows = await fetch(
         scope,
         "SELECT l.* FROM invoice_lines l JOIN invoices i ON i.id = l.invoice_id "
-        "WHERE i.tenant_id = $1 AND i.environment_id = $2 AND i.subscription_id = $3 "
+        "WHERE l.tenant_id = $1 AND l.environment_id = $2 AND l.subscription_id = $3 "
         "AND l.subscription_line_item_id = ANY($4) AND l.kind = $5 AND l.service_end > $6 "
         "AND i.status IN ('draft', 'finalized') ORDER BY i.id, l.position",
         scope.tenant_id,

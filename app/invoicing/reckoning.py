@@ -42,6 +42,8 @@ from app.tenants.settings import AmountSettings
 
 Held = tuple[CouponAttachment, Coupon]
 Asked = tuple[TaxAssociation, TaxRate]
+# A coupon with the ids of the lines that it may be taken off.
+Covering = tuple[Held, frozenset[str]]
 # On how many other invoices an attachment was taken off, by subscription.
 Uses = Mapping[tuple[str, str | None], int]
 
@@ -100,12 +102,13 @@ class _Book:
         taxes = self._asked(invoice)
         exempt = self._exempt(invoice, taxes)
         terms = Terms(
-            discounts=[_discount(held, lines) for held in coupons],
+            discounts=[_discount(held, covered) for held, covered in coupons.values()],
             prepaid=self._prepaid.get(payer, ()),
             rates=[_rate(asked, spared=asked[0].id in exempt) for asked in taxes],
             credits=self._credits.get(payer, ()),
         )
         notes = self._notes(invoice, exempt, taxes)
+        used = [held for held, _ in coupons.values()]
         if not (terms.discounts or terms.prepaid or terms.rates or terms.credits):
             return _sum(drafted, notes, self._in_force.settings)
         found = reckon(
@@ -115,9 +118,9 @@ class _Book:
             decimals=minor_units(invoice.currency),
             rules=self._rules,
         )
-        self._use_up(invoice, payer, found)
+        self._use_up(invoice, payer, found, {each[0].id: each[0] for each in used})
         applied = replace(
-            applied_of(invoice, found, coupons=coupons, taxes=taxes, exempt=exempt),
+            applied_of(invoice, found, coupons=used, taxes=taxes, exempt=exempt),
             corrections=drafted.applied.corrections,
         )
         return Drafted(
@@ -126,27 +129,34 @@ class _Book:
             applied,
         )
 
-    def _taken_off(self, invoice: Invoice, lines: Sequence[InvoiceLine]) -> list[Held]:
-        """The coupons for the invoice, in their order. One that is attached at several levels
-        counts at the narrowest."""
-        candidates = [
-            held
-            for held in self._candidates(invoice)
-            if held[0].in_force(invoice.tax_point)
-            and self._left(held, invoice)
-            and _covered(held, lines)
-        ]
-        narrowest: dict[str, int] = {}
-        for attachment, coupon in candidates:
-            narrowest[coupon.id] = max(narrowest.get(coupon.id, 0), attachment.narrowness)
-        chosen = [held for held in candidates if held[0].narrowness == narrowest[held[1].id]]
-        return sorted(chosen, key=_ORDERS[self._in_force.settings.coupon_order])
+    def _taken_off(self, invoice: Invoice, lines: Sequence[InvoiceLine]) -> dict[str, Covering]:
+        """The coupons for the invoice, in their order, by the ids of their attachments. One that
+        is attached at several levels counts at the narrowest, for each subscription's lines."""
+        taken: dict[str, Covering] = {}
+        for owner_id, mine in _by_owner(invoice, lines).items():
+            found = [
+                (held, covered)
+                for held in self._candidates(invoice.customer_id, owner_id)
+                if held[0].in_force(invoice.tax_point)
+                and self._left(held, invoice)
+                and (covered := _covered(held, mine))
+            ]
+            narrowest: dict[str, int] = {}
+            for (attachment, coupon), _ in found:
+                narrowest[coupon.id] = max(narrowest.get(coupon.id, 0), attachment.narrowness)
+            for held, covered in found:
+                attachment, coupon = held
+                if attachment.narrowness == narrowest[coupon.id]:
+                    _, before = taken.get(attachment.id, (held, frozenset[str]()))
+                    taken[attachment.id] = held, before | covered
+        order = _ORDERS[self._in_force.settings.coupon_order]
+        return dict(sorted(taken.items(), key=lambda each: order(each[1][0])))
 
-    def _candidates(self, invoice: Invoice) -> list[Held]:
-        of_customer = self._coupons.get(invoice.customer_id, ())
+    def _candidates(self, customer_id: str, subscription_id: str | None) -> list[Held]:
+        of_customer = self._coupons.get(customer_id, ())
         found = [held for held in of_customer if held[0].subscription_id is None]
-        if invoice.subscription_id is not None:
-            found += self._of_subscriptions.get(invoice.subscription_id, ())
+        if subscription_id is not None:
+            found += self._of_subscriptions.get(subscription_id, ())
         return found
 
     def _left(self, held: Held, invoice: Invoice) -> bool:
@@ -156,7 +166,7 @@ class _Book:
         if most is None:
             return True
         if coupon.duration is CouponDuration.REPEATED:
-            return self._uses[attachment.id, invoice.subscription_id] < most
+            return self._uses[attachment.id, attachment.used_by(invoice.subscription_id)] < most
         return self._times[attachment.id] < most
 
     def _asked(self, invoice: Invoice) -> list[Asked]:
@@ -188,9 +198,16 @@ class _Book:
         legend = self._in_force.settings.reverse_charge_legend
         return tuple(dict.fromkeys(each.note(legend) for each in used))
 
-    def _use_up(self, invoice: Invoice, payer: Payer, found: Reckoned) -> None:
+    def _use_up(
+        self,
+        invoice: Invoice,
+        payer: Payer,
+        found: Reckoned,
+        attached: Mapping[str, CouponAttachment],
+    ) -> None:
         for taken in (each for each in found.discounts if each.amount):
-            self._uses[taken.discount.id, invoice.subscription_id] += 1
+            user = attached[taken.discount.id].used_by(invoice.subscription_id)
+            self._uses[taken.discount.id, user] += 1
             self._times[taken.discount.id] += 1
         for held, drawn in (
             (self._prepaid, found.prepaid),
@@ -225,6 +242,18 @@ def _by(rows: Sequence[Any], key: Callable[[Any], str | None]) -> dict[str, list
     return found
 
 
+def _by_owner(
+    invoice: Invoice, lines: Sequence[InvoiceLine]
+) -> dict[str | None, list[InvoiceLine]]:
+    """The lines by their subscription; all of them where the invoice is of one, or of none."""
+    if not invoice.subscription_ids:
+        return {invoice.subscription_id: list(lines)}
+    found: defaultdict[str | None, list[InvoiceLine]] = defaultdict(list)
+    for line in lines:
+        found[line.subscription_id].append(line)
+    return dict(found)
+
+
 def _covered(held: Held, lines: Sequence[InvoiceLine]) -> frozenset[str]:
     """The ids of the lines that the coupon may be taken off."""
     attachment, coupon = held
@@ -238,14 +267,14 @@ def _covered(held: Held, lines: Sequence[InvoiceLine]) -> frozenset[str]:
     )
 
 
-def _discount(held: Held, lines: Sequence[InvoiceLine]) -> Discount:
+def _discount(held: Held, covered: frozenset[str]) -> Discount:
     attachment, coupon = held
     return Discount(
         id=attachment.id,
         percent=coupon.percent_off,
         amount=coupon.amount_off,
         currency=coupon.currency,
-        lines=_covered(held, lines),
+        lines=covered,
         each=coupon.level is CouponLevel.LINE,
     )
 

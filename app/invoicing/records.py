@@ -73,6 +73,8 @@ def invoice_of(row: asyncpg.Record) -> Invoice:
         uncollectible_at=row["uncollectible_at"],
         uncollectible_reason=row["uncollectible_reason"],
         presentation=_presentation(row["presentation"]),
+        subscription_ids=tuple(json_of(row["subscription_ids"])),
+        consolidated_into_id=row["consolidated_into_id"],
         tax_notes=tuple(json_of(row["tax_notes"])),
         reckoning=json_of(row["reckoning"]),
     )
@@ -118,6 +120,7 @@ def line_of(row: asyncpg.Record) -> InvoiceLine:
         tax_included=row["tax_included"],
         shares=json_of(row["shares"]),
         section=row["section"],
+        subscription_id=row["subscription_id"],
         correction_id=row["correction_id"],
     )
 
@@ -148,6 +151,8 @@ def invoice_values(scope: Scope, invoice: Invoice) -> dict[str, Any]:
         "memo": invoice.memo,
         "edited": invoice.edited,
         "replaces_id": invoice.replaces_id,
+        "subscription_ids": invoice.subscription_ids,
+        "consolidated_into_id": invoice.consolidated_into_id,
         "amount_remaining": 0,
         "metadata": invoice.metadata,
     }
@@ -177,6 +182,7 @@ def line_values(scope: Scope, line: InvoiceLine, at: datetime) -> dict[str, Any]
         "invoice_id": line.invoice_id,
         "position": line.position,
         "kind": line.kind,
+        "subscription_id": line.subscription_id,
         "subscription_line_item_id": line.subscription_line_item_id,
         "price_id": line.price_id,
         "meter_id": line.meter_id,

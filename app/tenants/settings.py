@@ -44,7 +44,7 @@ class InvoiceSettings(Section, frozen=True):
     finalization_delay_seconds: Annotated[int, Meta(ge=0, le=2_592_000)] | None = None
     # What becomes of an invoice that comes to nothing.
     zero_invoices: Literal["skip", "issue", "issue_as_paid"] = "skip"
-    # Whether what falls due for a customer at one instant becomes one invoice.
+    # Whether what falls due for a customer on one day becomes one invoice.
     consolidate: bool = False
     # The seller as printed; kept with each invoice when it is issued.
     seller_name: Annotated[str, Meta(max_length=255)] = ""  # empty: the tenant's name

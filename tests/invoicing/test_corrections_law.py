@@ -157,7 +157,8 @@ class Book:
 def stored(invoice, position, rated):
     return InvoiceLine(
         id=new_id("invl"), invoice_id=invoice.id, position=position, kind=rated.kind,
-        subscription_line_item_id=rated.item_id, price_id=rated.price_id, meter_id=rated.meter_id,
+        subscription_id=invoice.subscription_id, subscription_line_item_id=rated.item_id,
+        price_id=rated.price_id, meter_id=rated.meter_id,
         description=rated.description, group=rated.group, quantity=rated.quantity,
         amount=rated.amount, currency=rated.currency, service=rated.service, price=rated.price,
         explanation=explanation.to_json(rated.explanation),

@@ -67,12 +67,19 @@ async def test_lines_stand_under_the_group_of_their_price_or_else_of_their_kind(
 
 def test_subscriptions_to_one_plan_are_numbered_by_their_start():
     early, late, other = (
-        subscription(id=new_id("sub"), plan_id=plan, starts_at=JAN + timedelta(days=day))
+        subscription(
+            id=new_id("sub"), customer_id="cus_1", plan_id=plan,
+            starts_at=JAN + timedelta(days=day),
+        )
         for plan, day in (("plan_1", 0), ("plan_1", 9), ("plan_2", 3))
-    )
+    )  # fmt: skip
     held = {each.id: each for each in (late, other, early)}
     assert titled(held, {"plan_1": "Pro", "plan_2": "Extra"}) == {
         early.id: "Pro (1)", late.id: "Pro (2)", other.id: "Extra",
+    }  # fmt: skip
+    held[late.id] = replace(late, customer_id="cus_2")
+    assert titled(held, {"plan_1": "Pro"}, customers={"cus_1": "Acme", "cus_2": "Beta"}) == {
+        early.id: "Acme: Pro", late.id: "Beta: Pro", other.id: "Acme: plan_2",
     }  # fmt: skip
 
 

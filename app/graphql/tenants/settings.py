@@ -57,7 +57,7 @@ class InvoiceSettings:
         description="What becomes of an invoice that comes to nothing."
     )
     consolidate: bool = strawberry.field(
-        description="Whether what falls due for a customer at one instant becomes one invoice, "
+        description="Whether what falls due for a customer on one day becomes one invoice, "
         "where the customer says nothing."
     )
     finalization_delay_seconds: int | None = strawberry.field(
@@ -148,7 +148,7 @@ class InvoiceSettingsInput:
         description="What becomes of an invoice that comes to nothing."
     )
     consolidate: strawberry.Maybe[bool | None] = strawberry.field(
-        description="Whether what falls due for a customer at one instant becomes one invoice."
+        description="Whether what falls due for a customer on one day becomes one invoice."
     )
     finalization_delay_seconds: strawberry.Maybe[int | None] = strawberry.field(
         description="0 to 2,592,000."

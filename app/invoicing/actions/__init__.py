@@ -9,6 +9,7 @@ from app.invoicing.actions.change_preview import (
 )
 from app.invoicing.actions.changing import apply_due, change, credit_many
 from app.invoicing.actions.computing import compute, compute_many
+from app.invoicing.actions.consolidating import with_siblings
 from app.invoicing.actions.correcting import correct
 from app.invoicing.actions.correction_notes import Look
 from app.invoicing.actions.correction_verbs import (
@@ -81,5 +82,6 @@ __all__ = [
     "update_credit_note",
     "void",
     "void_credit_note",
+    "with_siblings",
     "write_off",
 ]

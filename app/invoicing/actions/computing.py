@@ -10,6 +10,7 @@ from app.invoicing import manual, reads
 from app.invoicing.actions import locks
 from app.invoicing.actions.saving import rewrite
 from app.invoicing.bills import Bill, Drafted, Moment, again, draft
+from app.invoicing.consolidating import as_one
 from app.invoicing.errors import BilledAhead, InvoiceEdited, InvoiceNotDraft, PeriodChanged
 from app.invoicing.events import InvoiceComputed
 from app.invoicing.invoice import BillingReason, Invoice, InvoiceLine, InvoiceStatus, LineKind
@@ -68,14 +69,18 @@ async def computed(
 
     Raises: PeriodChanged, Unavailable.
     """
-    of_periods = [i for i in invoices if i.subscription_id and not _is_correction(i)]
+    wholes = [invoice.id for invoice in invoices if invoice.subscription_ids]
+    members = await reads.consolidated_into(scope, wholes) if wholes else {}
+    every = [*invoices, *(each for mine in members.values() for each in mine)]
+    of_periods = [i for i in every if i.subscription_id and not _is_correction(i)]
     bills = await _bills(scope, of_periods)
     counted = await count(scope, clickhouse, bills.values(), as_of=moment.watermark)
     found = await _lines_by_hand(scope, invoices)
     fresh = []
     for invoice in invoices:
-        bill = bills.get(invoice.id)
-        drafted = Drafted(invoice, ()) if bill is None else draft(bill, counted, moment)
+        mine = [bills[each.id] for each in members.get(invoice.id, [invoice]) if each.id in bills]
+        parts = [draft(bill, counted, moment) for bill in mine]
+        drafted = as_one(parts) if parts else Drafted(invoice, ())
         fresh.append(_renewed(invoice, drafted, found.get(invoice.id, ()), moment))
     return fresh
 

@@ -128,12 +128,13 @@ async def _rated(
     for line in lines:
         by_invoice[line.invoice_id].append(line)
     charges = [(key, charge) for key, mine in by_invoice.items() for charge in charges_of(mine)]
-    subjects = await _subjects(scope, by_invoice)
+    subjects = await _subjects(scope, [charge for _, charge in charges])
     names = await names_of(scope, [each.subscription for each in subjects.values()])
     touched = [
-        (key, subjects[key], charge)
+        (key, subject, charge)
         for key, charge in charges
-        if key in subjects and _touched(subjects[key], charge, dirty, names)
+        if (subject := subjects.get(charge.item.subscription_id))
+        and _touched(subject, charge, dirty, names)
     ]
     pairs = [(subject, charge) for _, subject, charge in touched]
     counted = await counts(scope, clickhouse, pairs, as_of=as_of)
@@ -144,12 +145,10 @@ async def _rated(
     return found
 
 
-async def _subjects(scope: Scope, invoice_ids: Collection[str]) -> dict[str, BillableSubscription]:
-    """The subscription of each invoice."""
-    owners = await correction_reads.subscriptions_of(scope, invoice_ids)
-    found = await subscriptions.billable(scope, set(owners.values()))
-    by_id = {subject.subscription.id: subject for subject in found}
-    return {key: by_id[owner] for key, owner in owners.items() if owner in by_id}
+async def _subjects(scope: Scope, charges: Iterable[Charge]) -> dict[str, BillableSubscription]:
+    """The subscriptions of charges, by their ids."""
+    found = await subscriptions.billable(scope, {each.item.subscription_id for each in charges})
+    return {subject.subscription.id: subject for subject in found}
 
 
 def _touched(subject: BillableSubscription, charge: Charge, dirty: Dirty, names: Names) -> bool:

@@ -4,6 +4,7 @@ Whoever credits holds the invoice's row, so that two at a time cannot give back 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -69,12 +70,19 @@ async def credit(
     amounts = NO_AMOUNTS
     for _, part in given:
         amounts = amounts.plus(part)
-    note = await _note(scope, connection, invoice, wanted, amounts=amounts, at=at)
+    whose = replace(invoice, subscription_id=_owner(invoice, [line for line, _ in given]))
+    note = await _note(scope, connection, whose, wanted, amounts=amounts, at=at)
     await _insert(scope, connection, note, _lines(note, given))
     await _take_effect(scope, connection, note, at=at)
     await audit.record(scope, by, "credit_note.issue", note.id, at=at, after=note)
     await outbox.put(scope, CreditNoteIssued.of(note, at))
     return note
+
+
+def _owner(invoice: Invoice, lines: Sequence[InvoiceLine]) -> str | None:
+    """The one subscription of which something is given back; None: of none, or several."""
+    owners = {line.subscription_id or invoice.subscription_id for line in lines}
+    return owners.pop() if len(owners) == 1 else None
 
 
 async def _note(

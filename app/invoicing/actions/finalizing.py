@@ -15,6 +15,7 @@ from app.infra.crash import point
 from app.infra.postgres import writing
 from app.invoicing import parties
 from app.invoicing.actions import credit_balances, locks, numbers
+from app.invoicing.actions.consolidating import fold
 from app.invoicing.actions.headings import headings_of
 from app.invoicing.actions.reckoning import reckon_again
 from app.invoicing.errors import InvoiceNotDraft, NumberTaken
@@ -58,10 +59,17 @@ async def finalize(scope: Scope, invoice_id: str, *, by: Actor, at: datetime) ->
 
 
 async def finalize_many(
-    scope: Scope, invoice_ids: Collection[str], *, by: Actor, at: datetime
+    scope: Scope,
+    invoice_ids: Collection[str],
+    *,
+    by: Actor,
+    at: datetime,
+    consolidates: bool = False,
 ) -> list[Invoice]:
     """Issue the drafts among these invoices, numbered in the order of their periods.
 
+    `consolidates`: those of one payer that ask for the same terms on the same day become one
+    where the payer wants it.
     What is not a draft is left alone, so a second call changes nothing. Returns what was
     issued. Raises: NumberTaken.
     """
@@ -70,6 +78,8 @@ async def finalize_many(
     async with writing(scope) as connection:
         found = await locks.invoices(connection, scope, invoice_ids)
         drafts = [invoice for invoice in found if invoice.status is InvoiceStatus.DRAFT]
+        if consolidates:
+            drafts = await fold(connection, scope, drafts, by=by, at=at)
         # What is in force at this moment, not when they were drafted.
         drafts = await reckon_again(connection, scope, drafts, by=by, at=at)
         skips = settings.invoice.zero_invoices == "skip"
@@ -90,7 +100,7 @@ async def finalize_many(
         ]
         await _issue(connection, scope, issued, by=by)
         await credit_balances.pay(connection, scope, credited.taken)
-        await due.cancel(scope, FINALIZE, [invoice.id for invoice in found])
+        await due.cancel(scope, FINALIZE, sorted({each.id for each in (*found, *drafts)}))
         await due.schedule_many(
             scope, PRINT, [due.Item(invoice.id, at, invoice.customer_id) for invoice in issued]
         )

@@ -1,9 +1,10 @@
 """What the lines of an invoice stand under, where the settings want more than their kinds."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 from app.catalog.reads import features, groups, plans, prices
+from app.customers import reads as customer_reads
 from app.invoicing import reads
 from app.invoicing.invoice import Invoice, InvoiceLine
 from app.kernel.scope import Scope
@@ -17,40 +18,69 @@ Headings = Mapping[str, Mapping[str, str]]
 
 async def headings_of(scope: Scope, invoices: Collection[Invoice], by: Sections) -> Headings:
     """The headings of the invoices' lines, by what the settings say; a line without one is absent.
+    Those of a consolidated invoice stand under their subscriptions, whatever the settings say.
 
     The same statements however many invoices; none where lines stand under their kinds.
     """
-    if by == "kind" or not invoices:
+    wholes = {invoice.id for invoice in invoices if invoice.subscription_ids}
+    wanted = wholes if by == "kind" else {invoice.id for invoice in invoices}
+    if not wanted:
         return {}
-    lines = await reads.lines_of_invoices(scope, [invoice.id for invoice in invoices])
-    named = _by_subscription if by == "subscription" else _by_group
-    return await named(scope, lines)
+    lines = await reads.lines_of_invoices(scope, wanted)
+    apart = {key: mine for key, mine in lines.items() if by == "subscription" or key in wholes}
+    rest = {key: mine for key, mine in lines.items() if key not in apart}
+    found = await _by_subscription(scope, apart) if apart else {}
+    return found | (await _by_group(scope, rest) if rest else {})
 
 
 async def _by_subscription(
     scope: Scope, lines: Mapping[str, Collection[InvoiceLine]]
 ) -> dict[str, dict[str, str]]:
-    items = await subscriptions.line_items_by_ids(scope, _items(lines.values()))
-    held = await subscriptions.by_ids(scope, {item.subscription_id for item in items.values()})
+    owners = {line.subscription_id for each in lines.values() for line in each}
+    held = await subscriptions.by_ids(scope, {key for key in owners if key is not None})
     sold = await plans.by_ids(scope, {subscription.plan_id for subscription in held.values()})
+    buyers = await _buyers(scope, lines, held)
     found: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for invoice_id, each in lines.items():
-        mine = {
-            line.subscription_line_item_id: items[line.subscription_line_item_id].subscription_id
-            for line in each
-            if line.subscription_line_item_id in items
-        }
         names = {key: plan.name for key, plan in sold.items()}
-        titles = titled({key: held[key] for key in mine.values() if key in held}, names)
-        for item_id, subscription_id in mine.items():
-            if item_id is not None and subscription_id in titles:
-                found[invoice_id][item_id] = titles[subscription_id]
+        mine = {line.subscription_id or "" for line in each}
+        titles = titled({key: held[key] for key in mine if key in held}, names, customers=buyers)
+        for line in each:
+            if (title := titles.get(line.subscription_id or "")) is not None:
+                found[invoice_id][_place(line)] = title
     return dict(found)
 
 
-def titled(held: Mapping[str, Subscription], plan_names: Mapping[str, str]) -> dict[str, str]:
-    """A title for each subscription: its plan's name, numbered where several have it. Pure."""
+async def _buyers(
+    scope: Scope,
+    lines: Mapping[str, Collection[InvoiceLine]],
+    held: Mapping[str, Subscription],
+) -> dict[str, str]:
+    """The names of whose subscriptions are on invoices with those of others, by their ids."""
+    found: set[str] = set()
+    for each in lines.values():
+        owners = {line.subscription_id or "" for line in each}
+        whose = {held[key].customer_id for key in owners if key in held}
+        found |= whose if len(whose) > 1 else set()
+    known = await customer_reads.by_ids(scope, found) if found else {}
+    return {key: each.name or each.external_id for key, each in known.items()}
+
+
+def titled(
+    held: Mapping[str, Subscription],
+    plan_names: Mapping[str, str],
+    *,
+    customers: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """A title for each subscription: its plan's name, after that of its customer where there are
+    several of them, numbered where several have it. Pure."""
     names = {key: plan_names.get(each.plan_id, each.plan_id) for key, each in held.items()}
+    if len({each.customer_id for each in held.values()}) > 1:
+        whose = customers or {}
+        names = {
+            key: f"{whose.get(held[key].customer_id, held[key].customer_id)}: {name}"
+            for key, name in names.items()
+        }
     times, seen = Counter(names.values()), Counter[str]()
     found = {}
     for key in sorted(held, key=lambda key: (held[key].starts_at, key)):
@@ -83,10 +113,6 @@ async def _by_group(
     return dict(found)
 
 
-def _items(lines: Iterable[Collection[InvoiceLine]]) -> set[str]:
-    return {
-        line.subscription_line_item_id
-        for each in lines
-        for line in each
-        if line.subscription_line_item_id is not None
-    }
+def _place(line: InvoiceLine) -> str:
+    """What a line's heading is kept under: lines of a whole subscription have no item."""
+    return line.subscription_line_item_id or line.subscription_id or ""

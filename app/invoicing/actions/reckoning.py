@@ -74,8 +74,9 @@ async def stored(scope: Scope, invoices: Collection[Invoice]) -> list[Drafted]:
 
 
 def _touched(draft: Invoice) -> bool:
-    """Whether anything was applied to it, be it to no effect, such as a rate of 0 %."""
-    return "steps" in draft.reckoning or bool(draft.tax_notes)
+    """Whether anything was applied to it, be it to no effect, such as a rate of 0 %; or it was
+    never reckoned."""
+    return "rules" not in draft.reckoning or "steps" in draft.reckoning or bool(draft.tax_notes)
 
 
 def _substance(drafted: Drafted) -> Any:

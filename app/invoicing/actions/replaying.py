@@ -31,15 +31,17 @@ async def replay(scope: Scope, invoice_id: str, clickhouse: ClickHouse) -> Repla
     invoice = await reads.get(scope, invoice_id)
     (kept,) = await stored(scope, [invoice])
     charges = charges_of(kept.lines)
-    subject = await _subject(scope, invoice.subscription_id)
-    pairs = [] if subject is None else [(subject, charge) for charge in charges]
+    owners = {charge.item.subscription_id for charge in charges}
+    subjects = {s.subscription.id: s for s in await subscriptions.billable(scope, owners)}
+    found = [subjects.get(charge.item.subscription_id) for charge in charges]
+    pairs = [(s, charge) for s, charge in zip(found, charges, strict=True) if s is not None]
     counted = await counts(scope, clickhouse, pairs, as_of=invoice.usage_watermark)
     earlier = await reads.lines_of_invoices(
         scope, {key for charge in charges for key in charge.before}
     )
     rated = {
         index: list(again(subject, charge, counted, earlier))
-        for index, charge in enumerate(charges)
+        for index, (subject, charge) in enumerate(zip(found, charges, strict=True))
     }
     return replayed(kept, charges, rated)
 
@@ -102,10 +104,3 @@ def again(
     ]
     before.sort(key=lambda line: (line.service.end, line.id))
     return list(remaining(rate(fact), before, fact.service.period))
-
-
-async def _subject(scope: Scope, subscription_id: str | None) -> BillableSubscription | None:
-    if subscription_id is None:
-        return None
-    found = await subscriptions.billable(scope, [subscription_id])
-    return found[0] if found else None

@@ -61,6 +61,18 @@ async def add(
     """Add drafts that are known to be new, reckoned; as added. Call inside `writing(scope)`."""
     fresh = await corrected(scope, fresh, lock=True)
     fresh = await reckoned(scope, fresh, at=at, lock=True)
+    return await add_as_is(connection, scope, fresh, by=by, at=at)
+
+
+async def add_as_is(
+    connection: asyncpg.Connection,
+    scope: Scope,
+    fresh: Sequence[Drafted],
+    *,
+    by: Actor,
+    at: datetime,
+) -> list[Drafted]:
+    """`add`, of what is reckoned, or will be before it is issued."""
     await insert(connection, "invoices", [_empty(scope, drafted.invoice) for drafted in fresh])
     await _insert_parts(connection, scope, fresh, at=at)
     # Lines can only be added to a draft, so what is skipped becomes so after them.
@@ -82,7 +94,7 @@ async def add(
     await _look_again(scope, fresh, at=at)
     await audit.record_many(scope, by, [_noted(drafted.invoice) for drafted in fresh], at=at)
     await outbox.put_many(scope, [_told(drafted.invoice) for drafted in fresh])
-    return fresh
+    return list(fresh)
 
 
 async def rewrite(
@@ -102,7 +114,17 @@ async def replace_parts(
     """Write drafts that are there, and reckoned, with everything that belongs to them."""
     if not drafts:
         return
-    ids = [drafted.invoice.id for drafted in drafts]
+    await clear_parts(connection, scope, [drafted.invoice.id for drafted in drafts])
+    await _insert_parts(connection, scope, drafts, at=at)
+    await update(
+        connection,
+        "invoices",
+        [{"id": d.invoice.id, **computed_values(d.invoice), "updated_at": at} for d in drafts],
+    )
+
+
+async def clear_parts(connection: asyncpg.Connection, scope: Scope, ids: Sequence[str]) -> None:
+    """Take the lines of drafts away, and what was applied to them."""
     for table in ("invoice_lines", *TABLES):
         await connection.execute(
             f"DELETE FROM {table} "  # noqa: S608 - a name of ours
@@ -111,12 +133,6 @@ async def replace_parts(
             scope.environment_id,
             ids,
         )
-    await _insert_parts(connection, scope, drafts, at=at)
-    await update(
-        connection,
-        "invoices",
-        [{"id": d.invoice.id, **computed_values(d.invoice), "updated_at": at} for d in drafts],
-    )
 
 
 async def _look_again(scope: Scope, drafts: Sequence[Drafted], *, at: datetime) -> None:

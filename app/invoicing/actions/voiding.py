@@ -8,11 +8,13 @@ from app.infra import due, outbox
 from app.infra.postgres import writing
 from app.invoicing import correction_reads, credit_reads, reads
 from app.invoicing.actions import credit_balances, locks
+from app.invoicing.actions.consolidating import release
 from app.invoicing.credit_note import CreditNoteStatus
 from app.invoicing.errors import (
     InvoiceAlreadyVoid,
     InvoiceCorrected,
     InvoiceCredited,
+    InvoiceIsConsolidated,
     InvoicePaidInPart,
 )
 from app.invoicing.events import InvoiceVoided
@@ -27,9 +29,9 @@ from app.tenants import audit
 async def void(scope: Scope, invoice_id: str, *, reason: str, by: Actor, at: datetime) -> Invoice:
     """Void a draft, an issued or a skipped invoice; its period may then be billed again.
 
-    What credits paid of it is theirs again.
+    What credits paid of it is theirs again, and so are the periods of a consolidated one.
     Raises: Invalid (INVALID_REASON), NotFound, InvoiceAlreadyVoid, InvoicePaidInPart,
-    InvoiceCredited, InvoiceCorrected.
+    InvoiceCredited, InvoiceCorrected, InvoiceIsConsolidated.
     """
     stated = checks.text(reason, "reason", longest=500)
     async with writing(scope) as connection:
@@ -49,6 +51,8 @@ async def void_locked(
     """`void`, of an invoice that this transaction has locked, for a reason that is checked."""
     if before.status is InvoiceStatus.VOID:
         raise InvoiceAlreadyVoid(before.id)
+    if before.status is InvoiceStatus.CONSOLIDATED:
+        raise InvoiceIsConsolidated(before.id, before.consolidated_into_id or "")
     account = (await reads.settlements_of_invoices(scope, [before.id])).get(before.id, [])
     await _check_uncredited(scope, before)
     if await correction_reads.applied_elsewhere(scope, before.id):
@@ -65,6 +69,7 @@ async def void_locked(
         "updated_at": at,
     }
     await update(connection, "invoices", [{"id": before.id, **values}])
+    await release(connection, scope, before, reason, by=by, at=at)
     await credit_balances.give_back(connection, scope, before.id, at=at)
     after = await locks.invoice(connection, scope, before.id)
     await due.cancel(scope, FINALIZE, [before.id])

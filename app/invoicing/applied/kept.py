@@ -42,12 +42,12 @@ def applied_of(
     exempt: Mapping[str, TaxExemption],
 ) -> Applied:
     """The rows, each kind in the order in which it was applied."""
-    by_attachment = {attachment.id: coupon for attachment, coupon in coupons}
+    by_attachment = {held[0].id: held for held in coupons}
     by_association = {association.id: rate for association, rate in taxes}
     return Applied(
         discounts=tuple(
             _discount(
-                invoice, found, taken, coupon=by_attachment[taken.discount.id], position=position
+                invoice, found, taken, held=by_attachment[taken.discount.id], position=position
             )
             for position, taken in enumerate(found.discounts, start=1)
         ),
@@ -72,8 +72,14 @@ def applied_of(
 
 
 def _discount(
-    invoice: Invoice, found: Reckoned, taken: DiscountTaken, *, coupon: Coupon, position: int
+    invoice: Invoice,
+    found: Reckoned,
+    taken: DiscountTaken,
+    *,
+    held: tuple[CouponAttachment, Coupon],
+    position: int,
 ) -> InvoiceDiscount:
+    attachment, coupon = held
     facts = asdict(coupon)
     base = sum(taken.left, Fraction(0)) / Fraction(10) ** found.sheet.decimals
     return InvoiceDiscount(
@@ -88,6 +94,7 @@ def _discount(
         currency=invoice.currency,
         coupon=described({name: facts[name] for name in _COUPON}),
         shares=_shares(found, taken.shares),
+        subscription_id=attachment.used_by(invoice.subscription_id),
     )
 
 

@@ -18,7 +18,9 @@ Shares = Mapping[str, Decimal]
 
 @dataclass(frozen=True, slots=True)
 class InvoiceDiscount:
-    """A coupon as it was taken off. `base` is what its lines had left; `coupon` the coupon then."""
+    """A coupon as it was taken off. `base` is what its lines had left; `coupon` the coupon then.
+    `subscription_id`: which of the invoice's subscriptions it was a use of; None: all of them.
+    """
 
     id: str
     invoice_id: str
@@ -31,6 +33,7 @@ class InvoiceDiscount:
     currency: str
     coupon: Mapping[str, Any] = field(repr=False)
     shares: Shares = field(repr=False)
+    subscription_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,6 +126,7 @@ def discount_of(row: asyncpg.Record) -> InvoiceDiscount:
         currency=row["currency"],
         coupon=json_of(row["coupon"]),
         shares=shares_of(row["shares"]),
+        subscription_id=row["subscription_id"],
     )
 
 

@@ -28,9 +28,7 @@ def rows_of(
     }
     customer = {"customer_id": invoice.customer_id}
     for discount in applied.discounts:
-        subscription_id = invoice.subscription_id
-        whose = {**common, **customer, "subscription_id": subscription_id}
-        yield "invoice_discounts", {**whose, **_discount(discount)}
+        yield "invoice_discounts", {**common, **customer, **_discount(discount)}
     for paid in applied.prepaid:
         yield "invoice_prepaid", {**common, **_prepaid(paid)}
     for tax in applied.taxes:
@@ -45,6 +43,7 @@ def _discount(discount: InvoiceDiscount) -> dict[str, Any]:
         "position": discount.position,
         "coupon_id": discount.coupon_id,
         "attachment_id": discount.attachment_id,
+        "subscription_id": discount.subscription_id,
         "description": discount.description,
         "amount": discount.amount,
         "base": discount.base,

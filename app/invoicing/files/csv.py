@@ -70,7 +70,7 @@ def _row(invoice: Invoice, line: InvoiceLine, customer: str) -> Mapping[str, obj
         "status": invoice.status.value,
         "customer": customer,
         "customer_id": invoice.customer_id,
-        "subscription_id": invoice.subscription_id,
+        "subscription_id": line.subscription_id or invoice.subscription_id,
         "position": Decimal(line.position),
         "line_id": line.id,
         "kind": line.kind.value,

@@ -170,7 +170,7 @@ def sections(
 
 
 def _heading(line: InvoiceLine, look: Presentation) -> str:
-    of_item = look.headings.get(line.subscription_line_item_id or "")
+    of_item = look.headings.get(line.subscription_line_item_id or line.subscription_id or "")
     return line.section or of_item or _SECTIONS[line.kind]
 
 

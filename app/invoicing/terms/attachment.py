@@ -33,6 +33,10 @@ class CouponAttachment:
         """2 for a line's, 1 for a subscription's, 0 for a customer's."""
         return 2 if self.line_item_id else 1 if self.subscription_id else 0
 
+    def used_by(self, subscription_id: str | None) -> str | None:
+        """Which subscription's use it is on an invoice of this one (None: of none, or several)."""
+        return subscription_id or self.subscription_id
+
     def in_force(self, at: datetime) -> bool:
         return self.starts_at <= at and (self.ends_at is None or at < self.ends_at)
 
