@@ -11,6 +11,7 @@ from app.graphql.invoice_previews import InvoicePreview
 from app.graphql.permissions import requires
 from app.graphql.quotes import QuotedUsageInput
 from app.graphql.subscription_inputs import SubscriptionCreateInput
+from app.graphql.subscription_quantities import bought
 from app.invoicing import actions
 from app.invoicing.actions import NewSubscription
 from app.invoicing.bills import Moment
@@ -78,6 +79,7 @@ class InvoicePreviewQuery:
                 subscription.coupon_ids,
                 subscription.coupon_codes,
                 subscription.agreed(),
+                bought(subscription.addons),
             )
             moment = Moment(await ctx.present.customer(subscription.customer_id), None)
             drafted = await actions.preview_new(

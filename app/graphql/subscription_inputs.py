@@ -28,7 +28,7 @@ from app.graphql.scalars import Metadata
 from app.graphql.subscription_commitments import CommitmentInput, terms_of
 from app.graphql.subscription_overrides import SubscriptionPriceOverrideInput, overrides_of
 from app.graphql.subscription_phases import PhasesEnd, SubscriptionPhaseInput, phases_of
-from app.graphql.subscription_quantities import HeldQuantityInput, held
+from app.graphql.subscription_quantities import BoughtAddonInput, HeldQuantityInput, held
 from app.kernel.period import Alignment, Cadence
 from app.subscriptions.phases import SetPhases
 from app.subscriptions.subscription import CancelMode as CancelMode
@@ -253,6 +253,11 @@ class SubscriptionCreateInput:
         description="Whether an invoice has a line for each of the family who used anything; "
         "only with `familyUsage`.",
         default=False,
+    )
+    addons: list[BoughtAddonInput] | None = strawberry.field(
+        description="Addons that it has from its start on, as `subscriptionAddonAttach` buys them; "
+        "at most 50. Not of a draft.",
+        default=None,
     )
     phases: list[SubscriptionPhaseInput] | None = strawberry.field(
         description="The phases that follow the one that it is bought with, which lasts from the "

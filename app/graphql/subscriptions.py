@@ -23,6 +23,7 @@ from app.graphql.subscription_pauses import (
     SubscriptionPauseOrder,
 )
 from app.graphql.subscription_phases import SubscriptionPhasesSetInput
+from app.graphql.subscription_quantities import bought
 from app.graphql.subscription_types import Subscription
 from app.graphql.subscription_verbs import (
     SubscriptionActivateInput,
@@ -133,6 +134,7 @@ class SubscriptionMutation:
             coupon_ids=input.coupon_ids,
             coupon_codes=input.coupon_codes,
             phases=input.agreed(),
+            addons=bought(input.addons),
         )
         return Subscription.of(row)
 

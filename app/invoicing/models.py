@@ -1,6 +1,7 @@
 """Tables. The database itself keeps what was issued from being changed.
 
-`guards` are statements that the migration which creates a table also runs.
+`guards` are statements that the migration which creates a table also runs; where one changes, a
+migration runs it again.
 """
 
 from typing import Any, ClassVar

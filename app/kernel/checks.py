@@ -7,11 +7,12 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
 from app.kernel.currencies import MINOR_UNITS
-from app.kernel.errors import Invalid
+from app.kernel.errors import DomainError, Invalid
 
 METADATA_KEYS, METADATA_KEY_LENGTH, METADATA_VALUE_LENGTH = 50, 64, 512
 _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
@@ -46,6 +47,18 @@ def located(path: str) -> Iterator[None]:
         raise Invalid(
             f"{path}.{error.message}", field=f"{path}.{error.field}", code=error.code
         ) from error
+
+
+@contextmanager
+def placed(place: str, known: Mapping[str, str] = MappingProxyType({})) -> Iterator[None]:
+    """Any refusal from inside names its field as the caller wrote it: one of those `known`, else
+    within the place. Raises: DomainError."""
+    try:
+        yield
+    except DomainError as refusal:
+        field = refusal.field
+        refusal.field = place if field is None else known.get(field, f"{place}.{field}")
+        raise
 
 
 def checked(fields: Mapping[str, Any], known: Checks) -> dict[str, Any]:

@@ -608,7 +608,6 @@ class Migration(migrations.Migration):
                 ('invoice_id', fields.CharField(max_length=40)),
                 ('position', fields.IntField()),
                 ('kind', fields.CharField(max_length=20)),
-                ('subscription_id', fields.CharField(null=True, max_length=40)),
                 ('subscription_line_item_id', fields.CharField(null=True, max_length=40)),
                 ('price_id', fields.CharField(null=True, max_length=40)),
                 ('meter_id', fields.CharField(null=True, max_length=40)),
@@ -629,7 +628,7 @@ class Migration(migrations.Migration):
                 ('tax_included', fields.DecimalField(max_digits=38, decimal_places=12)),
                 ('shares', fields.JSONField(null=True, encoder=JSON_DUMPS, decoder=loads)),
             ],
-            options={'table': 'invoice_lines', 'app': 'tariff', 'unique_together': (('invoice_id', 'position'),), 'indexes': [Index(fields=['tenant_id', 'environment_id', 'subscription_id', 'service_start'])], 'pk_attr': 'id', 'table_description': 'Append-only; a draft that is computed again gets other rows.'},
+            options={'table': 'invoice_lines', 'app': 'tariff', 'unique_together': (('invoice_id', 'position'),), 'pk_attr': 'id', 'table_description': 'Append-only; a draft that is computed again gets other rows.'},
             bases=['ScopedTable'],
         ),
         ops.AddConstraint(
@@ -741,8 +740,6 @@ class Migration(migrations.Migration):
                 ('edited', fields.BooleanField(default=False)),
                 ('replaces_id', fields.CharField(null=True, max_length=40)),
                 ('replaced_by_id', fields.CharField(null=True, max_length=40)),
-                ('subscription_ids', fields.JSONField(encoder=JSON_DUMPS, decoder=loads)),
-                ('consolidated_into_id', fields.CharField(null=True, max_length=40)),
                 ('corrected_as_of', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ('amount_remaining', fields.DecimalField(default=0, max_digits=38, decimal_places=12)),
                 ('paid_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
@@ -750,7 +747,7 @@ class Migration(migrations.Migration):
                 ('uncollectible_reason', fields.CharField(null=True, max_length=500)),
                 ('metadata', fields.JSONField(encoder=JSON_DUMPS, decoder=loads)),
             ],
-            options={'table': 'invoices', 'app': 'tariff', 'indexes': [Index(fields=['tenant_id', 'environment_id', 'created_at', 'id']), Index(fields=['tenant_id', 'environment_id', 'customer_id', 'created_at', 'id']), Index(fields=['tenant_id', 'environment_id', 'subscription_id', 'created_at', 'id']), Index(fields=['tenant_id', 'environment_id', 'status', 'period_end']), Index(fields=['tenant_id', 'environment_id', 'consolidated_into_id'])], 'pk_attr': 'id'},
+            options={'table': 'invoices', 'app': 'tariff', 'indexes': [Index(fields=['tenant_id', 'environment_id', 'created_at', 'id']), Index(fields=['tenant_id', 'environment_id', 'customer_id', 'created_at', 'id']), Index(fields=['tenant_id', 'environment_id', 'subscription_id', 'created_at', 'id']), Index(fields=['tenant_id', 'environment_id', 'status', 'period_end'])], 'pk_attr': 'id'},
             bases=['ScopedTable'],
         ),
         ops.AddConstraint(
@@ -776,10 +773,6 @@ class Migration(migrations.Migration):
         ops.AddConstraint(
             model_name='InvoiceTable',
             constraint=CheckConstraint(check='period_start <= period_end', name='invoices_period'),
-        ),
-        ops.AddConstraint(
-            model_name='InvoiceTable',
-            constraint=CheckConstraint(check="status <> 'consolidated' OR consolidated_into_id IS NOT NULL AND subscription_id IS NOT NULL AND subtotal = 0 AND total = 0", name='invoices_consolidated'),
         ),
         ops.AddConstraint(
             model_name='InvoiceTable',
@@ -1575,7 +1568,7 @@ class Migration(migrations.Migration):
                 'ALTER TABLE "invoices" ENABLE ROW LEVEL SECURITY',
                 'ALTER TABLE "invoices" FORCE ROW LEVEL SECURITY',
                 'CREATE POLICY scope ON "invoices" USING (current_setting(\'tariff.system\', true) = \'on\' OR (tenant_id = current_setting(\'tariff.tenant_id\', true) AND environment_id = current_setting(\'tariff.environment_id\', true))) WITH CHECK (current_setting(\'tariff.system\', true) = \'on\' OR (tenant_id = current_setting(\'tariff.tenant_id\', true) AND environment_id = current_setting(\'tariff.environment_id\', true)))',
-                "\nCREATE OR REPLACE FUNCTION tariff_keep_invoice() RETURNS trigger LANGUAGE plpgsql AS $$\nBEGIN\n  IF OLD.status = 'draft' THEN\n    RETURN CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END;\n  END IF;\n  IF TG_OP = 'DELETE' THEN\n    RAISE EXCEPTION 'invoice % is % and cannot be deleted', OLD.id, OLD.status\n      USING ERRCODE = 'restrict_violation';\n  END IF;\n  IF to_jsonb(OLD) - ARRAY['status', 'voided_at', 'void_reason', 'pdf_key', 'metadata', 'updated_at', 'due_at', 'replaced_by_id', 'amount_remaining', 'paid_at', 'uncollectible_at', 'uncollectible_reason', 'corrected_as_of'] IS DISTINCT FROM to_jsonb(NEW) - ARRAY['status', 'voided_at', 'void_reason', 'pdf_key', 'metadata', 'updated_at', 'due_at', 'replaced_by_id', 'amount_remaining', 'paid_at', 'uncollectible_at', 'uncollectible_reason', 'corrected_as_of']\n     OR NOT (NEW.status = OLD.status\n             OR NEW.status = 'void' AND OLD.status IN ('finalized', 'skipped', 'consolidated')) THEN\n    RAISE EXCEPTION 'invoice % is % and cannot be changed', OLD.id, OLD.status\n      USING ERRCODE = 'restrict_violation';\n  END IF;\n  RETURN NEW;\nEND $$",
+                "\nCREATE OR REPLACE FUNCTION tariff_keep_invoice() RETURNS trigger LANGUAGE plpgsql AS $$\nBEGIN\n  IF OLD.status = 'draft' THEN\n    RETURN CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END;\n  END IF;\n  IF TG_OP = 'DELETE' THEN\n    RAISE EXCEPTION 'invoice % is % and cannot be deleted', OLD.id, OLD.status\n      USING ERRCODE = 'restrict_violation';\n  END IF;\n  IF to_jsonb(OLD) - ARRAY['status', 'voided_at', 'void_reason', 'pdf_key', 'metadata', 'updated_at', 'due_at', 'replaced_by_id', 'amount_remaining', 'paid_at', 'uncollectible_at', 'uncollectible_reason', 'corrected_as_of'] IS DISTINCT FROM to_jsonb(NEW) - ARRAY['status', 'voided_at', 'void_reason', 'pdf_key', 'metadata', 'updated_at', 'due_at', 'replaced_by_id', 'amount_remaining', 'paid_at', 'uncollectible_at', 'uncollectible_reason', 'corrected_as_of']\n     OR NOT (NEW.status = OLD.status\n             OR NEW.status = 'void' AND OLD.status IN ('finalized', 'skipped')) THEN\n    RAISE EXCEPTION 'invoice % is % and cannot be changed', OLD.id, OLD.status\n      USING ERRCODE = 'restrict_violation';\n  END IF;\n  RETURN NEW;\nEND $$",
                 'CREATE TRIGGER keep_issued BEFORE UPDATE OR DELETE ON invoices FOR EACH ROW EXECUTE FUNCTION tariff_keep_invoice()',
                 "\nCREATE OR REPLACE FUNCTION tariff_invoice_adds_up() RETURNS trigger LANGUAGE plpgsql AS $$\nDECLARE\n  wrong text;\nBEGIN\n  SELECT i.id INTO wrong FROM issued i JOIN was ON was.id = i.id, LATERAL (\n    SELECT coalesce(sum(amount), 0) AS subtotal, coalesce(sum(discount), 0) AS discount,\n           coalesce(sum(prepaid), 0) AS prepaid, coalesce(sum(tax), 0) AS tax,\n           coalesce(sum(tax_included), 0) AS tax_included\n      FROM invoice_lines WHERE invoice_id = i.id) AS s\n   WHERE was.status = 'draft' AND i.status = 'finalized'\n     AND (i.subtotal, i.discount, i.prepaid, i.tax, i.tax_included) IS DISTINCT FROM\n         (s.subtotal, s.discount, s.prepaid, s.tax, s.tax_included) LIMIT 1;\n  IF wrong IS NOT NULL THEN\n    RAISE EXCEPTION 'the lines of invoice % do not add up to it', wrong\n      USING ERRCODE = 'check_violation';\n  END IF;\n  RETURN NULL;\nEND $$",
                 'CREATE TRIGGER issued_adds_up AFTER UPDATE ON invoices REFERENCING OLD TABLE AS was NEW TABLE AS issued FOR EACH STATEMENT EXECUTE FUNCTION tariff_invoice_adds_up()',

@@ -140,7 +140,7 @@ _ATTACHED: Final = (
 _SUBSCRIBED: Final = (
     ("couponIds", "couponCodes"),
     # Of all prices, unless some are chosen; of the first phase or of another.
-    ("priceIds", "quantities", "commitments", "overrides", "phases"),
+    ("priceIds", "quantities", "commitments", "overrides", "phases", "addons"),
 )
 # Of each group of these inputs exactly one is given: the one in question, else the first.
 ONE_OF: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {

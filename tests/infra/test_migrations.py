@@ -1,6 +1,10 @@
 import re
 from pathlib import Path
 
+import asyncpg
+import pytest
+from tortoise import Tortoise
+
 from app.infra.migrations import drift, migrate_postgres, pending
 from app.infra.postgres import system
 
@@ -24,6 +28,68 @@ async def test_migrations_run_back_and_forward(fresh_database):
     assert await migrate_postgres(fresh_database, target="__first__") == FILES[::-1]
     assert await pending(fresh_database) == FILES
     assert await migrate_postgres(fresh_database) == FILES
+
+
+async def test_the_guards_are_those_that_the_models_say(database):
+    said = {}
+    for model in Tortoise.apps["tariff"].values():
+        for guard in getattr(model, "guards", ()):
+            if found := re.search(r"FUNCTION (\w+)\(\).*?\$\$(.*)\$\$", guard, re.DOTALL):
+                said[found[1]] = found[2].split()
+    async with system() as connection:
+        rows = await connection.fetch(
+            "SELECT proname, prosrc FROM pg_proc WHERE proname = ANY($1)", list(said)
+        )
+    assert {row["proname"]: row["prosrc"].split() for row in rows} == said
+
+
+async def test_what_was_issued_before_lines_named_their_subscription_names_it_after(
+    fresh_database,
+):
+    await migrate_postgres(fresh_database, target="0001_initial")
+    connection = await asyncpg.connect(fresh_database.postgres.owner_url)
+    try:
+        whose = {"tenant_id": "tn_1", "environment_id": "env_1"}
+        for key, subscription_id in (("a", "sub_1"), ("b", None)):
+            invoice = {"id": f"inv_{key}", "status": "draft", "subscription_id": subscription_id}
+            await _insert(connection, "invoices", **whose, **invoice)
+            line = {"id": f"line_{key}", "invoice_id": invoice["id"]}
+            await _insert(connection, "invoice_lines", **whose, **line)
+        await connection.execute(
+            "UPDATE invoices SET status = 'finalized', finalized_at = now(), number = id"
+        )
+        assert await migrate_postgres(fresh_database) == FILES[1:]
+        filled = "SELECT id, subscription_id FROM invoice_lines ORDER BY id"
+        assert [tuple(row) for row in await connection.fetch(filled)] == [
+            ("line_a", "sub_1"),
+            ("line_b", None),
+        ]
+        assert await connection.fetchval("SELECT bool_and(subscription_ids = '[]') FROM invoices")
+        with pytest.raises(asyncpg.RestrictViolationError):
+            await connection.execute("UPDATE invoices SET subscription_ids = '[1]'")
+        with pytest.raises(asyncpg.RestrictViolationError):
+            await connection.execute("UPDATE invoice_lines SET subscription_id = NULL")
+    finally:
+        await connection.close()
+
+
+async def _insert(connection: asyncpg.Connection, table: str, **values: str | None) -> None:
+    """A row of a table with what is given; what else is needed is the emptiest of its type."""
+    await connection.execute("SELECT set_config('tariff.system', 'on', false)")
+    needed = await connection.fetch(
+        "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = $1 "
+        "AND is_nullable = 'NO' AND column_default IS NULL AND column_name <> ALL($2)",
+        table,
+        list(values),
+    )
+    empty = {"numeric": "0", "integer": "0", "bigint": "0", "boolean": "false", "jsonb": "'{}'"}
+    empty |= {"character varying": "''", "text": "''"}
+    columns = [*values, *(row["column_name"] for row in needed)]
+    rest = [empty.get(row["data_type"], "'2026-01-01'") for row in needed]
+    texts = ["NULL" if value is None else f"'{value}'" for value in values.values()]
+    await connection.execute(
+        f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join([*texts, *rest])})"  # noqa: S608
+    )
 
 
 async def test_every_unique_rule_holds_within_one_environment_only(database):

@@ -28,6 +28,7 @@ from app.subscriptions.change import (
     SubscriptionChangeKind,
 )
 from app.subscriptions.errors import AddonIsAttached, AddonIsNotHeld, NothingChanges
+from app.subscriptions.subscription import CreateSubscription
 from tests.invoicing.changing import ask, asked, changes, items, notes, plan, run, seats
 from tests.invoicing.test_billing import APR, FEB, MAR, everything
 from tests.invoicing.world import JAN
@@ -183,3 +184,28 @@ async def test_what_does_not_fit_is_refused_and_nothing_happens(world, team):
             await ask(world, team, what)
         assert (refused.value.code, refused.value.field) == (code, field)
     assert await everything(world) == before
+
+
+async def test_an_addon_is_bought_with_the_subscription(world):
+    """From its start on, and billed with its first invoice; all of it, or nothing."""
+    plan_id, _ = await plan(world, "Team", "10")
+    support = await addon(world, {})
+    customer = await world.customer("acme")
+    command = CreateSubscription(customer_id=customer.id, plan_id=plan_id, starts_at=FEB)
+    bought = (AttachAddon(addon_id=support, quantity=Decimal(3)),)
+    how = {"by": SYSTEM, "at": FEB}
+    made = await actions.subscribe(world.scope, command, addons=bought, **how)
+    assert [each[1:] for each in await held(world, made)] == [(Decimal(3), FEB, None)]
+    before = await everything(world)
+    unknown = (AttachAddon(addon_id="addon_0"),)
+    with pytest.raises(NotFound) as refused:
+        await actions.subscribe(world.scope, command, addons=(*bought, *unknown), **how)
+    assert refused.value.field == "addons[1].addonId"
+    assert await everything(world) == before
+    await run(world, FEB)
+    assert await asked(world) == [
+        (
+            "subscription_create",
+            [("Team seats", FEBRUARY, Decimal(10)), ("Support", FEBRUARY, Decimal(24))],
+        )
+    ]

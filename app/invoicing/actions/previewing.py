@@ -23,19 +23,20 @@ from app.kernel.errors import NotFound, TariffError
 from app.kernel.scope import SYSTEM, Actor, Scope
 from app.subscriptions import reads as subscriptions
 from app.subscriptions.billable import BillableSubscription
-from app.subscriptions.change import SubscriptionChange
+from app.subscriptions.change import AttachAddon, SubscriptionChange
 from app.subscriptions.phases import SetPhases
 from app.subscriptions.subscription import CreateSubscription
 
 
 @dataclass(frozen=True, slots=True)
 class NewSubscription:
-    """A subscription that is only thought of, with its coupons and phases."""
+    """A subscription that is only thought of, with its coupons, phases and addons."""
 
     command: CreateSubscription
     coupon_ids: Sequence[str] = ()
     coupon_codes: Sequence[str] = ()
     phases: SetPhases | None = None
+    addons: Sequence[AttachAddon] = ()
 
 
 class _UndoneError(Exception):
@@ -127,6 +128,7 @@ async def preview_new(
             coupon_ids=new.coupon_ids,
             coupon_codes=new.coupon_codes,
             phases=new.phases,
+            addons=new.addons,
         )
         return await preview(scope, made.id, clickhouse, moment=moment, imagined=imagined)
 

@@ -12,6 +12,7 @@ from app.kernel.errors import DomainError
 from app.kernel.scope import Actor, Scope
 from app.subscriptions import actions as subscriptions
 from app.subscriptions import reads
+from app.subscriptions.change import AttachAddon
 from app.subscriptions.errors import SubscriptionIsDraft
 from app.subscriptions.phases import SetPhases, arranged
 from app.subscriptions.subscription import (
@@ -21,6 +22,7 @@ from app.subscriptions.subscription import (
 )
 
 MOST_COUPONS = 20
+MOST_ADDONS = 50
 
 
 async def subscribe(
@@ -32,13 +34,14 @@ async def subscribe(
     coupon_ids: Sequence[str] = (),
     coupon_codes: Sequence[str] = (),
     phases: SetPhases | None = None,
+    addons: Sequence[AttachAddon] = (),
 ) -> Subscription:
-    """Create a subscription with its phases, those after the one that it is bought with, and
-    attach coupons to it, by id and then by code, in this order.
+    """Create a subscription with addons from its start on and with its phases, those after the
+    one that it is bought with, and attach coupons to it, by id and then by code, in this order.
 
-    Raises: what `app.subscriptions.actions.create` and `set_phases` raise; Invalid (more than
-    `MOST_COUPONS`); NotFound, CouponNotRedeemable, CouponAlreadyAttached, which name the coupon
-    at fault by its place, such as `couponCodes[1]`.
+    Raises: what `app.subscriptions.actions.create`, `buy_addons` and `set_phases` raise; Invalid
+    (more than `MOST_COUPONS` or `MOST_ADDONS`); NotFound, CouponNotRedeemable,
+    CouponAlreadyAttached, which name the coupon at fault by its place, such as `couponCodes[1]`.
     """
     if len(coupon_ids) + len(coupon_codes) > MOST_COUPONS:
         raise checks.invalid(
@@ -47,10 +50,13 @@ async def subscribe(
         )
     if phases is not None:
         arranged(phases)
+    if len(addons) > MOST_ADDONS:
+        raise checks.invalid("addons", f"at most {MOST_ADDONS} can be bought at once")
     wanted = [(f"couponIds[{i}]", AttachCoupon(coupon_id=id_)) for i, id_ in enumerate(coupon_ids)]
     wanted += [(f"couponCodes[{i}]", AttachCoupon(code=c)) for i, c in enumerate(coupon_codes)]
     async with writing(scope):
         subscription = await subscriptions.create(scope, command, by=by, at=at)
+        await subscriptions.buy_addons(scope, subscription, addons, by=by, at=at)
         if phases is not None:
             subscription = await _phased(scope, subscription, phases, by=by, at=at)
         for place, coupon in wanted:

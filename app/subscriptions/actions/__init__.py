@@ -6,6 +6,7 @@ that it is the one that was read.
 """
 
 from app.subscriptions.actions.activate import activate
+from app.subscriptions.actions.addons import buy as buy_addons
 from app.subscriptions.actions.advance import Billed, advance
 from app.subscriptions.actions.cancel import cancel, uncancel
 from app.subscriptions.actions.changes import cancel_change
@@ -32,6 +33,7 @@ __all__ = [
     "advance",
     "archive_customer",
     "bill_usage_until",
+    "buy_addons",
     "cancel",
     "cancel_change",
     "create",

@@ -1,14 +1,12 @@
 """Agreeing on the phases of a subscription, and on others instead."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 
 import asyncpg
 
 from app.infra.postgres import writing
-from app.kernel.errors import DomainError
+from app.kernel.checks import placed
 from app.kernel.scope import Actor, Scope
 from app.subscriptions import reads
 from app.subscriptions.actions.cancel import cancel, uncancel
@@ -61,7 +59,7 @@ async def set_phases(
         made = await _schedule(connection, scope, subscription, phases, by=by, at=at, since=since)
         if command.at_end is PhasesEnd.CANCEL:
             last = len(phases) - 1
-            with _placed({"at": f"phases[{last}].endsAt", "mode": "phasesEnd"}, f"phases[{last}]"):
+            with placed(f"phases[{last}]", {"at": f"phases[{last}].endsAt", "mode": "phasesEnd"}):
                 over = CancelSubscription(mode=CancelMode.AT, at=phases[last].ends_at)
                 await cancel(scope, subscription.id, over, by=by, at=at)
     return made
@@ -93,7 +91,7 @@ async def _schedule(
     made: list[SubscriptionChange] = []
     for index, phase in enumerate(phases):
         start_field = f"phases[{index}].startsAt"
-        with _placed({"at": start_field, "mode": start_field}, f"phases[{index}]"):
+        with placed(f"phases[{index}]", {"at": start_field, "mode": start_field}):
             timing = Timing(mode=ChangeMode.AT, at=phase.starts_at)
             start = effective(subscription, timing, at=at if since is None else since)
             what = await version_of_phase(connection, scope, then, phase.what)
@@ -133,15 +131,3 @@ async def _begun(
         commitments=promised,
     )
     return swapped(lines, swap, at=start), after
-
-
-@contextmanager
-def _placed(known: dict[str, str], place: str) -> Iterator[None]:
-    """A refusal from inside names its field as callers wrote it: one of those `known`, else
-    within the place."""
-    try:
-        yield
-    except DomainError as refusal:
-        field = refusal.field
-        refusal.field = place if field is None else known.get(field, f"{place}.{field}")
-        raise
