@@ -41,7 +41,24 @@ def _no_queries(_: StateApps) -> None:
     """
 
 
+def _snapshot(self: StateApps, **_: object) -> StateApps:
+    """The models as they are now. Tortoise builds every one of them anew at every operation,
+    which is nearly all the time that is left; an operation puts another class in the place of one
+    that it changes, so those that stand can be shared as long as none refers to another.
+    """
+    taken = StateApps(dict(self._default_connections), self._connections)
+    taken.apps = {label: dict(models) for label, models in self.apps.items()}
+    return taken
+
+
+def _let_go(self: StateApps, app_label: str, model_name: str) -> None:
+    """Take a model out of a state, and leave it as it is for the snapshots that share it."""
+    self.apps.get(app_label, {}).pop(model_name, None)
+
+
 StateApps._build_initial_querysets = _no_queries  # type: ignore[assignment]
+StateApps.clone = _snapshot  # type: ignore[assignment]
+StateApps.unregister_model = _let_go  # type: ignore[method-assign]
 
 
 async def migrate(settings: Settings) -> list[str]:
