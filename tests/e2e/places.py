@@ -202,8 +202,9 @@ async def _catalogue(caller: Caller, world: dict[str, str]) -> None:
         externalId=f"{word}-on-a-clock", name=word, testClockId=world["testClock"],
     )  # fmt: skip
     made = await caller.do(
-        "customerCreate", "Customer", "id", externalId=f"{word}-parent", name=word
-    )
+        "customerCreate", "Customer", "id",
+        externalId=f"{word}-parent", name=word, currency="USD", consolidateInvoices=True,
+    )  # fmt: skip
     world["parentCustomer"] = made["id"]
     await caller.do(
         "customerCreate", "Customer", "id",
@@ -252,17 +253,29 @@ async def _invoices(caller: Caller, world: dict[str, str]) -> None:
     world["subscription"] = made["id"]
     fees = [line["id"] for line in made["lineItems"] if line["priceId"] == world["fixedPrice"]]
     world["subscriptionLineItem"] = fees[0]
+    for _ in range(2):  # of one payer, who has one invoice of both
+        await caller.do(
+            "subscriptionCreate", "Subscription", "id",
+            customerId=world["parentCustomer"], planId=world["plan"], alignment="CALENDAR",
+            startsAt="2024-01-01T00:00:00Z", endsAt="2024-02-01T00:00:00Z",
+        )  # fmt: skip
     await _terms(caller, world)
     started = await caller.get("mutation { billingRunStart { ... on BillingRun { workflowId } } }")
     assert started["billingRunStart"], started
-    query = """{ invoices(orderBy: [{field: PERIOD_START}]) {
-      nodes { id number total { amount } lines { id } discounts { id } taxes { id } } } }"""
+    query = """query ($whose: ID!) {
+      invoices(filter: {customerId: {eq: $whose}}, orderBy: [{field: PERIOD_START}]) {
+        nodes { id number total { amount } lines { id } discounts { id } taxes { id } } }
+      parts: invoices(filter: {status: {eq: CONSOLIDATED}}) {
+        nodes { consolidatedInto { id } } } }"""
     async with asyncio.timeout(60):
         while True:
-            found = (await caller.get(query))["invoices"]["nodes"]
-            if found and found[0]["number"]:
+            answer = await caller.get(query, whose=world["customer"])
+            found = answer["invoices"]["nodes"]
+            parts = answer["parts"]["nodes"]
+            if found and found[0]["number"] and parts:
                 break
             await asyncio.sleep(0.2)
+    world["wholeInvoice"] = parts[0]["consolidatedInto"]["id"]
     invoice = found[0]
     # The fee of 10 less 10 %, four of five events at 1.25, as one is included, and 19 % on top.
     assert invoice["total"]["amount"] == "16.66", invoice

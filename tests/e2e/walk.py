@@ -68,6 +68,7 @@ ID_NAMES: Final[Mapping[str, str]] = {
     "couponDetach.id": "couponAttachment",
     "taxAssociationCreate.invoiceId": "draftInvoice",
     "taxAssociation.invoiceId": "draftInvoice",
+    "consolidatedIntoId": "wholeInvoice",
     "changeId": "subscriptionChange",
     "migrationId": "planMigration",
     # One that is not over, so that there is something to migrate, and to another plan.
