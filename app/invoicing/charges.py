@@ -120,6 +120,7 @@ def price_of(snapshot: Mapping[str, Any]) -> Price:
         status=PriceStatus.ACTIVE,
         created_at=never,
         updated_at=never,
+        overrides_id=snapshot.get("overrides_id"),
     )
 
 

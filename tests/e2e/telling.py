@@ -52,14 +52,14 @@ class Book:
     async def invoice(self, verb: str, /, **given: Any) -> dict[str, Any]:
         return await self.caller.do(verb, "Invoice", INVOICE, **given)
 
-    async def line(self, name: str) -> str:
-        """The line of seats that somebody holds now."""
+    async def line(self, name: str, of_what: str = "Seats") -> str:
+        """The line of seats, or of something else, that somebody holds now."""
         query = f"query ($id: ID!) {{ subscription(id: $id) {{ {SUBSCRIPTION} }} }}"
         found = await self.caller.get(query, id=self.ids[f"{name}'s plan"])
         (line,) = (
             each
             for each in found["subscription"]["lineItems"]
-            if each["quantity"] is not None and each["endsAt"] is None
+            if each["price"]["displayName"] == of_what and each["endsAt"] is None
         )
         return str(line["id"])
 

@@ -13,6 +13,7 @@ from app.catalog.price_override import PriceOverride
 from app.catalog.prices import Flat, PerUnit
 from app.catalog.reads import plan_versions as versions
 from app.catalog.reads import prices
+from app.invoicing import actions as invoicing
 from app.kernel.errors import Invalid
 from app.kernel.period import Period
 from app.kernel.scope import SYSTEM
@@ -22,7 +23,7 @@ from app.subscriptions.change import ChangeMode, ChangePlan, ChangePrice, Subscr
 from app.subscriptions.errors import NothingChanges
 from app.subscriptions.subscription import Held, Override
 from tests.invoicing.changing import ask, asked, changes, items, notes, plan, run, seats
-from tests.invoicing.test_billing import APR, FEB, MAR, everything
+from tests.invoicing.test_billing import APR, FEB, MAR, everything, invoices
 
 MID = datetime(2025, 2, 15, tzinfo=UTC)
 FEBRUARY = Period(FEB, MAR)
@@ -83,6 +84,9 @@ async def test_it_is_sold_and_billed_at_prices_of_its_own(world):
             ],
         ),
     ]
+    for invoice in await invoices(world):
+        again = await invoicing.replay(world.scope, invoice.id, world.services.clickhouse)
+        assert again.differences == ()
 
 
 async def test_what_cannot_be_a_price_of_its_own_is_refused(world):
