@@ -1,3 +1,4 @@
+import asyncio
 from datetime import timedelta
 
 import asyncpg
@@ -47,6 +48,23 @@ async def test_pages_follow_one_another_by_when_the_work_fell_due(database, scop
         seen += [d.subject_id for d in page]
         after = page[-1].cursor
     assert seen == [f"sub_{n}" for n in (2, 3, 0, 1, 4)]
+
+
+async def test_many_at_a_time_wait_for_one_another_whatever_the_order(database, scope, clock):
+    """Each with its rows in an order of its own, the database would break some of them off."""
+    now = clock.now()
+    keys = [f"sub_{n:03}" for n in range(200)]
+    orders = [keys, keys[::-1], keys[100:] + keys[:100]] * 4
+    await asyncio.gather(*(schedule(scope, *((key, now) for key in order)) for order in orders))
+
+    async def done(order, verb, *said):
+        async with writing(scope):
+            await verb(scope, KIND, order, *said)
+
+    await asyncio.gather(*(done(order, due.failed, "no") for order in orders))
+    assert {each.attempts for each in await due.waiting(scope, KIND, at=now, limit=200)} == {12}
+    await asyncio.gather(*(done(order, due.cancel) for order in orders))
+    assert await due.waiting(scope, KIND, at=now, limit=1) == []
 
 
 async def test_cancelled_work_and_other_scopes_are_not_seen(database, scope, clock):

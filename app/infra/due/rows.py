@@ -1,4 +1,8 @@
-"""The rows of due work: scheduling, moving and finding them."""
+"""The rows of due work: scheduling, moving and finding them.
+
+Whoever touches several takes them in the order of their subjects, so that two at a time wait for
+each other instead of one of them being broken off.
+"""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -16,7 +20,7 @@ _NEW = (
     "SELECT i, $2, $3, $4, s, o, m.clock_id, d, 0 "
     "FROM unnest($1::text[], $5::text[], $6::text[], $7::timestamptz[]) AS row(i, s, o, d) "
     "LEFT JOIN clock_members m "
-    "ON m.tenant_id = $2 AND m.environment_id = $3 AND m.owner_id = row.o "
+    "ON m.tenant_id = $2 AND m.environment_id = $3 AND m.owner_id = row.o ORDER BY s "
     "ON CONFLICT (tenant_id, environment_id, kind, subject_id) DO NOTHING"
 )
 _HASTEN = _NEW.removesuffix("NOTHING") + (
@@ -28,6 +32,15 @@ _SCHEDULE = _NEW.removesuffix("NOTHING") + (
 # Before every instant that work can be due at.
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 _SCOPE = "tenant_id = $1 AND environment_id = $2 AND kind = $3"
+_HELD = (
+    f"WITH held AS (SELECT id FROM due_items WHERE {_SCOPE} AND subject_id = ANY($4) "  # noqa: S608
+    "ORDER BY subject_id FOR UPDATE) "
+)
+_CANCEL = _HELD + "DELETE FROM due_items WHERE id IN (SELECT id FROM held)"  # noqa: S608
+_FAILED = _HELD + (  # noqa: S608
+    "UPDATE due_items SET attempts = attempts + 1, last_error = $5 "
+    "WHERE id IN (SELECT id FROM held)"
+)
 
 
 class Item(Struct, frozen=True):
@@ -110,7 +123,7 @@ async def cancel(scope: Scope, kind: str, subject_ids: Sequence[str]) -> None:
     """No more work of `kind` for the subjects. Call inside `writing(scope)`."""
     async with connections.get("default").acquire_connection() as connection:
         await connection.execute(
-            f"DELETE FROM due_items WHERE {_SCOPE} AND subject_id = ANY($4)",  # noqa: S608
+            _CANCEL,
             scope.tenant_id,
             scope.environment_id,
             kind,
@@ -122,8 +135,7 @@ async def failed(scope: Scope, kind: str, subject_ids: Sequence[str], error: str
     """Note that doing the work failed; it stays due. Call inside `writing(scope)`."""
     async with connections.get("default").acquire_connection() as connection:
         await connection.execute(
-            "UPDATE due_items SET attempts = attempts + 1, last_error = $5 "  # noqa: S608
-            f"WHERE {_SCOPE} AND subject_id = ANY($4)",
+            _FAILED,
             scope.tenant_id,
             scope.environment_id,
             kind,

@@ -18,10 +18,13 @@ from app.kernel.errors import NotFound
 from app.kernel.scope import Scope
 
 _UPLOADS = 8
+# In the order in which `locks` holds invoices.
 _STORED = (
+    "WITH held AS (SELECT id FROM invoices WHERE tenant_id = $1 AND environment_id = $2 "
+    "AND id = ANY($4) AND status = 'finalized' ORDER BY id FOR UPDATE) "
     "UPDATE invoices SET pdf_key = row.key, updated_at = $3 "
-    "FROM unnest($4::text[], $5::text[]) AS row(id, key) WHERE invoices.tenant_id = $1 "
-    "AND invoices.environment_id = $2 AND invoices.id = row.id AND invoices.status = 'finalized'"
+    "FROM held JOIN unnest($4::text[], $5::text[]) AS row(id, key) USING (id) "
+    "WHERE invoices.id = held.id"
 )
 
 
