@@ -28,16 +28,17 @@ _GIVE_UP = (
     "WHERE tenant_id = $1 AND environment_id = $2 AND kind = $3 AND {lives} "
     "AND due_at <= $4 AND attempts = 0 RETURNING subject_id"
 )
+# By the first of each kind: to find any at all, PostgreSQL may read rows until it meets one.
+_FIRST_DUE = (
+    "SELECT FROM unnest($5::text[]) AS k(kind), LATERAL (SELECT FROM due_items "
+    "WHERE tenant_id = p.tenant AND environment_id = p.environment AND {lives} "
+    "AND kind = k.kind AND due_at <= p.at ORDER BY clock_id, kind, due_at LIMIT 1) AS d"
+)
 _WITH_WORK = (
-    "SELECT p.n FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[]) "
-    "WITH ORDINALITY AS p(tenant, environment, clock, at, n) WHERE "
-    "CASE WHEN p.clock IS NULL "
-    "THEN EXISTS (SELECT 1 FROM due_items WHERE tenant_id = p.tenant "
-    "AND environment_id = p.environment AND clock_id IS NULL "
-    "AND kind = ANY($5) AND due_at <= p.at) "
-    "ELSE EXISTS (SELECT 1 FROM due_items WHERE tenant_id = p.tenant "
-    "AND environment_id = p.environment AND clock_id = p.clock "
-    "AND kind = ANY($5) AND due_at <= p.at) END ORDER BY p.n"
+    "SELECT p.n FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[]) "  # noqa: S608
+    "WITH ORDINALITY AS p(tenant, environment, clock, at, n) WHERE CASE WHEN p.clock IS NULL "
+    f"THEN EXISTS ({_FIRST_DUE.format(lives='clock_id IS NULL')}) "
+    f"ELSE EXISTS ({_FIRST_DUE.format(lives='clock_id = p.clock')}) END ORDER BY p.n"
 )
 
 

@@ -47,8 +47,9 @@ _MARK = (
     "DO UPDATE SET watermark = greatest(correction_marks.watermark, excluded.watermark)"
 )
 _SEEN = (
-    "UPDATE invoices SET corrected_as_of = $3 WHERE tenant_id = $1 AND environment_id = $2 "
-    "AND id = ANY($4) AND corrected_as_of IS NULL"
+    "WITH held AS (SELECT id FROM invoices WHERE tenant_id = $1 AND environment_id = $2 "
+    "AND id = ANY($4) AND corrected_as_of IS NULL ORDER BY id FOR UPDATE) "
+    "UPDATE invoices SET corrected_as_of = $3 WHERE id IN (SELECT id FROM held)"
 )
 # By meter and the customer's own name, when usage may have changed.
 Dirty = Mapping[tuple[str, str], Sequence[Period]]
