@@ -83,11 +83,13 @@ def folded(members: Sequence[Drafted], *, at: datetime) -> Drafted:
     lines, and the corrections that these bill.
 
     Its reason is that of a period's end if any of them has it, and its period spans those of that
-    reason, so that its tax point is the latest of theirs.
+    reason, from the last start on where they begin: so its tax point is the latest of theirs, and
+    a coupon that came with the last of them counts.
     """
     first = members[0].invoice
     reason = next(r for r in _REASONS if any(each.invoice.reason is r for each in members))
     periods = [each.invoice.period for each in members if each.invoice.reason is reason]
+    starts = [period.start for period in periods]
     waits = [each.invoice.finalize_at for each in members if each.invoice.finalize_at is not None]
     invoice_id = new_id("inv")
     lines = placed(invoice_id, [line for each in members for line in each.lines])
@@ -97,7 +99,9 @@ def folded(members: Sequence[Drafted], *, at: datetime) -> Drafted:
         subscription_id=None,
         subscription_ids=tuple(dict.fromkeys(o for each in members for o in each.invoice.owners)),
         reason=reason,
-        period=Period(min(p.start for p in periods), max(p.end for p in periods)),
+        period=Period(
+            max(starts) if reason.begins else min(starts), max(period.end for period in periods)
+        ),
         totals=_sum(lines),
         finalize_at=max(waits, default=None),
         catalog_hash=hash_of(each.invoice for each in members),

@@ -46,6 +46,11 @@ class BillingReason(StrEnum):
     THRESHOLD = "threshold"
     CORRECTION = "correction"
 
+    @property
+    def begins(self) -> bool:
+        """Whether its fees fall due as its period begins: a first period, or the rest of one."""
+        return self in (BillingReason.SUBSCRIPTION_CREATE, BillingReason.SUBSCRIPTION_UPDATE)
+
 
 class LineKind(StrEnum):
     """`manual`: written by hand, of no subscription and no price. `commitment` and `true_up`: what
@@ -192,11 +197,7 @@ class Invoice:
         """The instant that coupons, taxes and exemptions are judged by: not when it is drafted,
         so that a late run bills as one in time. Fees of a first period, and of the rest of one,
         fall due as it begins."""
-        first = self.reason in (
-            BillingReason.SUBSCRIPTION_CREATE,
-            BillingReason.SUBSCRIPTION_UPDATE,
-        )
-        return self.period.start if first else self.period.end
+        return self.period.start if self.reason.begins else self.period.end
 
     @property
     def payment_status(self) -> PaymentStatus | None:

@@ -19,6 +19,7 @@ from app.kernel.period import Cadence
 from app.kernel.quantity import fraction_rounded
 from app.kernel.scope import Scope
 from app.subscriptions import migration_reads, reads
+from app.subscriptions.actions.own_prices import Known, known_of
 from app.subscriptions.actions.swapping import swap_of
 from app.subscriptions.actions.versions import with_version
 from app.subscriptions.change import (
@@ -135,10 +136,12 @@ async def _chunk(
     subscriptions = await reads.by_ids(scope, ids)
     lines = await reads.line_items(scope, ids)
     coming = await reads.scheduled_changes(scope, ids)
-    unknown = {line.price_id for held in lines.values() for line in held} - bought.keys()
+    held = {line.price_id for of in lines.values() for line in of}
+    unknown = held - bought.keys()
     bought |= await prices.by_ids(scope, unknown) if unknown else {}
     lives = await clocks.of_customers(scope, {s.customer_id for s in subscriptions.values()})
     presents = {owner: clock.frozen_at for owner, clock in lives.items()}
+    known = await known_of(scope, [bought[key] for key in held], offered, what.overrides)
     found = []
     async with writing(scope) as connection:
         for key in ids:
@@ -148,7 +151,10 @@ async def _chunk(
                 coming[key],
                 at=presents.get(subscriptions[key].customer_id, at),
             )
-            found.append(await foresee(connection, scope, asked, what, timing=timing, sold=offered))
+            foreseen = await foresee(
+                connection, scope, asked, what, timing=timing, sold=offered, known=known
+            )
+            found.append(foreseen)
     return found
 
 
@@ -160,13 +166,21 @@ async def foresee(
     *,
     timing: Timing,
     sold: Sequence[Price],
+    known: Known,
 ) -> Foreseen:
     """By the rules by which the change itself is refused or made; nothing is stored."""
     subscription, lines = asked.subscription, asked.lines
     try:
         effective_at = effective(subscription, timing, at=asked.at)
         swap = await swap_of(
-            connection, scope, subscription, what, lines=lines, at=effective_at, sold=sold
+            connection,
+            scope,
+            subscription,
+            what,
+            lines=lines,
+            at=effective_at,
+            sold=sold,
+            known=known,
         )
         check_alone(what, lines, asked.coming, effective_at)
     except DomainError as error:

@@ -307,3 +307,7 @@ def test_a_whole_is_judged_by_the_end_of_the_period_that_any_of_them_ends():
     assert (whole.reason, whole.period, whole.tax_point) == (ended.reason, ended.period, FEB)
     assert (whole.subscription_id, whole.subscription_ids) == (None, ("sub_2", "sub_1"))
     assert whole.totals.is_nothing
+    # Of two that begin, by the last: the coupons that came with it count.
+    evening = replace(begun, id="inv_2", period=Period(FEB + DAY / 2, MAR))
+    whole = folded([Drafted(evening, ()), Drafted(begun, ())], at=FEB).invoice
+    assert (whole.tax_point, whole.period) == (FEB + DAY / 2, evening.period)

@@ -6,6 +6,9 @@ from fractions import Fraction
 
 import pytest
 
+from app.catalog.actions import plan_versions
+from app.catalog.price_override import PriceOverride
+from app.catalog.prices import PerUnit
 from app.infra.postgres import fetch
 from app.invoicing import billing
 from app.kernel.listing import Condition, PageRequest
@@ -26,11 +29,12 @@ from app.subscriptions.changes.pausing import PauseSubscription
 from app.subscriptions.errors import MigrationIsOver, NothingToMigrate, TooManyToMigrate
 from app.subscriptions.migration import MigratePlan, MigrationItemStatus, MigrationStatus
 from app.subscriptions.migration_preview import Recurring, preview
-from app.subscriptions.subscription import CancelMode
+from app.subscriptions.subscription import CancelMode, Override
 from tests.invoicing.changing import changes, notes, plan, run, seats
 from tests.invoicing.test_billing import APR, FEB, MAR, invoices
 from tests.invoicing.test_changes import MID
 from tests.invoicing.test_crashes import die
+from tests.statements import statements
 
 NAMES = ("acme", "beta", "core", "data")
 
@@ -156,3 +160,32 @@ async def test_with_the_periods_end_changes_are_scheduled_and_a_rest_is_left_alo
     monkeypatch.setattr(migrating, "MOST", 1)
     with pytest.raises(TooManyToMigrate):
         await started(world, command(old, new))
+
+
+async def test_more_subscriptions_at_their_own_prices_are_no_more_statements_to_preview(world):
+    old, (seat, requests) = await plan(world, "Team", "10", usage="0.01")
+    own = tuple(
+        Override(price_id=key, terms=PriceOverride(model=PerUnit(Decimal(amount))))
+        for key, amount in ((seat, "7"), (requests, "0.005"))
+    )
+    held = [await world.subscribe(n, plan_id=old, starts_at=FEB, overrides=own) for n in NAMES]
+    how = {"by": SYSTEM, "at": FEB}
+    draft = await plan_versions.create(world.scope, old, **how)
+    await plan_versions.publish(world.scope, draft.id, **how)
+    what = ChangePlan(plan_id=old, keeps_overrides=True)
+    world.clock.at, seen = MID, []
+
+    async def look(count):
+        where = Condition("id", "in", [each.id for each in held[:count]])
+        command = MigratePlan(what=what, where=where, timing=Timing(mode=ChangeMode.NOW))
+
+        async def work():
+            seen.append(await preview(world.scope, command, at=MID))
+
+        return len(await statements(world.scope, work))
+
+    assert await look(4) == await look(1)
+    month = Cadence("month")
+    assert [each.recurring for each in seen] == [
+        (Recurring("USD", month, n, Decimal(7 * n), Decimal(7 * n)),) for n in (4, 1)
+    ]

@@ -7,7 +7,13 @@ from datetime import datetime
 import asyncpg
 
 from app.catalog.actions.copies import add_prices
-from app.catalog.actions.price_features import lock_features, metered_by, with_meters
+from app.catalog.actions.price_features import (
+    Measured,
+    lock_features,
+    measured,
+    named_by,
+    with_measures,
+)
 from app.catalog.actions.price_terms import check_terms, hash_of
 from app.catalog.events import PriceArchived
 from app.catalog.models import PriceTable
@@ -41,8 +47,26 @@ async def made(
     """
     draft = instead(price, terms, subscription_id=subscription_id, starts_at=starts_at, at=at)
     await lock_features(connection, scope, draft)
-    draft = await with_meters(scope, draft)
-    check_terms(draft, await metered_by(scope, draft))
+    return _checked(draft, await measured(scope, named_by(draft.feature_id, draft.model)))
+
+
+def made_of(
+    price: Price,
+    terms: PriceOverride,
+    known: Measured,
+    *,
+    subscription_id: str,
+    starts_at: datetime,
+    at: datetime,
+) -> Price:
+    """The same by what is `known`, where nothing is to be stored. Pure. Raises: as `made`."""
+    draft = instead(price, terms, subscription_id=subscription_id, starts_at=starts_at, at=at)
+    return _checked(draft, known)
+
+
+def _checked(draft: Price, known: Measured) -> Price:
+    draft, found = with_measures(draft, known)
+    check_terms(draft, found)
     return replace(draft, content_hash=hash_of(draft))
 
 

@@ -1,7 +1,7 @@
 """What a usage charge measures: its feature, and for a formula those of all its variables."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 
 import asyncpg
 import msgspec
@@ -80,12 +80,43 @@ def meters_by_path(price: Price) -> Named:
     return {path: meter_id for path, meter_id in wanted.items() if meter_id is not None}
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Features and their meters, by their ids."""
+
+    features: Mapping[str, Feature]
+    meters: Mapping[str, Meter]
+
+
+def named_by(feature_id: str | None, model: PriceModel | None) -> set[str]:
+    """The ids of the features that a price, or terms of one, name."""
+    named = [feature_id] if model is None else [feature_id, *_variables(model).values()]
+    return {each for each in named if each is not None}
+
+
+async def measured(scope: Scope, feature_ids: Collection[str]) -> Measured:
+    """Those of them that there are, with their meters, in two statements."""
+    if not feature_ids:
+        return Measured({}, {})
+    found = await features.by_ids(scope, feature_ids)
+    wanted = {each.meter_id for each in found.values() if each.meter_id is not None}
+    return Measured(found, await meters.by_ids(scope, wanted))
+
+
+def with_measures(price: Price, known: Measured) -> tuple[Price, dict[str, Meter]]:
+    """The price with the meters of its features, which must be in use, and these by the path of
+    the feature's input. Pure. Raises: Invalid, NotFound, Archived."""
+    named = features_of(price)
+    _check_there(named, known.features)
+    price = metered(price, known.features)
+    _check_in_use(named, known.features)
+    return price, _by_path(meters_by_path(price), known.meters)
+
+
 async def check_features(scope: Scope, price: Price) -> None:
     """They are metered and in use. Raises: Invalid, NotFound, Archived."""
     named = features_of(price)
-    found = await _found(scope, named)
-    for path, feature_id in named.items():
-        _check_feature(found[feature_id], path)
+    _check_in_use(named, await _found(scope, named))
 
 
 async def metered_by(scope: Scope, price: Price) -> dict[str, Meter]:
@@ -95,7 +126,11 @@ async def metered_by(scope: Scope, price: Price) -> dict[str, Meter]:
     """
     await check_features(scope, price)
     ids = meters_by_path(price)
-    found = await meters.by_ids(scope, set(ids.values()))
+    return _by_path(ids, await meters.by_ids(scope, set(ids.values())))
+
+
+def _by_path(ids: Named, found: Mapping[str, Meter]) -> dict[str, Meter]:
+    """Raises: NotFound, Archived."""
     for path, meter_id in ids.items():
         if meter_id not in found:
             raise NotFound("meter", meter_id, field=path)
@@ -106,10 +141,19 @@ async def metered_by(scope: Scope, price: Price) -> dict[str, Meter]:
 
 async def _found(scope: Scope, named: Named) -> dict[str, Feature]:
     found = await features.by_ids(scope, set(named.values()))
+    _check_there(named, found)
+    return found
+
+
+def _check_there(named: Named, found: Mapping[str, Feature]) -> None:
     for path, feature_id in named.items():
         if feature_id not in found:
             raise NotFound("feature", feature_id, field=path)
-    return found
+
+
+def _check_in_use(named: Named, found: Mapping[str, Feature]) -> None:
+    for path, feature_id in named.items():
+        _check_feature(found[feature_id], path)
 
 
 def _variables(model: PriceModel, *, meter: bool = False) -> dict[str, str | None]:

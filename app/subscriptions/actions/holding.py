@@ -1,6 +1,7 @@
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from app.catalog.entitlement import Owner
 from app.catalog.reads import entitlements
@@ -37,30 +38,65 @@ async def hold(
             given = tuple(each.id for each in found)
         else:
             given = before.entitlement_ids
-        holding_id = holding_id or new_id("hold")
-        holding = Holding(
-            id=holding_id,
-            subscription_id=subscription.id,
-            owner=owner,
+        holding = begun(
+            subscription,
+            owner,
+            given,
+            at=at,
             quantity=quantity,
-            entitlement_ids=given,
             starts_at=starts_at,
             ends_at=ends_at,
-            created_at=at,
-            updated_at=at,
-            key=holding_id if before is None else before.key,
+            holding_id=holding_id,
+            before=before,
         )
-        row = fields_of(holding)
-        del row["owner"]
-        row |= {
-            "tenant_id": scope.tenant_id,
-            "environment_id": scope.environment_id,
-            f"{owner.kind.value}_id": owner.id,
-            "plan_version_id": owner.version_id,
-            "entitlement_ids": list(holding.entitlement_ids),
-        }
-        await HoldingTable.create(**row)
+        await add(scope, [holding])
     return holding
+
+
+def begun(
+    subscription: Subscription,
+    owner: Owner,
+    given: Iterable[str],
+    *,
+    at: datetime,
+    quantity: Decimal,
+    starts_at: datetime | None,
+    ends_at: datetime | None,
+    holding_id: str | None = None,
+    before: Holding | None = None,
+) -> Holding:
+    """What begins to be held, with the ids of the entitlements `given` with it. Pure."""
+    holding_id = holding_id or new_id("hold")
+    return Holding(
+        id=holding_id,
+        subscription_id=subscription.id,
+        owner=owner,
+        quantity=quantity,
+        entitlement_ids=tuple(given),
+        starts_at=starts_at,
+        ends_at=ends_at,
+        created_at=at,
+        updated_at=at,
+        key=holding_id if before is None else before.key,
+    )
+
+
+async def add(scope: Scope, holdings: Iterable[Holding]) -> None:
+    """Store them in one statement. Call inside `writing(scope)`."""
+    await HoldingTable.bulk_create(HoldingTable(**_row(scope, each)) for each in holdings)
+
+
+def _row(scope: Scope, holding: Holding) -> dict[str, Any]:
+    owner = holding.owner
+    row = fields_of(holding)
+    del row["owner"]
+    return row | {
+        "tenant_id": scope.tenant_id,
+        "environment_id": scope.environment_id,
+        f"{owner.kind.value}_id": owner.id,
+        "plan_version_id": owner.version_id,
+        "entitlement_ids": list(holding.entitlement_ids),
+    }
 
 
 async def let_go(

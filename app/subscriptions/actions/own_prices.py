@@ -1,14 +1,15 @@
 """Prices of a subscription's own, instead of those of the catalogue that it buys."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import asyncpg
 
 from app.catalog.actions import overrides
+from app.catalog.actions.price_features import Measured, measured, named_by
 from app.catalog.price import Billing, Price
-from app.catalog.price_override import terms_between
+from app.catalog.price_override import PriceOverride, terms_between
 from app.catalog.reads import prices
 from app.kernel.checks import located
 from app.kernel.errors import Invalid
@@ -27,6 +28,58 @@ _PRICE = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What own prices are made of, where many are made at once and none is stored: prices of the
+    catalogue by their ids, and what they measure."""
+
+    originals: Mapping[str, Price]
+    measured: Measured
+
+
+async def known_of(
+    scope: Scope, own: Iterable[Price], offered: Iterable[Price], wanted: Sequence[Override]
+) -> Known:
+    """For subscriptions that have the prices `own`, or none, and go over to those `offered`, in
+    three statements at most."""
+    mine = [price for price in own if price.overrides_id is not None]
+    ids = {price.catalogue_id for price in mine}
+    originals = await prices.by_ids(scope, ids) if ids else {}
+    named: set[str] = set()
+    if mine or wanted:
+        for price in (*mine, *offered):
+            named |= named_by(price.feature_id, price.model)
+        for each in wanted:
+            named |= named_by(None, each.terms.model)
+    return Known(originals, await measured(scope, named))
+
+
+async def _made(
+    connection: asyncpg.Connection,
+    scope: Scope,
+    price: Price,
+    terms: PriceOverride,
+    *,
+    known: Known | None,
+    subscription_id: str,
+    starts_at: datetime,
+    at: datetime,
+) -> Price:
+    if known is None:
+        return await overrides.made(
+            connection,
+            scope,
+            price,
+            terms,
+            subscription_id=subscription_id,
+            starts_at=starts_at,
+            at=at,
+        )
+    return overrides.made_of(
+        price, terms, known.measured, subscription_id=subscription_id, starts_at=starts_at, at=at
+    )
+
+
 async def of_bought(
     connection: asyncpg.Connection,
     scope: Scope,
@@ -36,24 +89,26 @@ async def of_bought(
     subscription_id: str,
     starts_at: datetime,
     at: datetime,
+    known: Known | None = None,
 ) -> dict[str, Price]:
     """The subscription's own, not stored yet, by the ids of those that they are instead of.
 
     Raises: Invalid, NotFound, Archived (a feature, a meter), NothingChanges.
     """
     buying.check_overrides(bought, wanted)
-    known = {price.id: price for price in bought}
+    by_id = {price.id: price for price in bought}
     found = {}
     for index, each in enumerate(wanted):
         if not each.terms:
             continue
-        price, field = known[each.price_id], f"overrides[{index}]"
+        price, field = by_id[each.price_id], f"overrides[{index}]"
         with located(field):
-            own = await overrides.made(
+            own = await _made(
                 connection,
                 scope,
                 price,
                 each.terms,
+                known=known,
                 subscription_id=subscription_id,
                 starts_at=starts_at,
                 at=at,
@@ -73,12 +128,13 @@ async def of_plan_change(
     lines: Sequence[Priced],
     offered: Sequence[Price],
     at: datetime,
+    known: Known | None = None,
 ) -> dict[str, Price]:
     """Those that a change of plan asks for, and where it keeps them, those of the plan before in
     prices of the same lineage. Raises: as `of_bought`."""
     mine, wanted = subscription.id, command.overrides
     found = await of_bought(
-        connection, scope, offered, wanted, subscription_id=mine, starts_at=at, at=at
+        connection, scope, offered, wanted, subscription_id=mine, starts_at=at, at=at, known=known
     )
     if not command.keeps_overrides:
         return found
@@ -87,14 +143,17 @@ async def of_plan_change(
     own = [price for _, price in of_plan(lines, at) if price.overrides_id is not None]
     if not own:
         return found
-    originals = await prices.by_ids(scope, {price.catalogue_id for price in own})
+    if known is None:
+        originals: Mapping[str, Price] = await prices.by_ids(scope, {p.catalogue_id for p in own})
+    else:
+        originals = known.originals
     for price in own:
         heir = heirs.get(price.lineage_id)
         if heir is None or heir.id in named:
             continue
         terms = terms_between(price, originals[price.catalogue_id])
-        kept = await overrides.made(
-            connection, scope, heir, terms, subscription_id=mine, starts_at=at, at=at
+        kept = await _made(
+            connection, scope, heir, terms, known=known, subscription_id=mine, starts_at=at, at=at
         )
         if kept.content_hash != heir.content_hash:
             found[heir.id] = replace(kept, replaces_id=price.id)

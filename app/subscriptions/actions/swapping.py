@@ -52,11 +52,13 @@ async def swap_of(
     lines: Sequence[Priced],
     at: datetime,
     sold: Sequence[Price] | None = None,
+    known: own_prices.Known | None = None,
     reference: datetime | None = None,
 ) -> Swap:
     """The lines that end at `at`, and those that begin; nothing is stored. `sold`: every price of
-    the version to go over to, where they are at hand; bought are those in force at `reference`
-    (None: at `at`). Raises: what the lines of the change refuse."""
+    the version to go over to, where they are at hand, and `known` what own prices are made of,
+    where nothing will be stored; bought are those in force at `reference` (None: at `at`).
+    Raises: what the lines of the change refuse."""
     if isinstance(what, ChangePlan):
         if what.phase is None:
             check_other(subscription, what.plan_version_id, "planVersionId")
@@ -69,7 +71,7 @@ async def swap_of(
                 scope, subscription, what, lines=lines, offered=offered, at=at
             )
         own = await own_prices.of_plan_change(
-            connection, scope, subscription, what, lines=lines, offered=offered, at=at
+            connection, scope, subscription, what, lines=lines, offered=offered, at=at, known=known
         )
         return replanned(subscription, lines, offered, what, own=own, at=at)
     if isinstance(what, ChangePrice):
