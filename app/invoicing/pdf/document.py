@@ -158,11 +158,7 @@ def sections(
         printed = []
         for line in chosen:
             carried = EXACT.add(carried, line.amount)
-            printed.append(
-                line_of(
-                    line, formats, carried=carried, detailed=look.layout == "detailed", told=told
-                )
-            )
+            printed.append(line_of(line, formats, carried=carried, layout=look.layout, told=told))
         if chosen:
             total = sum((line.amount for line in chosen), Decimal(0))
             found.append(Section(soft(title), printed, formats.money(total, chosen[0].currency)))
