@@ -263,7 +263,8 @@ async def test_drafts_that_waited_are_computed_as_of_one_watermark_and_then_one(
         by=SYSTEM, at=JAN,
     )  # fmt: skip
     await ask(world, await make.tax_rate(world.scope, world.clock))
-    first, second = [await world.subscribe("acme") for _ in range(2)]
+    await child(world, "eu", acme, currency=None, parent_pays=True)
+    first, second = [await world.subscribe(name) for name in ("acme", "eu")]
     await bill(world, JAN)
     assert await wholes(world) == []
     later = JAN + timedelta(hours=2)
@@ -278,7 +279,10 @@ async def test_drafts_that_waited_are_computed_as_of_one_watermark_and_then_one(
     assert (whole.usage_watermark, whole.totals.subtotal) == (later, D(60))
     found = await actions.download(world.scope, whole.id, FileKind.UBL, world.services.storage)
     assert complaints(found.body) == []
-    assert values(found.body, "//cac:InvoiceLine/cbc:Note") == ["Pro (1)", "Pro (2)", "Pro (3)"]
+    assert values(found.body, "//cac:InvoiceLine/cbc:Note") == [
+        "Acme: Pro (1)", "Eu: Pro", "Acme: Pro (2)",
+    ]  # fmt: skip
+    assert values(found.body, "//cac:AdditionalItemProperty/cbc:*") == ["Subscription of", "Eu"]
     assert values(found.body, "//cac:InvoiceLine/cac:DocumentReference/cbc:ID") == [
         first.id, second.id, third.id,
     ]  # fmt: skip
