@@ -18,7 +18,8 @@ from app.invoicing.credit_note import (
     CreditNoteStatus,
     RefundStatus,
 )
-from app.invoicing.invoice import Party, Presentation
+from app.invoicing.invoice import Party
+from app.invoicing.records import presentation_of
 from app.kernel.scope import Scope
 
 
@@ -43,7 +44,7 @@ def note_of(row: asyncpg.Record) -> CreditNote:
         key=row["key"],
         seller=_party(json_of(row["seller"])),
         bill_to=_party(json_of(row["bill_to"])),
-        presentation=Presentation(**json_of(row["presentation"])),
+        presentation=presentation_of(json_of(row["presentation"])),
         issued_at=row["issued_at"],
         voided_at=row["voided_at"],
         void_reason=row["void_reason"],

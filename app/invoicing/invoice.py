@@ -112,16 +112,38 @@ class Party:
 
 
 @dataclass(frozen=True, slots=True)
+class Subscriber:
+    """Whose subscription is asked for; `reference` is the seller's own name for the customer."""
+
+    customer_id: str
+    name: str
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
 class Presentation:
     """What a document looks like, kept as it was when it was issued. `locale` is a BCP 47 tag,
     `logo` the key of an image in the bucket. `headings` is what lines stand under, by the id of
-    their line item, else of their subscription; the others stand under their kind."""
+    their line item, else of their subscription; the others stand under their kind. `subscribers`
+    are by the ids of the subscriptions that the one who is billed pays for; its own are absent."""
 
     layout: Layout = "standard"
     locale: str = "en-US"
     payment_terms: str = ""
     logo: str | None = None
     headings: Mapping[str, str] = field(default_factory=dict)
+    subscribers: Mapping[str, Subscriber] = field(default_factory=dict)
+
+    def heading(self, line: "InvoiceLine") -> str | None:
+        """What the line stands under; None: its kind."""
+        place = line.subscription_line_item_id or line.subscription_id or ""
+        return line.section or self.headings.get(place)
+
+    @property
+    def subscriber(self) -> Subscriber | None:
+        """Whose all of it is, other than who is billed; None where nobody or several are."""
+        found = set(self.subscribers.values())
+        return found.pop() if len(found) == 1 else None
 
 
 @dataclass(frozen=True, slots=True)

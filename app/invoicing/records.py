@@ -21,6 +21,7 @@ from app.invoicing.invoice import (
     Presentation,
     Settlement,
     SettlementKind,
+    Subscriber,
     Totals,
 )
 from app.kernel.period import Period
@@ -245,7 +246,14 @@ def _written(value: object) -> Any:
 
 
 def _presentation(value: Any) -> Presentation | None:
-    return None if value is None else Presentation(**json_of(value))
+    return None if value is None else presentation_of(json_of(value))
+
+
+def presentation_of(stored: Mapping[str, Any]) -> Presentation:
+    """From its document; one of before subscribers were kept has none."""
+    kept = stored.get("subscribers", {})
+    subscribers = {key: Subscriber(**each) for key, each in kept.items()}
+    return Presentation(**{**stored, "subscribers": subscribers})
 
 
 def _party(value: Any) -> Party | None:

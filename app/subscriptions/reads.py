@@ -31,6 +31,13 @@ _PAYERS = (
     "FROM subscriptions s JOIN customers c ON c.id = s.customer_id "
     "WHERE s.tenant_id = $1 AND s.environment_id = $2 AND s.id = ANY($3)"
 )
+_HELD_BY_OTHERS = (
+    "SELECT s.id, c.id AS customer_id, c.name, c.external_id "
+    "FROM unnest($3::text[], $4::text[]) AS asked(subscription_id, payer_id) "
+    "JOIN subscriptions s ON s.id = asked.subscription_id AND s.customer_id <> asked.payer_id "
+    "JOIN customers c ON c.id = s.customer_id "
+    "WHERE s.tenant_id = $1 AND s.environment_id = $2"
+)
 LISTING = Listing(
     table="subscriptions",
     columns=(
@@ -239,6 +246,16 @@ async def payers_of(scope: Scope, ids: Collection[str]) -> dict[str, str]:
     the parents of these; absent ids are absent."""
     rows = await fetch(scope, _PAYERS, scope.tenant_id, scope.environment_id, list(ids))
     return {row["id"]: row["payer_id"] for row in rows}
+
+
+async def held_by_others(
+    scope: Scope, payers: Mapping[str, str]
+) -> dict[str, tuple[str, str, str]]:
+    """Whose the subscriptions are that somebody else pays for: id, name and external id of the
+    customer, by the subscriptions' ids. `payers` are the ids of who pays, by these."""
+    asked = list(payers), list(payers.values())
+    rows = await fetch(scope, _HELD_BY_OTHERS, scope.tenant_id, scope.environment_id, *asked)
+    return {row["id"]: (row["customer_id"], row["name"], row["external_id"]) for row in rows}
 
 
 async def due_for_billing(

@@ -1,10 +1,13 @@
 """One invoice for what falls due together: folded, issued, corrected and taken back as a whole."""
 
 import asyncio
+import csv
+import io
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
+import orjson
 import pytest
 
 from app.catalog.coupon import CouponDuration
@@ -12,7 +15,7 @@ from app.customers import actions as customers
 from app.customers.customer import ElectronicAddress
 from app.infra.postgres import fetch
 from app.invoicing import actions, billing, reads
-from app.invoicing.actions import FileKind
+from app.invoicing.actions import FileKind, NoteFileKind
 from app.invoicing.applied import reads as applied_reads
 from app.invoicing.bills import Drafted, Moment
 from app.invoicing.consolidating import folded, together
@@ -31,7 +34,7 @@ from tests.invoicing.test_families import child
 from tests.invoicing.test_pdf import words_of
 from tests.invoicing.test_reckoning import ask, attach
 from tests.invoicing.test_replay import replay
-from tests.invoicing.test_ubl import VAT_OF_ACME, told
+from tests.invoicing.test_ubl import VAT_OF_ACME, told, values
 from tests.invoicing.ubl import complaints
 from tests.invoicing.world import JAN, pdf_of, set_up
 
@@ -87,7 +90,13 @@ async def test_what_falls_due_together_is_one_invoice_with_a_section_for_each(wo
     for part in ("Holding: Pro $75.12", "Eu: Pro $23.51"):
         assert part in text, part
     download = await actions.download(world.scope, cycle.id, FileKind.CSV, world.services.storage)
-    assert download.body.decode().count(childs.id) == 3
+    rows = list(csv.DictReader(io.StringIO(download.body.decode())))
+    assert [(r["subscription_id"], r["subscriber"], r["section"]) for r in rows] == [
+        (own.id, "holding", "Holding: Pro")] * 3 + [(childs.id, "eu", "Eu: Pro")] * 3  # fmt: skip
+    download = await actions.download(world.scope, cycle.id, FileKind.JSON, world.services.storage)
+    in_json = orjson.loads(download.body)["lines"]
+    assert [(r["heading"], r["subscriber"]["name"]) for r in in_json] == [
+        ("Holding: Pro", "Holding")] * 3 + [("Eu: Pro", "Eu")] * 3  # fmt: skip
     assert (await replay(world, cycle)).identical
     told = await fetch(
         world.scope, "SELECT entity_id FROM outbox WHERE name = 'invoice.consolidated'"
@@ -121,6 +130,11 @@ async def test_late_usage_of_each_is_corrected_on_the_next_one(world):
         at=MAR,
     )  # fmt: skip
     assert (note.subscription_id, note.total) == (childs.id, part.amount)
+    download = await actions.download_note(
+        world.scope, note.id, NoteFileKind.PDF, world.services.storage
+    )
+    for words in ("Subscription of Eu", "Eu: Pro $5.00"):
+        assert words in words_of(download.body)
     assert own.id in last.subscription_ids
 
 
@@ -249,7 +263,8 @@ async def test_drafts_that_waited_are_computed_as_of_one_watermark_and_then_one(
         by=SYSTEM, at=JAN,
     )  # fmt: skip
     await ask(world, await make.tax_rate(world.scope, world.clock))
-    first, second = [await world.subscribe("acme") for _ in range(2)]
+    await child(world, "eu", acme, currency=None, parent_pays=True)
+    first, second = [await world.subscribe(name) for name in ("acme", "eu")]
     await bill(world, JAN)
     assert await wholes(world) == []
     later = JAN + timedelta(hours=2)
@@ -264,6 +279,13 @@ async def test_drafts_that_waited_are_computed_as_of_one_watermark_and_then_one(
     assert (whole.usage_watermark, whole.totals.subtotal) == (later, D(60))
     found = await actions.download(world.scope, whole.id, FileKind.UBL, world.services.storage)
     assert complaints(found.body) == []
+    assert values(found.body, "//cac:InvoiceLine/cbc:Note") == [
+        "Acme: Pro (1)", "Eu: Pro", "Acme: Pro (2)",
+    ]  # fmt: skip
+    assert values(found.body, "//cac:AdditionalItemProperty/cbc:*") == ["Subscription of", "Eu"]
+    assert values(found.body, "//cac:InvoiceLine/cac:DocumentReference/cbc:ID") == [
+        first.id, second.id, third.id,
+    ]  # fmt: skip
 
 
 def drafted(subscription_id, **fields):

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from app.catalog.prices import Adjustments, Figures, Graduated
+from app.customers import actions as customers_actions
 from app.customers import reads as customers
 from app.customers.customer import CreateCustomer
 from app.infra.listing import PageRequest
@@ -28,8 +29,9 @@ from app.subscriptions.subscription import PaymentTerms
 from tests.invoicing.make import fact, price
 from tests.invoicing.test_billing import APR, FEB, MAR, bill, invoices, lines
 from tests.invoicing.test_corrections import correct, finalize
+from tests.invoicing.test_pdf import words_of
 from tests.invoicing.test_replay import replay
-from tests.invoicing.world import JAN, TIERS
+from tests.invoicing.world import JAN, TIERS, pdf_of
 
 D = Decimal
 DAY = timedelta(days=1)
@@ -63,6 +65,10 @@ async def test_a_parent_is_asked_for_what_its_child_bought(world):
              and i.reason == "subscription_cycle"}  # fmt: skip
     assert (found[paid.id].customer_id, found[own.id].customer_id) == (parent.id, eu.id)
     assert found[paid.id].bill_to.name == "Holding"
+    # Its documents say for whom, as the child was called then.
+    await customers_actions.update(world.scope, eu.id, {"name": "Renamed"}, by=SYSTEM, at=FEB)
+    assert "Subscription of Eu" in words_of(await pdf_of(world, found[paid.id].id))
+    assert "Subscription of" not in words_of(await pdf_of(world, found[own.id].id))
     assert found[paid.id].totals == found[own.id].totals
     assert (await replay(world, found[paid.id])).identical
     # Late usage of the child is corrected on what its parent is asked for next.

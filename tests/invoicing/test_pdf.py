@@ -144,6 +144,8 @@ async def test_two_hundred_lines_paginate_under_a_repeated_head():
         if "Departures" in page:
             assert "DESCRIPTION" in page
             assert "UNIT PRICE" in page
+            # Lines that go on from the page before stand under their heading again.
+            assert page.index("Usage") < page.index("Departures")
             # A line and its tiers stay together.
             assert page.count("Departures") == page.count("above 4,000 (with")
     assert sum(page.count("origin A") for page in pages) == 200

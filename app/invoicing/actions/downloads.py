@@ -109,8 +109,7 @@ async def _body(
         case FileKind.PDF:
             return await printed(materials)
         case FileKind.CSV:
-            customer = materials.printing.bill_to.reference or ""
-            return csv_of(invoice, materials.lines, customer=customer, applied=materials.applied)
+            return csv_of(invoice, materials.lines, materials.printing, applied=materials.applied)
         case FileKind.JSON:
             account = await reads.settlements_of_invoices(scope, [invoice.id])
             entries = await credit_reads.applications_to_invoices(scope, [invoice.id])

@@ -16,11 +16,11 @@ from app.infra.postgres import writing
 from app.invoicing import parties
 from app.invoicing.actions import credit_balances, locks, numbers
 from app.invoicing.actions.consolidating import fold
-from app.invoicing.actions.headings import headings_of
+from app.invoicing.actions.headings import headings_of, subscribers_of
 from app.invoicing.actions.reckoning import reckon_again
 from app.invoicing.errors import InvoiceNotDraft, NumberTaken
 from app.invoicing.events import InvoiceEvent, InvoiceFinalized, InvoicePaid, InvoiceSkipped
-from app.invoicing.invoice import Invoice, InvoiceStatus, Party, Presentation
+from app.invoicing.invoice import Invoice, InvoiceStatus, Party, Presentation, Subscriber
 from app.invoicing.work import FINALIZE, PRINT
 from app.kernel.scope import Actor, Scope
 from app.tenants import audit
@@ -94,9 +94,17 @@ async def finalize_many(
         issued = await _numbered(connection, scope, asked, buyers, settings=settings.invoice, at=at)
         credited = await credit_balances.take(connection, scope, issued, at=at)
         headings = await headings_of(scope, credited.invoices, settings.documents.sections)
+        whose = await subscribers_of(scope, credited.invoices)
         issued = [
-            _dressed(i, seller, buyers[i.customer_id], settings, headings=headings.get(i.id, {}))
-            for i in credited.invoices
+            _dressed(
+                each,
+                seller,
+                buyers[each.customer_id],
+                settings,
+                headings=headings.get(each.id, {}),
+                subscribers=whose[each.id],
+            )
+            for each in credited.invoices
         ]
         await _issue(connection, scope, issued, by=by)
         await credit_balances.pay(connection, scope, credited.taken)
@@ -160,15 +168,17 @@ def _dressed(
     settings: EnvironmentSettings,
     *,
     headings: Mapping[str, str],
+    subscribers: Mapping[str, Subscriber],
 ) -> Invoice:
     """With who it is from and to, what it looks like, and what remains, from now on."""
+    look = parties.presentation(buyer, settings)
     return replace(
         invoice,
         amount_remaining=invoice.totals.amount_due,
         paid_at=_paid(invoice, settings.invoice),
         seller=seller,
         bill_to=parties.buyer(buyer),
-        presentation=replace(parties.presentation(buyer, settings), headings=headings),
+        presentation=replace(look, headings=headings, subscribers=subscribers),
     )
 
 

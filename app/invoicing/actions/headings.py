@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from app.catalog.reads import features, groups, plans, prices
 from app.customers import reads as customer_reads
 from app.invoicing import reads
-from app.invoicing.invoice import Invoice, InvoiceLine
+from app.invoicing.invoice import Invoice, InvoiceLine, Subscriber
 from app.kernel.scope import Scope
 from app.subscriptions import reads as subscriptions
 from app.subscriptions.subscription import Subscription
@@ -31,6 +31,25 @@ async def headings_of(scope: Scope, invoices: Collection[Invoice], by: Sections)
     rest = {key: mine for key, mine in lines.items() if key not in apart}
     found = await _by_subscription(scope, apart) if apart else {}
     return found | (await _by_group(scope, rest) if rest else {})
+
+
+async def subscribers_of(
+    scope: Scope, invoices: Collection[Invoice]
+) -> dict[str, dict[str, Subscriber]]:
+    """By the id of an invoice and of a subscription: whose it is, where the customer of the
+    invoice pays for somebody else. One statement; every invoice is a key."""
+    payers = {key: invoice.customer_id for invoice in invoices for key in invoice.owners}
+    held = await subscriptions.held_by_others(scope, payers) if payers else {}
+    return {
+        invoice.id: {
+            key: Subscriber(customer_id, name or external_id, external_id)
+            for key in invoice.owners
+            if key in held
+            for customer_id, name, external_id in (held[key],)
+            if customer_id != invoice.customer_id
+        }
+        for invoice in invoices
+    }
 
 
 async def _by_subscription(

@@ -7,10 +7,10 @@ from app.customers import reads as customers
 from app.customers.customer import Customer
 from app.infra.s3 import Storage
 from app.invoicing import parties, reads
-from app.invoicing.actions.headings import Headings, headings_of
+from app.invoicing.actions.headings import Headings, headings_of, subscribers_of
 from app.invoicing.applied import reads as applied_reads
 from app.invoicing.applied.parts import Applied, InvoiceDiscount, InvoiceTax
-from app.invoicing.invoice import Invoice, InvoiceLine, Party
+from app.invoicing.invoice import Invoice, InvoiceLine, Party, Subscriber
 from app.invoicing.pdf import Logo, Printing, Taken
 from app.invoicing.terms.taxation import TaxTreatment
 from app.kernel.quantity import EXACT
@@ -71,6 +71,7 @@ class _Present:
     buyers: Mapping[str, Customer]
     settings: EnvironmentSettings
     headings: Headings
+    subscribers: Mapping[str, Mapping[str, Subscriber]]
 
 
 async def _present(scope: Scope, invoices: Collection[Invoice]) -> _Present | None:
@@ -82,7 +83,7 @@ async def _present(scope: Scope, invoices: Collection[Invoice]) -> _Present | No
     seller = parties.seller(await tenants.get(scope), settings)
     buyers = await customers.by_ids(scope, {invoice.customer_id for invoice in open_})
     headings = await headings_of(scope, open_, settings.documents.sections)
-    return _Present(seller, buyers, settings, headings)
+    return _Present(seller, buyers, settings, headings, await subscribers_of(scope, open_))
 
 
 def _printing(invoice: Invoice, present: _Present | None) -> Printing:
@@ -93,7 +94,11 @@ def _printing(invoice: Invoice, present: _Present | None) -> Printing:
         customer = present.buyers[invoice.customer_id]
         seller, bill_to = present.seller, parties.buyer(customer)
         look = parties.presentation(customer, present.settings)
-        look = replace(look, headings=present.headings.get(invoice.id, {}))
+        look = replace(
+            look,
+            headings=present.headings.get(invoice.id, {}),
+            subscribers=present.subscribers[invoice.id],
+        )
     return Printing(seller, bill_to, look)
 
 

@@ -11,6 +11,7 @@ from app.invoicing.applied import reads as applied_reads
 from app.invoicing.credit_note import CreditNote, CreditNoteStatus
 from app.invoicing.files.json import note_json_of
 from app.invoicing.files.ubl import note_ubl_of
+from app.invoicing.invoice import Invoice
 from app.invoicing.pdf import credit_note_document, render
 from app.kernel.scope import Scope
 from app.tenants.settings import Layout
@@ -73,6 +74,30 @@ async def _body(
         return note_ubl_of(note, lines, invoice, of, applied=applied)
     key = note.presentation.logo
     logo = None if key is None else await logo_of(key, storage)
+    headings, subscriber = await _whose(scope, note, invoice)
     return await render(
-        credit_note_document(note, lines, invoice_number=number, logo=logo, layout=layout)
+        credit_note_document(
+            note,
+            lines,
+            invoice_number=number,
+            logo=logo,
+            layout=layout,
+            headings=headings,
+            subscriber=subscriber,
+        )
     )
+
+
+async def _whose(
+    scope: Scope, note: CreditNote, invoice: Invoice
+) -> tuple[dict[str, str], str | None]:
+    """What lines of a consolidated invoice stood under there, by their ids; and whose subscription
+    all of the note is of, where somebody else was billed."""
+    look = invoice.presentation or note.presentation
+    alone = look.subscribers.get(note.subscription_id or "")
+    whose = None if alone is None else alone.name
+    if not invoice.subscription_ids:
+        return {}, whose
+    of = (await reads.lines_of_invoices(scope, [invoice.id])).get(invoice.id, [])
+    headings = {line.id: look.heading(line) or "" for line in of}
+    return headings, whose

@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from app.invoicing.applied.parts import Applied
 from app.invoicing.invoice import Invoice, InvoiceLine
+from app.invoicing.pdf.document import Printing
 from app.kernel.quantity import plain
 
 _FORMULA = tuple("=+-@\t\r\n＝＋－＠")
@@ -22,6 +23,8 @@ _COLUMNS = (
     "customer",
     "customer_id",
     "subscription_id",
+    "subscriber",
+    "subscriber_id",
     "position",
     "line_id",
     "kind",
@@ -48,9 +51,10 @@ _COLUMNS = (
 
 
 def csv_of(
-    invoice: Invoice, lines: Sequence[InvoiceLine], *, customer: str, applied: Applied
+    invoice: Invoice, lines: Sequence[InvoiceLine], printing: Printing, *, applied: Applied
 ) -> bytes:
-    """UTF-8; `customer` is the tenant's own name for whom it is billed to.
+    """UTF-8; `customer` is the tenant's own name for whom it is billed to, `subscriber` that of
+    whose subscription a line is of.
 
     `discounts` and `taxes` name what the line's shares are of: `VAT 19 %=3.42; Stamp=1`.
     """
@@ -58,23 +62,29 @@ def csv_of(
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(_COLUMNS)
     for line in lines:
-        row = {**_row(invoice, line, customer), **_shares(line.id, applied)}
+        row = {**_row(invoice, line, printing), **_shares(line.id, applied)}
         writer.writerow([_cell(row[name]) for name in _COLUMNS])
     return text.getvalue().encode()
 
 
-def _row(invoice: Invoice, line: InvoiceLine, customer: str) -> Mapping[str, object]:
+def _row(invoice: Invoice, line: InvoiceLine, printing: Printing) -> Mapping[str, object]:
+    look = printing.presentation
+    subscription = line.subscription_id or invoice.subscription_id
+    customer = printing.bill_to.reference
+    other = look.subscribers.get(subscription or "")
     return {
         "invoice_number": invoice.number,
         "invoice_id": invoice.id,
         "status": invoice.status.value,
         "customer": customer,
         "customer_id": invoice.customer_id,
-        "subscription_id": line.subscription_id or invoice.subscription_id,
+        "subscription_id": subscription,
+        "subscriber": subscription and (other.reference if other else customer),
+        "subscriber_id": subscription and (other.customer_id if other else invoice.customer_id),
         "position": Decimal(line.position),
         "line_id": line.id,
         "kind": line.kind.value,
-        "section": line.section,
+        "section": look.heading(line),
         "description": line.description,
         "group": "; ".join(f"{name}={value or ''}" for name, value in line.group.items()),
         "service_start": line.service.start,

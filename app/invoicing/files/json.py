@@ -16,7 +16,7 @@ from app.catalog.prices import Step
 from app.invoicing.applied.parts import Applied
 from app.invoicing.credit_note import Application, CreditNote, CreditNoteLine
 from app.invoicing.explanation import to_json
-from app.invoicing.invoice import Invoice, InvoiceLine, Settlement
+from app.invoicing.invoice import Invoice, InvoiceLine, Settlement, Subscriber
 from app.invoicing.pdf.document import Printing
 from app.kernel.period import Period
 from app.kernel.quantity import plain
@@ -44,7 +44,15 @@ def json_of(
         "discounts": [_facts(each) for each in applied.discounts],
         "prepaid_applications": [_facts(each) for each in applied.prepaid],
         "taxes": [_facts(each) for each in applied.taxes],
-        "lines": [{**_facts(line), "total": line.total} for line in lines],
+        "lines": [
+            {
+                **_facts(line),
+                "total": line.total,
+                "heading": printing.presentation.heading(line),
+                "subscriber": _subscriber(invoice, line, printing),
+            }
+            for line in lines
+        ],
         "settlements": [_facts(entry) for entry in settlements],
         "explanation": to_json(why),
     }
@@ -70,6 +78,16 @@ def note_json_of(
         "applications": [_facts(entry) for entry in applications],
     }
     return orjson.dumps(_plain(document), option=orjson.OPT_INDENT_2) + b"\n"
+
+
+def _subscriber(invoice: Invoice, line: InvoiceLine, printing: Printing) -> Subscriber | None:
+    """Whose subscription a line is of, be it that of who is billed; None where it is of none."""
+    key = line.subscription_id or invoice.subscription_id
+    if key is None:
+        return None
+    buyer = printing.bill_to
+    own = Subscriber(invoice.customer_id, buyer.name, buyer.reference or "")
+    return printing.presentation.subscribers.get(key, own)
 
 
 def _facts(row: Any) -> dict[str, Any]:

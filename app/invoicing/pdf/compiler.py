@@ -29,7 +29,8 @@ class Unprintable(TariffError):
 async def render(document: Document) -> bytes:
     """The PDF of `document`; the same bytes for the same document. Raises: Unprintable.
 
-    A page of lines that were not printed before takes some 20 ms of CPU, the same again 5 ms.
+    A page of 10 lines that were not printed before takes some 20 ms of CPU, one of 60 compact
+    lines 45 ms, the same again 5 ms.
     """
     text = msgspec.json.encode(document).decode()
     loop = asyncio.get_running_loop()

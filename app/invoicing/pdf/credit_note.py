@@ -1,6 +1,6 @@
 """What stands on a printed credit note, as text. Pure; see document.py."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -27,6 +27,7 @@ _REASONS = {
     CreditNoteReason.SUBSCRIPTION_CHANGE: "change of subscription",
     CreditNoteReason.SUBSCRIPTION_CANCELLATION: "end of subscription",
 }
+_UNTITLED = "Given back"
 
 
 def credit_note_document(
@@ -36,8 +37,11 @@ def credit_note_document(
     invoice_number: str,
     logo: Logo | None = None,
     layout: Layout | None = None,
+    headings: Mapping[str, str] | None = None,
+    subscriber: str | None = None,
 ) -> Document:
-    """`layout` takes the place of the note's own."""
+    """`layout` takes the place of the note's own. `headings` is what lines of the invoice stood
+    under, by their ids; `subscriber` whose subscription it is of, other than who was billed."""
     look = note.presentation
     formats = Formats(look.locale, ZoneInfo(note.timezone))
     void = note.status is CreditNoteStatus.VOID
@@ -52,21 +56,25 @@ def credit_note_document(
             logo=logo,
             seller=note.seller,
             bill_to=note.bill_to,
-            facts=list(_facts(note, invoice_number, formats)),
+            facts=list(_facts(note, invoice_number, formats, subscriber)),
             headline_label="Credit",
             headline=formats.money(note.total, note.currency),
             headline_note=_use(note, formats),
-            sections=_sections(note, lines, formats),
+            sections=_sections(note, lines, formats, headings or {}),
             totals=list(_totals(note, formats)),
             notes=list(_notes(note, formats)),
         )
     )
 
 
-def _facts(note: CreditNote, invoice_number: str, formats: Formats) -> Iterator[tuple[str, str]]:
+def _facts(
+    note: CreditNote, invoice_number: str, formats: Formats, subscriber: str | None
+) -> Iterator[tuple[str, str]]:
     yield "Credit note number", note.number
     yield "Date of issue", formats.day(note.issued_at)
     yield "For invoice", soft(invoice_number)
+    if subscriber:
+        yield "Subscription of", soft(subscriber)
     if reason := _REASONS.get(note.reason):
         yield "Reason", reason
     yield "Currency", note.currency
@@ -84,22 +92,38 @@ def _use(note: CreditNote, formats: Formats) -> str:
     return f"{formats.money(kept, note.currency)} of it kept for your next invoices"
 
 
-def _sections(note: CreditNote, lines: Sequence[CreditNoteLine], formats: Formats) -> list[Section]:
-    printed, carried = [], Decimal(0)
+def _sections(
+    note: CreditNote,
+    lines: Sequence[CreditNoteLine],
+    formats: Formats,
+    headings: Mapping[str, str],
+) -> list[Section]:
+    grouped: dict[str, list[CreditNoteLine]] = {}
     for line in lines:
-        carried = EXACT.add(carried, line.amounts.amount)
-        printed.append(
-            Line(
-                description=soft(line.description),
-                note="",
-                quantity="",
-                unit_price="",
-                amount=soft(formats.money(line.amounts.amount, note.currency)),
-                carried=formats.money(carried, note.currency),
-                details=[],
-            )
-        )
-    return [Section("Given back", printed, formats.money(note.amounts.amount, note.currency))]
+        title = headings.get(line.invoice_line_id) or _UNTITLED
+        grouped.setdefault(title, []).append(line)
+    found, carried = [], Decimal(0)
+    for title, chosen in grouped.items():
+        printed, total = [], Decimal(0)
+        for line in chosen:
+            total = EXACT.add(total, line.amounts.amount)
+            so_far = formats.money(EXACT.add(carried, total), note.currency)
+            printed.append(_line(line, formats, carried=so_far))
+        carried = EXACT.add(carried, total)
+        found.append(Section(soft(title), printed, formats.money(total, note.currency)))
+    return found
+
+
+def _line(line: CreditNoteLine, formats: Formats, *, carried: str) -> Line:
+    return Line(
+        description=soft(line.description),
+        note="",
+        quantity="",
+        unit_price="",
+        amount=soft(formats.money(line.amounts.amount, line.currency)),
+        carried=carried,
+        details=[],
+    )
 
 
 def _totals(note: CreditNote, formats: Formats) -> Iterator[Total]:

@@ -119,7 +119,7 @@ def document(invoice: Invoice, lines: Sequence[InvoiceLine], printing: Printing)
             footer=printing.seller.name,
             seller=printing.seller,
             bill_to=printing.bill_to,
-            facts=list(_facts(invoice, formats)),
+            facts=list(_facts(invoice, printing.presentation, formats)),
             headline_label="Amount due",
             headline=formats.money(invoice.totals.amount_due, invoice.currency),
             headline_note=f"due {due}" if due and invoice.number else "not issued",
@@ -152,33 +152,26 @@ def sections(
     told = period if look.layout == "compact" else None
     grouped: dict[str, list[InvoiceLine]] = {_SECTIONS[kind]: [] for kind in LineKind}
     for line in lines:
-        grouped.setdefault(_heading(line, look), []).append(line)
+        grouped.setdefault(look.heading(line) or _SECTIONS[line.kind], []).append(line)
     found, carried = [], Decimal(0)
     for title, chosen in grouped.items():
         printed = []
         for line in chosen:
             carried = EXACT.add(carried, line.amount)
-            printed.append(
-                line_of(
-                    line, formats, carried=carried, detailed=look.layout == "detailed", told=told
-                )
-            )
+            printed.append(line_of(line, formats, carried=carried, layout=look.layout, told=told))
         if chosen:
             total = sum((line.amount for line in chosen), Decimal(0))
             found.append(Section(soft(title), printed, formats.money(total, chosen[0].currency)))
     return found
 
 
-def _heading(line: InvoiceLine, look: Presentation) -> str:
-    of_item = look.headings.get(line.subscription_line_item_id or line.subscription_id or "")
-    return line.section or of_item or _SECTIONS[line.kind]
-
-
-def _facts(invoice: Invoice, formats: Formats) -> Iterator[tuple[str, str]]:
+def _facts(invoice: Invoice, look: Presentation, formats: Formats) -> Iterator[tuple[str, str]]:
     yield "Invoice number", invoice.number or "assigned when issued"
     for label, at in (("Date of issue", invoice.issued_at), ("Date due", invoice.due_at)):
         if day := formats.day(at):
             yield label, day
+    if look.subscriber is not None and set(invoice.owners) == set(look.subscribers):
+        yield "Subscription of", soft(look.subscriber.name)
     if invoice.purchase_order:
         yield "Order number", soft(invoice.purchase_order)
     if invoice.period.length:

@@ -11,6 +11,7 @@ from app.invoicing.breakdown import Note, Row, converted, notes, rows
 from app.invoicing.invoice import InvoiceLine
 from app.invoicing.pdf.formats import Formats
 from app.kernel.period import Period
+from app.tenants.settings import Layout
 
 _PIECE = 18
 _UNBROKEN = re.compile(r"\S{24,}")
@@ -51,17 +52,19 @@ def line_of(
     formats: Formats,
     *,
     carried: Decimal,
-    detailed: bool,
+    layout: Layout,
     told: Period | None = None,
 ) -> Line:
-    """`detailed`: with what was counted and what was done to it, besides the priced parts.
+    """`compact`: without details. `detailed`: with what was counted and what was done to it,
+    besides the priced parts.
 
     `told` is a period that need not be said again.
     """
     found = rows(line.explanation)
     single = found[0] if len(found) == 1 and not found[0].flat_amount else None
-    details = [] if single else [_row(row, line.currency, formats) for row in found]
-    if detailed:
+    told_by_row = not single and layout != "compact"
+    details = [_row(row, line.currency, formats) for row in found] if told_by_row else []
+    if layout == "detailed":
         known = notes(line.explanation)
         before = [_note(note, line, formats) for note in known if note.of_quantity]
         after = [_note(note, line, formats) for note in known if not note.of_quantity]

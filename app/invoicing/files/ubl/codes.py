@@ -30,6 +30,7 @@ ADDRESS_SCHEMES: Final = frozenset(_SCHEMES.split())
 EMAIL_SCHEME: Final = "EM"
 # UNTDID 1001: what a document is. UNTDID 4461: how it is paid. UNTDID 5189: why less is asked.
 INVOICE, CREDIT_NOTE = "380", "381"
+INVOICED_OBJECT = "130"
 CREDIT_TRANSFER = "30"
 DISCOUNT = "95"
 # UN/ECE Recommendation 20: a number of things, whatever they are.

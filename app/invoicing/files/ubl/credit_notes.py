@@ -13,10 +13,10 @@ from app.invoicing.credit_note import (
 )
 from app.invoicing.errors import EInvoiceUnsupported
 from app.invoicing.files.ubl.document import Document, Entry, Tax, checked, day, days, entry
-from app.invoicing.files.ubl.invoices import reasons_of
+from app.invoicing.files.ubl.invoices import properties_of, reasons_of
 from app.invoicing.files.ubl.taxes import tax_of
 from app.invoicing.files.ubl.writing import written
-from app.invoicing.invoice import Invoice, InvoiceLine
+from app.invoicing.invoice import Invoice, InvoiceLine, Presentation
 from app.kernel.currencies import minor_units
 
 _TERMS = {
@@ -41,6 +41,7 @@ def note_ubl_of(
     if note.status is CreditNoteStatus.VOID:
         raise EInvoiceUnsupported("it is void, and a UBL document cannot say so", field="id")
     zone, tax = ZoneInfo(note.timezone), tax_of(applied.taxes, invoice.tax_notes)
+    look = invoice.presentation or note.presentation
     number = invoice.number or invoice.id
     issued = invoice.issued_at or invoice.created_at
     document = Document(
@@ -55,7 +56,7 @@ def note_ubl_of(
         buyer=note.bill_to,
         payment_terms=_TERMS[note.kind].format(number),
         tax=tax,
-        lines=list(_entries(lines, invoice_lines, tax, applied, zone=zone)),
+        lines=list(_entries(lines, invoice_lines, tax, applied, zone=zone, look=look)),
         preceding=(number, day(issued, ZoneInfo(invoice.timezone))),
     )
     return written(checked(document))
@@ -68,6 +69,7 @@ def _entries(
     applied: Applied,
     *,
     zone: ZoneInfo,
+    look: Presentation,
 ) -> Iterator[Entry]:
     """Parts of lines, which are amounts and no quantities: one of each."""
     known = {line.id: line for line in invoice_lines}
@@ -76,11 +78,13 @@ def _entries(
         yield entry(
             position=line.position,
             name=line.description,
-            properties=of.group,
+            properties=properties_of(of, look),
             quantity=Decimal(1),
             amounts=(amounts.amount, amounts.discount, amounts.tax, amounts.tax_included),
             reason=reasons_of(of.id, applied.discounts),
             service=days(of.service, zone),
             tax=tax,
             decimals=minor_units(line.currency),
+            note=look.heading(of),
+            object_id=of.subscription_id,
         )

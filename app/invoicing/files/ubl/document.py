@@ -63,6 +63,8 @@ class Entry:
     net: Decimal
     tax: Decimal
     service: Days
+    note: str | None  # the heading that it stands under
+    object_id: str | None  # of the subscription
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +156,8 @@ def entry(
     service: Days,
     tax: Tax,
     decimals: int,
+    note: str | None,
+    object_id: str | None,
 ) -> Entry:
     """A line from its `amounts`: before discount, discount, tax, and tax that it holds already.
 
@@ -180,6 +184,8 @@ def entry(
         net=net,
         tax=taxed,
         service=service,
+        note=note,
+        object_id=object_id,
     )
 
 

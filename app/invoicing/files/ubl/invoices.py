@@ -1,6 +1,6 @@
 """An invoice as a document of EN 16931. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from zoneinfo import ZoneInfo
 
 from app.invoicing.applied.parts import Applied, InvoiceDiscount
@@ -9,10 +9,12 @@ from app.invoicing.files.ubl.document import Document, Entry, Tax, checked, day,
 from app.invoicing.files.ubl.taxes import tax_of
 from app.invoicing.files.ubl.writing import written
 from app.invoicing.files.ubl.xml import clean
-from app.invoicing.invoice import Invoice, InvoiceLine, InvoiceStatus
+from app.invoicing.invoice import Invoice, InvoiceLine, InvoiceStatus, Presentation
 from app.invoicing.pdf.document import Printing
 from app.kernel.currencies import minor_units
 from app.kernel.quantity import EXACT, plain
+
+_SUBSCRIBER = "Subscription of"
 
 
 def ubl_of(
@@ -38,6 +40,12 @@ def reasons_of(line_id: str, discounts: Sequence[InvoiceDiscount]) -> str:
     return ", ".join(each.description for each in discounts if line_id in each.shares)
 
 
+def properties_of(line: InvoiceLine, look: Presentation) -> Mapping[str, str | None]:
+    """What a line of usage stands for, and whose subscription it is of where somebody else pays."""
+    other = look.subscribers.get(line.subscription_id or "")
+    return line.group if other is None else {**line.group, _SUBSCRIBER: other.name}
+
+
 def _document(
     invoice: Invoice, lines: Sequence[InvoiceLine], printing: Printing, applied: Applied
 ) -> Document:
@@ -56,26 +64,33 @@ def _document(
         buyer=printing.bill_to,
         payment_terms=printing.presentation.payment_terms or None,
         tax=tax,
-        lines=list(_entries(lines, tax, applied, zone)),
+        lines=list(_entries(lines, tax, applied, zone, look=printing.presentation)),
         prepaid=EXACT.add(totals.prepaid, totals.credited),
         iban=_iban(invoice, printing),
     )
 
 
 def _entries(
-    lines: Sequence[InvoiceLine], tax: Tax, applied: Applied, zone: ZoneInfo
+    lines: Sequence[InvoiceLine],
+    tax: Tax,
+    applied: Applied,
+    zone: ZoneInfo,
+    *,
+    look: Presentation,
 ) -> Iterator[Entry]:
     for line in lines:
         yield entry(
             position=line.position,
             name=line.description,
-            properties=line.group,
+            properties=properties_of(line, look),
             quantity=line.quantity,
             amounts=(line.amount, line.discount, line.tax, line.tax_included),
             reason=reasons_of(line.id, applied.discounts),
             service=days(line.service, zone),
             tax=tax,
             decimals=minor_units(line.currency),
+            note=look.heading(line),
+            object_id=line.subscription_id,
         )
 
 

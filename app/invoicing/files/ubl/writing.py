@@ -5,7 +5,14 @@ from decimal import Decimal
 from xml.etree.ElementTree import Element
 
 from app.invoicing.files.ubl import parties
-from app.invoicing.files.ubl.codes import CREDIT_NOTE, CREDIT_TRANSFER, DISCOUNT, INVOICE, ONE
+from app.invoicing.files.ubl.codes import (
+    CREDIT_NOTE,
+    CREDIT_TRANSFER,
+    DISCOUNT,
+    INVOICE,
+    INVOICED_OBJECT,
+    ONE,
+)
 from app.invoicing.files.ubl.document import Days, Document, Entry, Tax
 from app.invoicing.files.ubl.xml import aggregate, basic, clean, document, money, number
 
@@ -94,9 +101,11 @@ def _line(line: Entry, told: Document, document_name: str) -> Element:
     return aggregate(
         f"{document_name}Line",
         basic("ID", line.id),
+        basic("Note", line.note),
         number(quantity, line.quantity, unitCode=ONE),
         money("LineExtensionAmount", line.net, told.currency),
         _period(line.service),
+        _object(line),
         _allowance(line, told.currency),
         aggregate(
             "Item",
@@ -110,6 +119,14 @@ def _line(line: Entry, told: Document, document_name: str) -> Element:
             number("BaseQuantity", abs(line.quantity), unitCode=ONE),
         ),
     )
+
+
+def _object(line: Entry) -> Element | None:
+    """What the line is about (BT-128)."""
+    if line.object_id is None:
+        return None
+    told = basic("ID", line.object_id), basic("DocumentTypeCode", INVOICED_OBJECT)
+    return aggregate("DocumentReference", *told)
 
 
 def _allowance(line: Entry, currency: str) -> Element | None:
