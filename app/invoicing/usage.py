@@ -38,6 +38,7 @@ from app.subscriptions.subscription import Subscription
 
 # What is asked in one query: a meter's id, and how its usage is taken apart.
 Question = tuple[str, Split]
+Answers = Mapping[Question, Mapping[Span, Sequence[Usage]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,14 +160,16 @@ async def count(
     toward = await toward_commitments(scope, listed)
     used = [(bill.subscription, entry) for bill in listed for entry in bill.usage]
     found = await _measured(scope, clickhouse, await _asked(scope, used), as_of=as_of)
-    return {
-        entry.identity: replace(
-            found[entry.identity],
-            earlier=_within(entry, earlier),
-            toward=toward.get(entry.identity, NOTHING_TOWARD),
-        )
-        for _, entry in used
-    } | {
+    if earlier or toward:  # most have neither
+        found = {
+            entry.identity: replace(
+                found[entry.identity],
+                earlier=_within(entry, earlier),
+                toward=toward.get(entry.identity, NOTHING_TOWARD),
+            )
+            for _, entry in used
+        }
+    return found | {
         bill.identity: Counted(toward=toward[bill.identity])
         for bill in listed
         if bill.identity in toward
@@ -205,11 +208,11 @@ async def _measured(
     )
     by_question = dict(zip(spans, answers, strict=True))
     return {
-        each.entry.identity: replace(
-            _counted(each, by_question),
-            spans=_spans(each, by_question.get(each.totals, {})),
+        each.entry.identity: Counted(
+            *_figures(each, by_question),
+            spans=_spans(each, by_question),
             family=each.family,
-            shares=_shares(each, by_question.get(each.shares, {})),
+            shares=_shares(each, by_question),
         )
         for each in asked
     }
@@ -232,34 +235,35 @@ def _within(entry: Entry, earlier: Sequence[InvoiceLine]) -> tuple[InvoiceLine, 
     )
 
 
-def _shares(asked: Asked, answers: Mapping[Span, Sequence[Usage]]) -> list[Share] | None:
+def _shares(asked: Asked, answers: Answers) -> list[Share] | None:
     """In the order of the names, so that the same shares come out whenever they are asked for."""
     members = sorted(asked.members.items(), key=lambda each: each[0][1])
-    return [Share(*member, rows=answers[span]) for member, span in members] or None
+    return [Share(*member, rows=answers[asked.shares][span]) for member, span in members] or None
 
 
-def _spans(asked: Asked, answers: Mapping[Span, Sequence[Usage]]) -> dict[Period, SpanFigure]:
+def _spans(asked: Asked, answers: Answers) -> dict[Period, SpanFigure]:
     families = asked.subscription.families
     return {
         period: SpanFigure(figure.quantity, figure.event_count, span.gaps, within(families, period))
         for period, span in asked.included.items()
-        for figure in answers[span]
+        for figure in answers[asked.totals][span]
     }
 
 
-def _counted(asked: Asked, answers: Mapping[Question, Mapping[Span, Sequence[Usage]]]) -> Counted:
+def _figures(asked: Asked, answers: Answers) -> tuple[Sequence[Figures], Figures | None]:
+    """Per group, and of all groups together where they are priced so."""
     needed, dimensions = asked.needs, len(asked.entry.price.group_by)
     rows = answers[asked.main][asked.span]
     if asked.whole is not None:
         whole = answers[asked.whole][asked.span]
         (together,) = _timed(asked, whole, dimensions=0)
         groups = figures_of(rows, replace(needed, bucket=None), dimensions=dimensions)
-        return Counted(groups, together)
+        return groups, together
     groups = _timed(asked, rows, dimensions=dimensions)
     if needed.meters:
         named = {name: answers[question][asked.span] for name, question in asked.named.items()}
         groups = with_meters(groups, named)
-    return Counted(groups)
+    return groups, None
 
 
 def _timed(asked: Asked, rows: Sequence[Usage], *, dimensions: int) -> list[Figures]:

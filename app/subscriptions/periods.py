@@ -62,10 +62,14 @@ class BillingPoint:
 
 def points(subscription: Subscription) -> Iterator[BillingPoint]:
     """Every point that is not billed yet, in order; without end if the subscription has none."""
-    at = instant_after(subscription, subscription.billed_until)
-    while at is not None:
-        yield point_at(subscription, at)
-        at = instant_after(subscription, at)
+    return (point_at(subscription, at) for at in instants(subscription))
+
+
+def instants(subscription: Subscription) -> Iterator[datetime]:
+    """When its `points` are, which takes less to tell than what ends and begins there."""
+    at = subscription.billed_until
+    while (at := instant_after(subscription, at)) is not None:
+        yield at
 
 
 def next_point(subscription: Subscription) -> BillingPoint | None:
@@ -78,15 +82,22 @@ def due_points(subscription: Subscription, at: datetime, *, limit: int) -> list[
 
     None from a change on that has come and is not applied.
     """
-    found: list[BillingPoint] = []
-    if subscription.status is SubscriptionStatus.DRAFT:
-        return found
+    return [point_at(subscription, each) for each in islice(_due(subscription, at), limit)]
+
+
+def is_due(subscription: Subscription, at: datetime) -> bool:
+    """Whether there are `due_points`."""
+    return next(_due(subscription, at), None) is not None
+
+
+def _due(subscription: Subscription, at: datetime) -> Iterator[datetime]:
     change = subscription.next_change_at
-    for point in islice(points(subscription), limit):
-        if point.at > at or (change is not None and point.at >= change):
-            break
-        found.append(point)
-    return found
+    if subscription.status is SubscriptionStatus.DRAFT:
+        return
+    for instant in instants(subscription):
+        if instant > at or (change is not None and instant >= change):
+            return
+        yield instant
 
 
 def instant_after(subscription: Subscription, after: datetime | None) -> datetime | None:

@@ -16,7 +16,7 @@ from app.subscriptions.entitlements import Entitled
 from app.subscriptions.entitlements import entitled as put_together
 from app.subscriptions.holding import Holding
 from app.subscriptions.pause import Pause
-from app.subscriptions.periods import due_points
+from app.subscriptions.periods import is_due
 from app.subscriptions.records import change_of, holding_of, line_item_of, pause_of, subscription_of
 from app.subscriptions.subscription import (
     OVER,
@@ -263,7 +263,7 @@ async def due_for_billing(
 ) -> list[BillableSubscription]:
     """Those of the subscriptions that have something to bill at `at`; see `billable`."""
     found = await billable(scope, ids)
-    return [each for each in found if due_points(each.subscription, at, limit=1)]
+    return [each for each in found if is_due(each.subscription, at)]
 
 
 async def pauses_page(scope: Scope, request: PageRequest) -> Page[Pause]:

@@ -10,7 +10,7 @@ from app.infra.postgres import writing
 from app.kernel.scope import SYSTEM, Scope
 from app.subscriptions.actions.news import news
 from app.subscriptions.actions.rows import BILL, bill_at, lock
-from app.subscriptions.periods import BillingPoint, at_period, next_point
+from app.subscriptions.periods import BillingPoint, at_period, instants
 from app.subscriptions.records import plain
 from app.subscriptions.subscription import Cut, Subscription
 from app.tenants import audit
@@ -90,9 +90,7 @@ async def _store(
 
 
 async def _reschedule(scope: Scope, moved: Sequence[Subscription]) -> None:
-    points = [(each, next_point(each)) for each in moved]
-    await due.schedule_many(
-        scope, BILL, [bill_at(each, point.at) for each, point in points if point]
-    )
-    if waiting := [each.id for each, point in points if point is None]:
+    coming = [(each, next(instants(each), None)) for each in moved]
+    await due.schedule_many(scope, BILL, [bill_at(each, at) for each, at in coming if at])
+    if waiting := [each.id for each, at in coming if at is None]:
         await due.cancel(scope, BILL, waiting)
