@@ -249,11 +249,12 @@ async def payers_of(scope: Scope, ids: Collection[str]) -> dict[str, str]:
 
 
 async def held_by_others(
-    scope: Scope, payers: Mapping[str, str]
+    scope: Scope, paid: Collection[tuple[str, str]]
 ) -> dict[str, tuple[str, str, str]]:
     """Whose the subscriptions are that somebody else pays for: id, name and external id of the
-    customer, by the subscriptions' ids. `payers` are the ids of who pays, by these."""
-    asked = list(payers), list(payers.values())
+    customer, by the subscriptions' ids. `paid` are ids of subscriptions, each with that of one who
+    pays for it; several may, one after the other."""
+    asked = [key for key, _ in paid], [payer for _, payer in paid]
     rows = await fetch(scope, _HELD_BY_OTHERS, scope.tenant_id, scope.environment_id, *asked)
     return {row["id"]: (row["customer_id"], row["name"], row["external_id"]) for row in rows}
 

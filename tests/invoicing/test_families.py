@@ -12,6 +12,7 @@ from app.customers import reads as customers
 from app.customers.customer import CreateCustomer
 from app.infra.listing import PageRequest
 from app.invoicing import explanation
+from app.invoicing.actions.headings import subscribers_of
 from app.invoicing.family import Share
 from app.invoicing.invoice import LineKind
 from app.invoicing.rating import rate
@@ -85,6 +86,13 @@ async def test_a_parent_is_asked_for_what_its_child_bought(world):
     await bill(world, APR)
     newest = [i for i in await invoices(world) if i.period.end == APR]
     assert {i.customer_id for i in newest} == {eu.id}
+    # Issued together, in whatever order, each says for whom its own customer pays.
+    both = [i for i in await invoices(world) if i.subscription_id == paid.id and i.period.end > FEB]
+    for some in (both, both[::-1]):
+        found = await subscribers_of(world.scope, some)
+        named = [{s.name for s in found[i.id].values()} for i in both]
+        assert named == [{"Renamed"} if i.customer_id == parent.id else set() for i in both]
+    assert {i.customer_id for i in both} == {parent.id, eu.id}
 
 
 @pytest.mark.parametrize("apart", [False, True])

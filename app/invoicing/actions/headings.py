@@ -38,8 +38,8 @@ async def subscribers_of(
 ) -> dict[str, dict[str, Subscriber]]:
     """By the id of an invoice and of a subscription: whose it is, where the customer of the
     invoice pays for somebody else. One statement; every invoice is a key."""
-    payers = {key: invoice.customer_id for invoice in invoices for key in invoice.owners}
-    held = await subscriptions.held_by_others(scope, payers) if payers else {}
+    paid = {(key, invoice.customer_id) for invoice in invoices for key in invoice.owners}
+    held = await subscriptions.held_by_others(scope, paid) if paid else {}
     return {
         invoice.id: {
             key: Subscriber(customer_id, name or external_id, external_id)
