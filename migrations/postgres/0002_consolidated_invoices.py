@@ -48,10 +48,25 @@ _FILL = (
     "ALTER TABLE invoice_lines DISABLE TRIGGER keep_unchanged",
     "UPDATE invoices SET subscription_ids = '[]'",
     "UPDATE invoice_lines l SET subscription_id = i.subscription_id FROM invoices i "
-    "WHERE i.id = l.invoice_id AND i.subscription_id IS NOT NULL",
+    "WHERE i.id = l.invoice_id AND i.subscription_id IS NOT NULL AND l.kind <> 'manual'",
     "ALTER TABLE invoices ENABLE TRIGGER keep_issued",
     "ALTER TABLE invoice_lines ENABLE TRIGGER keep_unchanged",
 )
+
+# Processes of the version before go on writing until they are replaced, without the new columns.
+_OF_OLDER_PROCESSES = (
+    "ALTER TABLE invoices ALTER COLUMN subscription_ids SET DEFAULT '[]'",
+    """
+CREATE OR REPLACE FUNCTION tariff_line_of_subscription() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  SELECT subscription_id INTO NEW.subscription_id FROM invoices WHERE id = NEW.invoice_id;
+  RETURN NEW;
+END $$""",
+    "CREATE TRIGGER line_of_subscription BEFORE INSERT ON invoice_lines FOR EACH ROW "
+    "WHEN (NEW.subscription_id IS NULL AND NEW.kind <> 'manual') "
+    "EXECUTE FUNCTION tariff_line_of_subscription()",
+)
+_NO_OLDER_PROCESSES = ("DROP FUNCTION IF EXISTS tariff_line_of_subscription CASCADE",)
 
 _REFUSE_TO_FORGET = (
     _EVERY_ROW,
@@ -97,4 +112,5 @@ class Migration(migrations.Migration):
             [_keep_invoice("finalized", "skipped", "consolidated")],
             reverse_sql=[_keep_invoice("finalized", "skipped")],
         ),
+        ops.RunSQL([*_OF_OLDER_PROCESSES], reverse_sql=[*_NO_OLDER_PROCESSES]),
     ]

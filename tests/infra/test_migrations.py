@@ -69,6 +69,26 @@ async def test_what_was_issued_before_lines_named_their_subscription_names_it_af
             await connection.execute("UPDATE invoices SET subscription_ids = '[1]'")
         with pytest.raises(asyncpg.RestrictViolationError):
             await connection.execute("UPDATE invoice_lines SET subscription_id = NULL")
+        # A process of the version before knows nothing of it, and its lines are found all the same.
+        await _insert(
+            connection, "invoices", **whose, id="inv_d", status="draft", subscription_id="sub_2"
+        )
+        for key, kind in (("d", "usage"), ("e", "manual")):
+            await _insert(
+                connection, "invoice_lines", **whose, id=f"line_{key}", invoice_id="inv_d",
+                kind=kind, position="1" if kind == "usage" else "2",
+            )  # fmt: skip
+        assert [tuple(row) for row in (await connection.fetch(filled))[2:]] == [
+            ("line_d", "sub_2"),
+            ("line_e", None),
+        ]
+        # A version before could not read this one, so nothing of the way back is done.
+        whole = {"subscription_id": "sub_1", "consolidated_into_id": "inv_a"}
+        await _insert(connection, "invoices", **whose, id="inv_c", status="consolidated", **whole)
+        with pytest.raises(asyncpg.RaiseError, match="there are consolidated invoices"):
+            await migrate_postgres(fresh_database, target="0001_initial")
+        assert await pending(fresh_database) == []
+        assert await connection.fetchval(filled.replace("id, ", "", 1)) == "sub_1"
     finally:
         await connection.close()
 
