@@ -1,7 +1,7 @@
 """The story of a family: Eve pays for Fay and Gus, on one invoice of all that falls due together.
 
-With prices of its own, addons, phases and a move to another plan. Seats at 31 in
-January and at 28 in February are one a day.
+With prices of its own, addons, phases and a move to another plan. An addon at 6.2 costs 0.2 a day
+in January.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from pypdf import PdfReader
 
 from tests.e2e.telling import Book, amounts, lines, of, told
 
-# Opening, Fay's addon, February, March, and what March's was before it was written anew.
+# In force: the opening, Fay's addon, February, and March as it was written anew.
 ISSUED = 4
 _SOLD: Final = {
     "currency": "USD",
