@@ -136,8 +136,7 @@ class Presentation:
 
     def heading(self, line: "InvoiceLine") -> str | None:
         """What the line stands under; None: its kind."""
-        place = line.subscription_line_item_id or line.subscription_id or ""
-        return line.section or self.headings.get(place)
+        return line.section or self.headings.get(line.place)
 
     @property
     def subscriber(self) -> Subscriber | None:
@@ -270,6 +269,11 @@ class InvoiceLine:
     # The heading it is printed under; None: that of its kind.
     section: str | None = field(default=None, kw_only=True)
     correction_id: str | None = field(default=None, kw_only=True)  # of an adjustment
+
+    @property
+    def place(self) -> str:
+        """What its heading is kept under: lines of a whole subscription have no item."""
+        return self.subscription_line_item_id or self.subscription_id or ""
 
     @property
     def total(self) -> Decimal:

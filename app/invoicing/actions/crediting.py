@@ -4,7 +4,6 @@ Whoever credits holds the invoice's row, so that two at a time cannot give back 
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -70,8 +69,10 @@ async def credit(
     amounts = NO_AMOUNTS
     for _, part in given:
         amounts = amounts.plus(part)
-    whose = replace(invoice, subscription_id=_owner(invoice, [line for line, _ in given]))
-    note = await _note(scope, connection, whose, wanted, amounts=amounts, at=at)
+    whose = _owner(invoice, [line for line, _ in given])
+    note = await _note(
+        scope, connection, invoice, wanted, subscription_id=whose, amounts=amounts, at=at
+    )
     await _insert(scope, connection, note, _lines(note, given))
     await _take_effect(scope, connection, note, at=at)
     await audit.record(scope, by, "credit_note.issue", note.id, at=at, after=note)
@@ -91,6 +92,7 @@ async def _note(
     invoice: Invoice,
     wanted: Crediting,
     *,
+    subscription_id: str | None,
     amounts: Amounts,
     at: datetime,
 ) -> CreditNote:
@@ -106,7 +108,7 @@ async def _note(
         number=number,
         customer_id=invoice.customer_id,
         invoice_id=invoice.id,
-        subscription_id=invoice.subscription_id,
+        subscription_id=subscription_id,
         status=CreditNoteStatus.ISSUED,
         kind=kind,
         reason=wanted.reason,

@@ -66,7 +66,7 @@ async def _by_subscription(
         titles = titled({key: held[key] for key in mine if key in held}, names, customers=buyers)
         for line in each:
             if (title := titles.get(line.subscription_id or "")) is not None:
-                found[invoice_id][_place(line)] = title
+                found[invoice_id][line.place] = title
     return dict(found)
 
 
@@ -130,8 +130,3 @@ async def _by_group(
             if group is not None and line.subscription_line_item_id is not None:
                 found[invoice_id][line.subscription_line_item_id] = group.name
     return dict(found)
-
-
-def _place(line: InvoiceLine) -> str:
-    """What a line's heading is kept under: lines of a whole subscription have no item."""
-    return line.subscription_line_item_id or line.subscription_id or ""
