@@ -1,7 +1,7 @@
 """What invoicing does of a run: pages of subscriptions to bill, drafts to issue, PDFs to print."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -31,9 +31,6 @@ log = structlog.get_logger(__name__)
 
 INVOICES = Counter("tariff_invoices_total", "What billing runs did with invoices.", ["step"])
 
-# Chunks of a page that are billed side by side, and how many subscriptions are worth one.
-_CHUNKS = 4
-_LEAST = 100
 # Between two looks at how far the consumers have come.
 _POLL = timedelta(milliseconds=250)
 
@@ -94,60 +91,21 @@ async def bill_page(services: Billing, page: Page) -> PageDone:
     moment = await _moment(services, page)
     tally, left = Tally(), ids
 
-    async def bill(some: Sequence[str], earlier: asyncio.Event) -> list[str]:
+    async def bill(some: Sequence[str]) -> list[str]:
         found = await subscriptions.due_for_billing(page.scope, some, page.at)
         # Many periods of few subscriptions make as large a step as few of many.
-        most = max(1, page.limit * len(some) // len(ids) // max(len(found), 1))
+        most = max(1, page.limit // max(len(found), 1))
         outcome = await actions.bill(
-            page.scope,
-            found,
-            services.clickhouse,
-            moment=moment,
-            most=most,
-            by=SYSTEM,
-            after=earlier,
+            page.scope, found, services.clickhouse, moment=moment, most=most, by=SYSTEM
         )
         tally["drafted"] += len(outcome.drafted)
         return sorted(outcome.moved)
 
     while left:
-        left, refused = await _side_by_side(left, bill)
+        left, refused = await due.apart(left, bill)
         await due.note(page, BILL, refused)
         tally["failed"] += len(refused)
     return _done(page, tally, after)
-
-
-async def _side_by_side(
-    ids: Sequence[str], work: Callable[[Sequence[str], asyncio.Event], Awaitable[Sequence[str]]]
-) -> tuple[list[str], dict[str, str]]:
-    """As `due.apart`, in chunks: while the usage of one is counted, another is rated, and a third
-    written. `work` writes a chunk once the event is set, which is when those before are done.
-
-    Raises: Unavailable.
-    """
-    size = max(_LEAST, -(-len(ids) // _CHUNKS))
-    chunks = [ids[start : start + size] for start in range(0, len(ids), size)]
-    done = [asyncio.Event() for _ in range(len(chunks) + 1)]
-    done[0].set()
-
-    async def each(chunk: Sequence[str], index: int) -> tuple[list[str], dict[str, str]]:
-        try:
-            return await due.apart(chunk, lambda some: work(some, done[index]))
-        finally:
-            done[index + 1].set()
-
-    if len(chunks) == 1:
-        return await each(ids, 0)
-    asked = (each(chunk, index) for index, chunk in enumerate(chunks))
-    moved: list[str] = []
-    refused: dict[str, str] = {}
-    # All come to their end, so that nothing is written any more once this is over.
-    for found in await asyncio.gather(*asked, return_exceptions=True):
-        if isinstance(found, BaseException):
-            raise found
-        moved += found[0]
-        refused |= found[1]
-    return moved, refused
 
 
 async def threshold_page(services: Billing, page: Page) -> PageDone:

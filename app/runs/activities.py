@@ -16,7 +16,7 @@ from app.clocks import actions as clock_actions
 from app.clocks import reads as clocks
 from app.clocks.test_clock import ClockStatus
 from app.infra import due
-from app.infra.due import Kind, Page
+from app.infra.due import Kind, Page, Shard
 from app.invoicing import billing
 from app.invoicing.billing import Billing
 from app.kernel.errors import DomainError
@@ -39,6 +39,8 @@ from app.runs.registry import kinds
 # Runs started by one sweep before it continues as new.
 _PLACES = 100
 _BEAT_SECONDS = 3
+# How many subjects it takes for one more shard.
+_WORTH_A_SHARD = 100
 # How long one spell of an advance lasts, so that the workflow's history shows it going on.
 _SPELL_SECONDS = 20.0
 
@@ -100,7 +102,18 @@ class RunActivities:
         watermark = await self.watermark()
         if at is None:
             return Begun(watermark, watermark, kinds=[])
-        return Begun(at.isoformat(), watermark, kinds=list(self._kinds))
+        shards = await self._shards(place, at)
+        return Begun(at.isoformat(), watermark, kinds=list(self._kinds), shards=shards)
+
+    async def _shards(self, place: Place, at: datetime) -> dict[str, int]:
+        """In how many parts each kind is done that can be, by how much there is to do."""
+        names = [name for name, kind in self._kinds.items() if kind.sharded]
+        scope, most = Scope(place.tenant_id, place.environment_id), self._services.settings.shards
+        amount = await due.amount(
+            scope, names, at=at, clock_id=place.clock_id, most=most * _WORTH_A_SHARD
+        )
+        shards = max(1, amount // _WORTH_A_SHARD)
+        return dict.fromkeys(names, shards) if shards > 1 else {}
 
     async def _present(self, place: Place) -> datetime | None:
         """None where a clock is under way, or put away: then a run has nothing to do there."""
@@ -165,6 +178,7 @@ class RunActivities:
             limit=self._services.settings.chunk_size,
             after=command.after,
             clock_id=place.clock_id,
+            shard=Shard(command.shard, command.shards),
         )
 
 

@@ -19,12 +19,14 @@ def total(one: Mapping[str, int], two: Mapping[str, int]) -> Counts:
 class Begun:
     """`at`: the present of the place. `watermark`: the machine's, for accepted events.
 
-    `kinds` are the kinds of due work, in the order in which they are done.
+    `kinds` are the kinds of due work, in the order in which they are done. `shards`: in how many
+    parts that go on side by side; a kind that is not named is done in one.
     """
 
     at: str
     watermark: str
     kinds: list[str]
+    shards: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,18 @@ class Place:
 
 @dataclass(frozen=True)
 class RunBilling:
-    """One run in one place; what follows it is where a continued run goes on."""
+    """One run in one place; what follows it is where a continued run goes on.
+
+    `position`: of the kind in hand. `after`: behind what, if that is done in one part; else
+    `afters`, by shard, None where that is at its end.
+    """
 
     place: Place
     begun: Begun | None = None
     position: int = 0
     after: str = ""
     tally: Counts = field(default_factory=dict)
+    afters: list[str | None] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -56,13 +63,18 @@ class AwaitUsage:
 
 @dataclass(frozen=True)
 class WorkPage:
-    """The subjects of one kind of due work that follow `after`, as many as fit a page."""
+    """The subjects of one kind of due work that follow `after`, as many as fit a page.
+
+    `shard`: of so many `shards`, counted from 0.
+    """
 
     place: Place
     kind: str
     at: str
     watermark: str
     after: str
+    shard: int = 0
+    shards: int = 1
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ def kinds(services: Billing) -> tuple[Kind, ...]:
         Kind(work.CHANGE, partial(billing.change_page, services)),
         # Before bills, so that what is drafted next has it.
         Kind(work.CORRECT, partial(correction_run.correct_page, services)),
-        Kind(work.BILL, partial(billing.bill_page, services)),
-        Kind(work.THRESHOLD, partial(billing.threshold_page, services)),
-        Kind(work.FINALIZE, partial(billing.finalize_page, services)),
-        Kind(work.CREDIT, partial(billing.credit_page, services)),
-        Kind(work.PRINT, partial(billing.print_page, services)),
+        Kind(work.BILL, partial(billing.bill_page, services), sharded=True),
+        Kind(work.THRESHOLD, partial(billing.threshold_page, services), sharded=True),
+        Kind(work.FINALIZE, partial(billing.finalize_page, services), sharded=True),
+        Kind(work.CREDIT, partial(billing.credit_page, services), sharded=True),
+        Kind(work.PRINT, partial(billing.print_page, services), sharded=True),
     )

@@ -5,6 +5,9 @@ Workflows decide and activities do. Everything here is safe to repeat, to kill a
 what is paged through is due work, which disappears in the transaction that does it.
 """
 
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from temporalio import workflow
@@ -55,21 +58,51 @@ def advance_id(clock_id: str) -> str:
 
 @workflow.defn(name="runs.billing")
 class BillingRun:
-    """Does what is due in one place: bills, finalizes, prints, and whatever else there is."""
+    """Does what is due in one place: bills, finalizes, prints, and whatever else there is.
+
+    One kind of work after the other; of a kind, the shards side by side, on whichever workers
+    there are.
+    """
+
+    _tally: Counts
 
     @workflow.run
     async def run(self, command: RunBilling) -> Counts:
         begun = command.begun or await self._begin(command.place)
-        position, after, tally = command.position, command.after, command.tally
+        self._tally = command.tally
+        position, afters = command.position, command.afters or [command.after]
         while position < len(begun.kinds):
-            kind = begun.kinds[position]
-            done = await self._page(WorkPage(command.place, kind, begun.at, begun.watermark, after))
-            tally, after = total(tally, done.tally), done.after or ""
-            if done.after is None:
-                position += 1
+            afters = await self._shards(command.place, begun, begun.kinds[position], afters)
+            if all(after is None for after in afters):
+                position, afters = position + 1, []
             if position < len(begun.kinds) and workflow.info().is_continue_as_new_suggested():
-                workflow.continue_as_new(RunBilling(command.place, begun, position, after, tally))
-        return tally
+                going_on = RunBilling(command.place, begun, position, "", self._tally, afters)
+                workflow.continue_as_new(going_on)
+        return self._tally
+
+    async def _shards(
+        self, place: Place, begun: Begun, kind: str, afters: Sequence[str | None]
+    ) -> list[str | None]:
+        """The shards of a kind side by side, each from where it was; where each is to go on."""
+        shards = begun.shards.get(kind, 1)
+        starts = afters if len(afters) == shards else [""] * shards
+        pages = [
+            None
+            if after is None
+            else WorkPage(place, kind, begun.at, begun.watermark, after, shard, shards)
+            for shard, after in enumerate(starts)
+        ]
+        return await asyncio.gather(*(self._shard(page) for page in pages))
+
+    async def _shard(self, page: WorkPage | None) -> str | None:
+        """Page after page, until there is none, or the history is long."""
+        while page is not None:
+            done = await self._page(page)
+            self._tally = total(self._tally, done.tally)
+            page = None if done.after is None else replace(page, after=done.after)
+            if workflow.info().is_continue_as_new_suggested():
+                break
+        return None if page is None else page.after
 
     async def _begin(self, place: Place) -> Begun:
         begun = await workflow.execute_activity_method(

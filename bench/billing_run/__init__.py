@@ -1,9 +1,10 @@
 """A billing run: subscriptions with five metered prices each, from due to finalized invoices.
 
-The floor is what the run asks of the servers, and nothing else: the same usage queries by
-aiohttp with nothing decided about the answers, and COPY of the very rows of invoices and lines
-that came of the run into tables with the same indexes and constraints. Each page of the run is
-followed by its floor, so that whatever else the machine does hits both.
+Workers do it as they do in production: as many processes as there are cores, with pages of
+several shards at a time in each. The floor is what the run asks of the servers, and nothing else:
+the same usage queries by aiohttp with nothing decided about the answers, and COPY of the very
+rows of invoices and lines that came of the run into tables with the same indexes and constraints.
+Each round of pages is followed by its floor, so that whatever else the machine does hits both.
 """
 
 import os
@@ -14,53 +15,30 @@ from datetime import UTC, datetime, timedelta
 
 from app import config
 from app.config import Settings
-from app.infra.clickhouse import open_clickhouse
-from app.infra.due import Page, PageDone
-from app.infra.postgres import postgres
-from app.infra.s3 import open_storage
-from app.infra.telemetry.metrics import calm_collector
-from app.invoicing.billing import Billing, bill_page, finalize_page
-from app.kernel.clock import FixedClock
-from bench.billing_run.floor import Floor, Listening, open_floor
+from app.infra.due import Page, Shard
+from app.invoicing.work import BILL, FINALIZE
+from bench.billing_run.floor import Floor, Heard, open_floor
 from bench.billing_run.place import METERS, Place, filled
+from bench.billing_run.workers import Asked, Workers, open_services, open_workers
 from bench.result import Goal, Result
 
 SUBSCRIPTIONS = 10_000
 EVENTS = 5_000_000  # of all meters together, over a month
 WANTED = 500  # invoices a second, on two cores
+WORKERS = 2
 
 
 async def run(settings: Settings, scale: float = 1.0) -> Sequence[Result]:
     """Needs PostgreSQL, ClickHouse and S3. `scale` shrinks or grows subscriptions and events."""
     subscriptions = max(1, round(SUBSCRIPTIONS * scale))
     events = max(METERS, round(EVENTS * scale))
-    async with (
-        postgres(settings.postgres),
-        open_clickhouse(settings.clickhouse) as clickhouse,
-        open_storage(settings.s3) as storage,
-    ):
-        listening = Listening(clickhouse)
-        end = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-        clock = FixedClock(end + timedelta(hours=1))
-        services = Billing(listening, storage, clock, _CaughtUp(clock), config.Billing())
+    end = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    at = end + timedelta(hours=1)
+    async with open_services(settings, at) as services:
         place = await filled(services, end, subscriptions=subscriptions, events=events)
-        calm_collector()  # as every mode does
-        async with open_floor(settings) as floor:
-            took = await _Run(services, place, floor).measured(listening)
+        async with open_floor(settings) as floor, open_workers(settings, at, WORKERS) as workers:
+            took = await _Run(workers, place, floor, settings.billing, at).measured()
     return _results(took, subscriptions, events)
-
-
-@dataclass(frozen=True)
-class _CaughtUp:
-    """Every event is counted already."""
-
-    clock: FixedClock
-
-    async def take(self) -> datetime:
-        return self.clock.now()
-
-    async def caught_up(self, watermark: datetime) -> bool:
-        return True
 
 
 @dataclass
@@ -74,47 +52,65 @@ class _Took:
 
 
 class _Run:
-    def __init__(self, services: Billing, place: Place, floor: Floor) -> None:
-        self._services, self._place, self._floor = services, place, floor
+    def __init__(
+        self, workers: Workers, place: Place, floor: Floor, given: config.Billing, at: datetime
+    ) -> None:
+        self._workers, self._place, self._floor, self._given, self._at = (
+            workers, place, floor, given, at
+        )  # fmt: skip
+        self._heard: list[Heard] = []
 
-    async def measured(self, listening: Listening) -> _Took:
+    async def measured(self) -> _Took:
         took = _Took()
 
         async def query() -> None:
-            took.queries += await timed(self._floor.query, listening.heard)
-            listening.heard.clear()
+            took.queries += await timed(self._floor.query, self._heard)
 
         async def copy() -> None:
             rows = await self._floor.fresh_rows()
             took.copies += await timed(self._floor.copy, rows)
 
-        listening.heard.clear()
-        took.drafting = await self._pages(bill_page, then=query)
-        took.finalizing = await self._pages(finalize_page, then=copy)
+        took.drafting = await self._rounds(BILL, then=query)
+        took.finalizing = await self._rounds(FINALIZE, then=copy)
         issued = self._floor.copied
         if issued != self._place.subscriptions:
             raise RuntimeError(f"{issued} invoices of {self._place.subscriptions} subscriptions")
         return took
 
-    async def _pages(
-        self,
-        work: Callable[[Billing, Page], Awaitable[PageDone]],
-        *,
-        then: Callable[[], Awaitable[None]],
-    ) -> float:
-        """Every page of a kind of work, each followed by `then`; the seconds of the work."""
-        now, limit = self._services.clock.now(), self._services.settings.chunk_size
-        page, seconds = Page(self._place.scope, now, now, limit), 0.0
-        while True:
+    async def _rounds(self, kind: str, *, then: Callable[[], Awaitable[None]]) -> float:
+        """A page of every shard, again and again, each round followed by `then`; the seconds of
+        the work."""
+        given, seconds = self._given, 0.0
+        pages = [
+            Page(
+                self._place.scope,
+                self._at,
+                self._at,
+                given.chunk_size,
+                shard=Shard(i, given.shards),
+            )
+            for i in range(given.shards)
+        ]
+        while pages:
             started = time.perf_counter()
-            done = await work(self._services, page)
+            pages = await self._round(kind, pages)
             seconds += time.perf_counter() - started
-            if done.tally["failed"]:
-                raise RuntimeError(f"refused: {done.tally}")
             await then()
-            if done.after is None:
-                return seconds
-            page = replace(page, after=done.after)
+        return seconds
+
+    async def _round(self, kind: str, pages: Sequence[Page]) -> list[Page]:
+        """What follows the pages, where anything does."""
+        asked = [Asked(kind, pages[i :: len(self._workers)]) for i in range(len(self._workers))]
+        answers = await self._workers.work(asked)
+        self._heard = [each for answer in answers for each in answer.heard]
+        left = []
+        for mine, answer in zip(asked, answers, strict=True):
+            for page, done in zip(mine.pages, answer.done, strict=True):
+                if done.tally["failed"]:
+                    raise RuntimeError(f"refused: {done.tally}")
+                if done.after is not None:
+                    left.append(replace(page, after=done.after))
+        return left
 
 
 async def timed(work: Callable[..., Awaitable[None]], *given: object) -> float:

@@ -2,6 +2,7 @@ import asyncio
 from datetime import timedelta
 
 import asyncpg
+import pytest
 
 from app.infra import due
 from app.infra.postgres import fetch, writing
@@ -48,6 +49,60 @@ async def test_pages_follow_one_another_by_when_the_work_fell_due(database, scop
         seen += [d.subject_id for d in page]
         after = page[-1].cursor
     assert seen == [f"sub_{n}" for n in (2, 3, 0, 1, 4)]
+
+
+@pytest.mark.parametrize("of", [1, 2, 3, 16])
+async def test_shards_share_all_there_is_and_what_an_owner_has_is_in_one(
+    database, scope, clock, of
+):
+    now = clock.now()
+    owned = {f"sub_{n:03}": f"cus_{n % 20}" for n in range(100)}
+    for key, owner in owned.items():
+        await schedule(scope, (key, now), owner=owner)
+    await schedule(scope, *((f"own_{n}", now) for n in range(10)))
+    found: dict[str, int] = {}
+    for index in range(of):
+        shard, after = due.Shard(index, of), ""
+        while page := await due.waiting(scope, KIND, at=now, limit=7, after=after, shard=shard):
+            assert not found.keys() & {each.subject_id for each in page}
+            found |= {each.subject_id: index for each in page}
+            after = page[-1].cursor
+    assert len(found) == 110
+    assert set(found.values()) == set(range(of)) or of == 16
+    for owner in owned.values():
+        assert len({found[key] for key in owned if owned[key] == owner}) == 1
+
+
+async def test_shards_of_who_lives_on_a_clock(database, scope, clock):
+    now = clock.now()
+    async with writing(scope):
+        for n in range(8):
+            await due.settle(scope, f"cus_{n}", "clk_a")
+        items = [due.Item(f"sub_{n}", now, f"cus_{n}") for n in range(8)]
+        await due.schedule_many(scope, KIND, items)
+    asked = {"at": now, "limit": 10, "clock_id": "clk_a"}
+    one, other = [
+        {each.subject_id for each in await due.waiting(scope, KIND, shard=shard, **asked)}
+        for shard in (due.Shard(0, 2), due.Shard(1, 2))
+    ]
+    assert one
+    assert other
+    assert one ^ other == {f"sub_{n}" for n in range(8)}
+    assert await due.waiting(scope, KIND, at=now, limit=10, shard=due.Shard(0, 2)) == []
+
+
+async def test_how_much_is_due_is_counted_up_to_a_bound(database, scope, clock):
+    now = clock.now()
+    await schedule(scope, *((f"sub_{n}", now) for n in range(5)))
+    await schedule(scope, ("sub_later", now + timedelta(seconds=1)))
+
+    async def amount(kinds, most, clock_id=None):
+        return await due.amount(scope, kinds, at=now, clock_id=clock_id, most=most)
+
+    assert await amount([KIND], 10) == 5
+    assert await amount([KIND, "other"], 3) == 3
+    assert await amount(["other"], 3) == 0
+    assert await amount([KIND], 10, "clk_a") == 0
 
 
 async def test_many_at_a_time_wait_for_one_another_whatever_the_order(database, scope, clock):

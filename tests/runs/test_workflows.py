@@ -27,6 +27,7 @@ from app.runs import activities as activities_module
 from app.runs.activities import RunActivities
 from app.runs.commands import (
     AwaitUsage,
+    Begun,
     Place,
     RunBilling,
     SweepBilling,
@@ -101,13 +102,42 @@ async def test_a_run_bills_finalizes_and_prints_what_is_due(world, temporal, cac
         await _replay(await handle.fetch_history())
 
 
-async def test_a_long_run_goes_on_in_a_new_history(world, temporal, monkeypatch):
-    await world.subscribe("acme")
-    small = world.patient(chunk_size=1)
+@pytest.mark.parametrize("cached", [1000, 0], ids=["sticky", "replayed at every step"])
+async def test_a_run_of_much_goes_on_in_shards_side_by_side(world, temporal, monkeypatch, cached):
+    monkeypatch.setattr(activities_module, "_WORTH_A_SHARD", 2)
+    small = world.patient(chunk_size=2, shards=3)
+    names = [f"customer-{n}" for n in range(8)]
+    for name in names:
+        await small.subscribe(name)
+    small.clock.at = APR
+    begun = await RunActivities(small.services).begin(place_of(small))
+    assert begun.shards["subscription.bill"] == begun.shards["invoice.print"] == 3
+    assert "subscription.change" not in begun.shards
+    async with working(temporal, small, cached=cached) as queue:
+        handle = await start_billing_run(temporal, small.scope, task_queue=queue)
+        assert await handle.result() == {"drafted": 32, "finalized": 32, "printed": 32}
+        found = await invoices(small)
+        assert {invoice.status for invoice in found} == {InvoiceStatus.FINALIZED}
+        assert len({invoice.number for invoice in found}) == 32
+        assert max(invoice.number for invoice in found).endswith("32")
+        before = await everything(small)
+        again = await start_billing_run(temporal, small.scope, task_queue=queue)
+        assert await again.result() == {}
+        assert await everything(small) == before
+        await _replay(await handle.fetch_history())
+
+
+@pytest.mark.parametrize("customers", [1, 7])
+async def test_a_long_run_goes_on_in_a_new_history(world, temporal, monkeypatch, customers):
+    monkeypatch.setattr(activities_module, "_WORTH_A_SHARD", 2)
+    for number in range(customers):
+        await world.subscribe(f"customer-{number}")
+    small = world.patient(chunk_size=1, shards=2)
     monkeypatch.setattr("temporalio.workflow.Info.is_continue_as_new_suggested", lambda _: True)
     async with working(temporal, small) as queue:
         handle = await start_billing_run(temporal, small.scope, task_queue=queue)
-        assert await handle.result() == {"drafted": 1, "finalized": 1, "printed": 1}
+        expected = dict.fromkeys(("drafted", "finalized", "printed"), customers)
+        assert await handle.result() == expected
         described = await temporal.get_workflow_handle(handle.id).describe()
         assert described.run_id != handle.first_execution_run_id
 
@@ -236,3 +266,6 @@ def test_counts_add_up_by_what_was_done():
 def test_a_command_of_an_older_run_is_still_understood():
     place = Place("ten", "env")
     assert RunBilling(place) == RunBilling(place, begun=None, position=0, after="", tally={})
+    assert Begun("", "", []).shards == {}
+    page = WorkPage(place, FINALIZE, "", "", "")
+    assert (page.shard, page.shards) == (0, 1)

@@ -8,12 +8,14 @@ A page function does one page of the work of one kind (`pages`). Domains write t
 their actions; who does which kind, and in which order, is on one page above the domains.
 """
 
-from app.infra.due.clocked import Standing, earliest, give_up, refused, with_work
+from app.infra.due.clocked import Standing, amount, earliest, give_up, refused, with_work
 from app.infra.due.members import clocks_of, environment_has_work, has_work, settle
 from app.infra.due.pages import Kind, Page, PageDone, Tally, apart, do_page, note, take
 from app.infra.due.rows import (
+    WHOLE,
     Due,
     Item,
+    Shard,
     cancel,
     failed,
     hasten,
@@ -25,13 +27,16 @@ from app.infra.due.rows import (
 )
 
 __all__ = [
+    "WHOLE",
     "Due",
     "Item",
     "Kind",
     "Page",
     "PageDone",
+    "Shard",
     "Standing",
     "Tally",
+    "amount",
     "apart",
     "cancel",
     "clocks_of",

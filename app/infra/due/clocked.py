@@ -18,6 +18,10 @@ _EARLIEST = (
     "SELECT due_at FROM due_items WHERE tenant_id = $1 AND environment_id = $2 "
     "AND kind = k.kind AND {lives} AND attempts = 0 ORDER BY clock_id, kind, due_at LIMIT 1) AS d"
 )
+_AMOUNT = (
+    "SELECT count(*) FROM (SELECT FROM due_items WHERE tenant_id = $1 AND environment_id = $2 "
+    "AND kind = ANY($3) AND {lives} AND due_at <= $4 LIMIT $5) AS found"
+)
 _REFUSED = (
     "SELECT k.kind FROM unnest($3::text[]) AS k(kind) WHERE EXISTS ("
     "SELECT 1 FROM due_items WHERE tenant_id = $1 AND environment_id = $2 "
@@ -64,6 +68,25 @@ async def earliest(
         *clock,
     )
     return {row["kind"]: row["due_at"] for row in rows}
+
+
+async def amount(
+    scope: Scope, kinds: Sequence[str], *, at: datetime, clock_id: str | None, most: int
+) -> int:
+    """How much work of any of the kinds is due at `at`; not counted beyond `most`."""
+    clock, lives = _lives(clock_id, 6)
+    rows = await fetch(
+        scope,
+        _AMOUNT.format(lives=lives),
+        scope.tenant_id,
+        scope.environment_id,
+        list(kinds),
+        at,
+        most,
+        *clock,
+    )
+    found: int = rows[0][0]
+    return found
 
 
 async def refused(

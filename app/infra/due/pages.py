@@ -13,6 +13,7 @@ import asyncpg
 import structlog
 
 from app.infra.due import rows
+from app.infra.due.rows import WHOLE, Shard
 from app.infra.postgres import writing
 from app.kernel.errors import TariffError, Unavailable
 from app.kernel.scope import Scope
@@ -31,6 +32,7 @@ class Page:
 
     `watermark`: an instant of the machine; every event accepted before it has been counted.
     `clock_id`: the test clock whose present `at` is; None where it is the environment's.
+    `shard`: the subjects are of this part of all.
     """
 
     scope: Scope
@@ -39,6 +41,7 @@ class Page:
     limit: int
     after: str = ""
     clock_id: str | None = None
+    shard: Shard = WHOLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +60,12 @@ class Kind:
     """A kind of due work and the function that does a page of it.
 
     Doing a page again, or twice at the same time, must change nothing. Raises: Unavailable.
+    `sharded`: pages of different owners may be done side by side.
     """
 
     name: str
     do: Callable[[Page], Awaitable[PageDone]]
+    sharded: bool = False
 
 
 async def take(page: Page, kind: str) -> tuple[list[str], str | None]:
@@ -72,6 +77,7 @@ async def take(page: Page, kind: str) -> tuple[list[str], str | None]:
         limit=page.limit,
         after=page.after,
         clock_id=page.clock_id,
+        shard=page.shard,
     )
     ids = [each.subject_id for each in found]
     return ids, found[-1].cursor if len(ids) == page.limit else None

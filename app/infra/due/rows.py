@@ -6,6 +6,7 @@ each other instead of one of them being broken off.
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Final
 
 from msgspec import Struct
 from tortoise import connections
@@ -32,6 +33,7 @@ _SCHEDULE = _NEW.removesuffix("NOTHING") + (
 # Before every instant that work can be due at.
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 _SCOPE = "tenant_id = $1 AND environment_id = $2 AND kind = $3"
+_IN_SHARD = " AND abs(hashtext(coalesce(owner_id, subject_id))::bigint) % ${of} = ${index}"
 _HELD = (
     f"WITH held AS (SELECT id FROM due_items WHERE {_SCOPE} AND subject_id = ANY($4) "  # noqa: S608
     "ORDER BY subject_id FOR UPDATE) "
@@ -52,6 +54,19 @@ class Item(Struct, frozen=True):
     subject_id: str
     due_at: datetime
     owner_id: str | None
+
+
+class Shard(Struct, frozen=True):
+    """One of `of` parts of due work that are done side by side; `index` counts from 0.
+
+    What an owner has is all in one of them.
+    """
+
+    index: int
+    of: int
+
+
+WHOLE: Final = Shard(0, 1)
 
 
 class Due(Struct, frozen=True):
@@ -152,6 +167,7 @@ async def waiting(
     limit: int,
     after: str = "",
     clock_id: str | None = None,
+    shard: Shard = WHOLE,
 ) -> list[Due]:
     """Subjects whose work of `kind` is due at `at`, the longest due first; pages by `Due.cursor`.
 
@@ -159,7 +175,14 @@ async def waiting(
     Reading is not claiming: the work itself locks the subject and checks that it is still due.
     """
     since, subject_id = _behind(after)
-    lives = "clock_id IS NULL" if clock_id is None else "clock_id = $8"
+    more: list[str | int] = []
+    lives = "clock_id IS NULL"
+    if clock_id is not None:
+        more.append(clock_id)
+        lives = "clock_id = $8"
+    if shard != WHOLE:
+        more += [shard.of, shard.index]
+        lives += _IN_SHARD.format(of=6 + len(more), index=7 + len(more))
     rows = await fetch(
         scope,
         f"SELECT subject_id, due_at, attempts FROM due_items WHERE {_SCOPE} "  # noqa: S608
@@ -172,7 +195,7 @@ async def waiting(
         since,
         subject_id,
         limit,
-        *(() if clock_id is None else (clock_id,)),
+        *more,
     )
     return [Due(row["subject_id"], row["due_at"], row["attempts"]) for row in rows]
 

@@ -1,6 +1,5 @@
 """Billing subscriptions: one invoice for every point of theirs that has come."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -32,13 +31,11 @@ async def bill(
     moment: Moment,
     most: int,
     by: Actor,
-    after: asyncio.Event | None = None,
 ) -> Outcome:
     """Draft the invoices of up to `most` due points of each subscription, oldest first.
 
     Everything is read and rated before the transaction, which then takes only the
-    subscriptions that nobody else has billed or changed meanwhile. It is not opened before
-    `after` is set, so that what is billed side by side is written in an order.
+    subscriptions that nobody else has billed or changed meanwhile.
     Raises: NotFound (a meter is gone), Invalid (a price that cannot be applied), Unavailable.
     """
     bills = {
@@ -59,8 +56,6 @@ async def bill(
         if (found := bills[subject.subscription.id])
     ]
     point("invoicing.rated")
-    if after is not None:
-        await after.wait()
     async with writing(scope) as connection:
         moved = await advance(scope, reached, at=moment.at)
         taken = [drafted for drafted in drafts if drafted.invoice.subscription_id in moved]
