@@ -56,6 +56,29 @@ async def by_ids(scope: Scope, ids: Collection[str]) -> dict[str, Customer]:
     return {row["id"]: row_of(row) for row in rows}
 
 
+async def external_ids(scope: Scope, ids: Collection[str]) -> dict[str, str]:
+    """The tenant's own names for the customers; absent ids are absent from the result."""
+    rows = await having(scope, "customers", "id", ids, columns="id, external_id")
+    return {row["id"]: row["external_id"] for row in rows}
+
+
+async def zones_of_consolidating(
+    scope: Scope, ids: Collection[str], *, unless_said: bool
+) -> dict[str, str]:
+    """The time zones of those customers who want one invoice of what falls due together; who does
+    not say wants it if `unless_said`."""
+    rows = await fetch(
+        scope,
+        "SELECT id, timezone FROM customers WHERE tenant_id = $1 AND environment_id = $2 "
+        "AND id = ANY($3) AND coalesce(consolidate_invoices, $4)",
+        scope.tenant_id,
+        scope.environment_id,
+        list(ids),
+        unless_said,
+    )
+    return {row["id"]: row["timezone"] for row in rows}
+
+
 async def by_external_ids(scope: Scope, external_ids: Collection[str]) -> dict[str, Customer]:
     """The customers that are not archived, by the tenant's own names for them."""
     rows = await having(

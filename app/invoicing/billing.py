@@ -16,7 +16,6 @@ from app.infra.due import Page, PageDone, Tally
 from app.infra.s3 import Storage
 from app.invoicing import actions, reads
 from app.invoicing.bills import Moment
-from app.invoicing.invoice import Invoice, InvoiceStatus
 from app.invoicing.work import BILL, CHANGE, CREDIT, FINALIZE, MIGRATE, PRINT, THRESHOLD
 from app.kernel.clock import Clock
 from app.kernel.errors import DomainError, Unavailable
@@ -92,14 +91,14 @@ async def bill_page(services: Billing, page: Page) -> PageDone:
     tally, left = Tally(), ids
 
     async def bill(some: Sequence[str]) -> list[str]:
-        found = await subscriptions.due_for_billing(page.scope, some, page.at)
+        found = await subscriptions.billable(page.scope, some)
         # Many periods of few subscriptions make as large a step as few of many.
         most = max(1, page.limit // max(len(found), 1))
         outcome = await actions.bill(
             page.scope, found, services.clickhouse, moment=moment, most=most, by=SYSTEM
         )
         tally["drafted"] += len(outcome.drafted)
-        return sorted(outcome.moved)
+        return sorted(outcome.behind)
 
     while left:
         left, refused = await due.apart(left, bill)
@@ -202,13 +201,13 @@ async def finalize_page(services: Billing, page: Page) -> PageDone:
     """
     ids, after = await due.take(page, FINALIZE)
     moment = Moment(page.at, page.watermark)
-    taken = await reads.by_ids(page.scope, ids)
+    taken = await reads.waiting(page.scope, ids)
     # What becomes one invoice may be due on several pages.
     found, parts = await actions.with_siblings(page.scope, taken, at=page.at)
-    waited = [key for key, invoice in found.items() if _waited(invoice)]
+    waited = [each.id for each in found if each.waited]
 
     async def compute(some: Sequence[str]) -> list[str]:
-        drafts = [found[key] for key in some]
+        drafts = (await reads.by_ids(page.scope, some)).values()
         computed = await actions.compute_many(
             page.scope, drafts, services.clickhouse, by=SYSTEM, moment=moment
         )
@@ -258,10 +257,3 @@ async def _moment(services: Billing, page: Page) -> Moment:
         wait = services.settings.finalization_delay_seconds
     skips = settings.zero_invoices == "skip"
     return Moment(page.at, page.watermark, timedelta(seconds=wait), skips)
-
-
-def _waited(invoice: Invoice) -> bool:
-    """Whether events may have come since it was drafted. What was edited stays as it is."""
-    asked = invoice.finalize_at or invoice.created_at
-    untouched = invoice.status is InvoiceStatus.DRAFT and not invoice.edited
-    return untouched and asked > invoice.created_at

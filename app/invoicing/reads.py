@@ -4,6 +4,8 @@ from collections import defaultdict
 from collections.abc import Collection
 from datetime import datetime
 
+from msgspec import Struct
+
 from app.infra import listing
 from app.infra.listing import Column, Listing, Order, Page, PageRequest
 from app.infra.postgres import fetch
@@ -17,6 +19,10 @@ _PAYMENT_STATUS = (
     "(CASE WHEN status <> 'finalized' THEN NULL "
     "WHEN uncollectible_at IS NOT NULL THEN 'uncollectible' "
     "WHEN amount_remaining > 0 THEN 'open' WHEN paid_at IS NULL THEN 'settled' ELSE 'paid' END)"
+)
+_WAITING = (
+    "id, customer_id, "
+    "status = 'draft' AND NOT edited AND coalesce(finalize_at > created_at, false) AS waited"
 )
 
 LISTING = Listing(
@@ -63,20 +69,34 @@ async def by_ids(scope: Scope, ids: Collection[str]) -> dict[str, Invoice]:
     return {row["id"]: invoice_of(row) for row in rows}
 
 
-async def drafts_due(
-    scope: Scope, customer_ids: Collection[str], at: datetime
-) -> dict[str, Invoice]:
-    """The drafts of customers whose wait for late events is over at `at`, by their ids."""
+class Waiting(Struct, frozen=True):
+    """An invoice that is about to be issued, whose it is, and whether events may have come since
+    it was drafted. What was edited stays as it is."""
+
+    id: str
+    customer_id: str
+    waited: bool
+
+
+async def waiting(scope: Scope, ids: Collection[str]) -> list[Waiting]:
+    """The invoices with these ids, drafts or not; absent ids are absent from the result."""
+    rows = await having(scope, "invoices", "id", ids, columns=_WAITING)
+    return [Waiting(*row) for row in rows]
+
+
+async def drafts_due(scope: Scope, customer_ids: Collection[str], at: datetime) -> list[Waiting]:
+    """The drafts of customers whose wait for late events is over at `at`."""
     rows = await fetch(
         scope,
-        "SELECT * FROM invoices WHERE tenant_id = $1 AND environment_id = $2 "
-        "AND customer_id = ANY($3) AND status = 'draft' AND finalize_at <= $4 ORDER BY id",
+        f"SELECT {_WAITING} FROM invoices WHERE tenant_id = $1 "  # noqa: S608
+        "AND environment_id = $2 AND customer_id = ANY($3) AND status = 'draft' "
+        "AND finalize_at <= $4 ORDER BY id",
         scope.tenant_id,
         scope.environment_id,
         list(customer_ids),
         at,
     )
-    return {row["id"]: invoice_of(row) for row in rows}
+    return [Waiting(*row) for row in rows]
 
 
 async def consolidated_into(scope: Scope, invoice_ids: Collection[str]) -> dict[str, list[Invoice]]:

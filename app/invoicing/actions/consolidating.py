@@ -1,6 +1,6 @@
 """Making one invoice of a payer's drafts, inside the transaction that issues it."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -14,6 +14,7 @@ from app.invoicing.actions.saving import add_as_is, clear_parts
 from app.invoicing.consolidating import folded, held, together
 from app.invoicing.events import InvoiceConsolidated, InvoiceVoided
 from app.invoicing.invoice import Invoice, InvoiceStatus
+from app.invoicing.reads import Waiting
 from app.invoicing.records import computed_values, insert, invoice_values, update
 from app.invoicing.terms import tax_reads
 from app.kernel.ids import new_id
@@ -22,32 +23,27 @@ from app.tenants import audit
 from app.tenants.reads import environments
 
 
-async def zones_of_payers(scope: Scope, drafts: Iterable[Invoice]) -> dict[str, str]:
-    """The time zones of the customers who want one invoice of what falls due together, by their
+async def zones_of_payers(scope: Scope, customer_ids: Collection[str]) -> dict[str, str]:
+    """The time zones of those customers who want one invoice of what falls due together, by their
     ids: as they say, else as the environment says."""
     wanted = (await environments.settings(scope)).invoice.consolidate
-    buyers = await customers.by_ids(scope, {draft.customer_id for draft in drafts})
-    return {
-        key: buyer.timezone
-        for key, buyer in buyers.items()
-        if (wanted if buyer.consolidate_invoices is None else buyer.consolidate_invoices)
-    }
+    return await customers.zones_of_consolidating(scope, customer_ids, unless_said=wanted)
 
 
 async def with_siblings(
-    scope: Scope, drafts: Mapping[str, Invoice], *, at: datetime
-) -> tuple[dict[str, Invoice], list[list[str]]]:
-    """Drafts that are due, by their ids, with everything else that is due of payers who want one
-    invoice of it; and the ids in parts that are to be issued in one transaction."""
-    zones = await zones_of_payers(scope, drafts.values())
-    found = {**drafts}
+    scope: Scope, drafts: Iterable[Waiting], *, at: datetime
+) -> tuple[list[Waiting], list[list[str]]]:
+    """Drafts that are due, with everything else that is due of payers who want one invoice of it;
+    and the ids in parts that are to be issued in one transaction."""
+    found = {draft.id: draft for draft in drafts}
+    zones = await zones_of_payers(scope, {draft.customer_id for draft in found.values()})
     if zones:
-        found |= await reads.drafts_due(scope, zones, at)
+        found |= {draft.id: draft for draft in await reads.drafts_due(scope, zones, at)}
     parts: dict[str, list[str]] = {}
     for key, draft in found.items():
         owner = draft.customer_id if draft.customer_id in zones else key
         parts.setdefault(owner, []).append(key)
-    return found, list(parts.values())
+    return list(found.values()), list(parts.values())
 
 
 async def fold(
@@ -60,7 +56,8 @@ async def fold(
 ) -> list[Invoice]:
     """Drafts, which are locked, with one in place of those that become one. Call inside
     `writing(scope)`. What comes to nothing is left as it is, and what has a tax of its own."""
-    zones = await zones_of_payers(scope, drafts) if len(drafts) > 1 else {}
+    payers = {draft.customer_id for draft in drafts} if len(drafts) > 1 else ()
+    zones = await zones_of_payers(scope, payers) if payers else {}
     asking = [draft for draft in drafts if not draft.totals.is_nothing]
     parts = together(asking, zones, apart=await _taxed(scope, asking, zones))
     if not parts:

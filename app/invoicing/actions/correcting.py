@@ -21,6 +21,7 @@ from app.invoicing import correction_reads
 from app.invoicing.actions import locks
 from app.invoicing.actions.correction_notes import Look, settle_by_notes
 from app.invoicing.actions.replaying import counts, entry_of, fact_of
+from app.invoicing.asked import Names, asked_of, names_of
 from app.invoicing.bills import upcoming
 from app.invoicing.charges import Charge, charges_of
 from app.invoicing.correcting import corrections
@@ -30,7 +31,6 @@ from app.invoicing.events import CorrectionBooked
 from app.invoicing.invoice import Invoice, InvoiceLine, InvoiceStatus
 from app.invoicing.rating import RatedLine, rate
 from app.invoicing.records import insert
-from app.invoicing.usage import Names, asked_of, names_of
 from app.kernel.period import Period
 from app.kernel.scope import Scope
 from app.metering import changes

@@ -7,7 +7,7 @@ from app.infra.clickhouse import ClickHouse
 from app.infra.crash import point
 from app.infra.postgres import writing
 from app.invoicing.actions.saving import save
-from app.invoicing.bills import Drafted, Moment, draft, due
+from app.invoicing.bills import Bill, Drafted, Moment, draft, due
 from app.invoicing.usage import count
 from app.kernel.scope import Actor, Scope
 from app.subscriptions.actions import Billed, advance
@@ -17,10 +17,12 @@ from app.subscriptions.committing import is_cumulative
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was drafted, skipped invoices included, and which subscriptions moved on."""
+    """What was drafted, skipped invoices included, which subscriptions moved on, and which of
+    these have more points due than were asked for."""
 
     drafted: list[Drafted]
     moved: set[str]
+    behind: set[str]
 
 
 async def bill(
@@ -38,11 +40,16 @@ async def bill(
     subscriptions that nobody else has billed or changed meanwhile.
     Raises: NotFound (a meter is gone), Invalid (a price that cannot be applied), Unavailable.
     """
-    bills = {
+    bills: dict[str, list[Bill]] = {}
+    behind: set[str] = set()
+    for subject in subjects:
+        key = subject.subscription.id
         # What counts towards a commitment for several periods has to be written first.
-        s.subscription.id: due(s, moment.at, limit=1 if is_cumulative(s.subscription) else most)
-        for s in subjects
-    }
+        limit = 1 if is_cumulative(subject.subscription) else most
+        found = due(subject, moment.at, limit=limit + 1)
+        bills[key] = found[:limit]
+        if len(found) > limit:
+            behind.add(key)
     asked = [each for found in bills.values() for each in found if each.needs_invoice]
     counted = await count(scope, clickhouse, asked, as_of=moment.watermark)
     drafts = [draft(each, counted, moment) for each in asked]
@@ -62,4 +69,4 @@ async def bill(
         saved = await save(connection, scope, taken, by=by, at=moment.at)
         point("invoicing.drafted")
     point("invoicing.drafted_committed")
-    return Outcome(saved, moved)
+    return Outcome(saved, moved, behind & moved)

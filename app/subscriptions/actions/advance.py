@@ -10,7 +10,7 @@ from app.infra.postgres import writing
 from app.kernel.scope import SYSTEM, Scope
 from app.subscriptions.actions.news import news
 from app.subscriptions.actions.rows import BILL, bill_at, lock
-from app.subscriptions.periods import BillingPoint, at_period, instants
+from app.subscriptions.periods import BillingPoint, containing, instants
 from app.subscriptions.records import plain
 from app.subscriptions.subscription import Cut, Subscription
 from app.tenants import audit
@@ -65,8 +65,16 @@ async def advance(scope: Scope, billed: Sequence[Billed], *, at: datetime) -> se
 def _advanced(billed: Billed, *, at: datetime) -> Subscription:
     before, until = billed.subscription, billed.points[-1].at
     cuts = (*before.cuts, *billed.cuts)
-    moved = replace(before, billed_until=until, cuts=cuts, updated_at=at)
-    return at_period(replace(moved, status=moved.status_at(until)), until)
+    service = containing(before, until)
+    return replace(
+        before,
+        status=before.status_at(until),
+        billed_until=until,
+        # Where no period holds it, it is over, and its last one stays.
+        current_period=before.current_period if service is None else service.period,
+        cuts=cuts,
+        updated_at=at,
+    )
 
 
 async def _store(

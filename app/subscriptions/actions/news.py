@@ -16,7 +16,7 @@ from app.subscriptions.events import (
     SubscriptionTrialEnded,
     SubscriptionTrialStarted,
 )
-from app.subscriptions.periods import BillingPoint, at_period
+from app.subscriptions.periods import BillingPoint, containing
 from app.subscriptions.subscription import Subscription, SubscriptionStatus
 from app.tenants import audit
 
@@ -68,7 +68,8 @@ def _at(
         if pause.ends_at == point.at and not pause.end_told:
             yield SubscriptionResumed(**facts, pause_id=pause.id)
     if _renews(point, before):
-        period = at_period(after, point.at).current_period
+        service = containing(after, point.at)
+        period = after.current_period if service is None else service.period
         yield SubscriptionRenewed(**facts, period_start=period.start, period_end=period.end)
     for pause in before.pauses:
         if pause.starts_at == point.at and not pause.start_told:
