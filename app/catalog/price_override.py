@@ -5,7 +5,7 @@ timing, grouping) is the original's, and so is its lineage; model and adjustment
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from app.catalog.prices import (
     from_json,
     to_json,
 )
+from app.kernel.copies import replace
 from app.kernel.ids import new_id
 
 

@@ -5,7 +5,7 @@ codes.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
 
@@ -15,6 +15,7 @@ from app.catalog.group import Group
 from app.catalog.price import Price
 from app.catalog.price_unit import PriceUnit
 from app.catalog.prices import Formula, Variable
+from app.kernel.copies import replace
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from app.infra import due, outbox
 from app.infra.postgres import writing
 from app.kernel import checks
 from app.kernel.checks import Checks, checked, required
-from app.kernel.commands import fields_of
+from app.kernel.copies import fields_of
 from app.kernel.errors import AlreadyExists
 from app.kernel.ids import new_id
 from app.kernel.scope import Actor, Scope
@@ -76,7 +76,7 @@ async def create(
             )
             customer = await reads.get(scope, customer_id)
             await joining.note(scope, None, customer, since=member_since or at, at=at)
-            facts = asdict(customer) | {"test_clock_id": clock_id}
+            facts = fields_of(customer) | {"test_clock_id": clock_id}
             await audit.record(scope, by, "customer.create", customer_id, at=at, after=facts)
             await outbox.put(scope, CustomerCreated(entity_id=customer_id, occurred_at=at))
     except IntegrityError as error:

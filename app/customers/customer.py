@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from msgspec import Struct
+
 
 class CustomerStatus(StrEnum):
     ACTIVE = "active"
@@ -32,8 +34,7 @@ class ElectronicAddress:
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Customer:
+class Customer(Struct, frozen=True):
     """A row as everyone above the table sees it.
 
     `external_id` is the tenant's own name for the customer; events carry it. It is unique

@@ -1,6 +1,6 @@
 """What every resolver may reach, and nothing else."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
 
@@ -9,6 +9,7 @@ import strawberry
 from app.graphql.hub import Hub
 from app.graphql.loaders import Loaders
 from app.graphql.presents import Presents
+from app.kernel.copies import replace
 from app.kernel.errors import Unauthenticated
 from app.kernel.scope import Actor, Scope
 from app.runtime import Runtime

@@ -22,7 +22,7 @@ from app.invoicing.actions import FileKind
 from app.invoicing.invoice import Invoice as Row
 from app.invoicing.invoice import Settlement as SettlementRow
 from app.invoicing.invoice import SettlementKind
-from app.kernel.commands import fields_of
+from app.kernel.copies import fields_of
 from app.tenants.settings import Layout
 
 if TYPE_CHECKING:

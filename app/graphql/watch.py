@@ -7,8 +7,9 @@ enough that, with what authentication remembers, a revoked key is out within abo
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
+from app.kernel.copies import replace
 from app.kernel.errors import Denied, Unauthenticated, Unavailable
 from app.tenants.authentication import Authenticator, Caller, Credentials, authenticate
 

@@ -11,7 +11,6 @@ Source: PROTOCOL.md of the graphql-ws project. Messages are text frames. Close c
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any, Final
 
 import orjson
@@ -25,6 +24,7 @@ from app.graphql.metrics import SOCKETS
 from app.graphql.service import Service, Visit
 from app.graphql.streams import Ended
 from app.graphql.wire import from_message
+from app.kernel.copies import replace
 from app.kernel.ids import new_id
 
 log = structlog.get_logger(__name__)

@@ -5,8 +5,10 @@ What is asked of a price is worked out once for all who have it.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from app.catalog.price import Price
 from app.catalog.prices.needs import Needs, needs
@@ -14,6 +16,7 @@ from app.customers import reads as customers
 from app.customers.family import Membership, others_of
 from app.invoicing.bills import Entry
 from app.invoicing.selecting import outside
+from app.kernel.copies import replace
 from app.kernel.period import Period
 from app.kernel.scope import Scope
 from app.metering.usage import Span, Split
@@ -68,8 +71,7 @@ class Questions:
 Known = dict[tuple[str, str], Questions]
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """A usage entry of a bill, the span it is about, and what is asked of its price.
 
     `memberships` are those of the customer's family, where its usage counts.

@@ -4,12 +4,13 @@ The billing run, the preview and the recomputation of a draft all go through her
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import islice
 
 import msgspec
+from msgspec import Struct
 
 from app.catalog.price import ChargeKind, Price
 from app.catalog.prices import content_hash
@@ -27,6 +28,7 @@ from app.invoicing.invoice import (
 )
 from app.invoicing.rating import ENGINE_VERSION, NOTHING, Counted, Fact, RatedLine, rate
 from app.invoicing.remaining import remaining
+from app.kernel.copies import replace
 from app.kernel.currencies import minor_units
 from app.kernel.ids import new_id
 from app.kernel.money import Money, total
@@ -65,8 +67,7 @@ _IDLE = OVER | {SubscriptionStatus.DRAFT, SubscriptionStatus.SCHEDULED}
 _ORDER = {LineKind.FIXED: 0, LineKind.USAGE: 1}
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A line item that is billed at the point, for `service`; `included`: what is given of it."""
 
     item: LineItem
@@ -80,8 +81,7 @@ class Entry:
         return self.item.id, self.service.period
 
 
-@dataclass(frozen=True, slots=True)
-class Bill:
+class Bill(Struct, frozen=True):
     """One invoice to be: a point of a subscription and what falls due there."""
 
     subscription: Subscription
@@ -142,8 +142,7 @@ class Bill:
         return (entry for entry in self.entries if entry.price.charge is ChargeKind.USAGE)
 
 
-@dataclass(frozen=True, slots=True)
-class Drafted:
+class Drafted(Struct, frozen=True):
     """An invoice with its lines and what was applied to them, saved or not."""
 
     invoice: Invoice

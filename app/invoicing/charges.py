@@ -6,7 +6,7 @@ A charge is a line item over one service period; it has a line per group, or per
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -24,6 +24,7 @@ from app.invoicing.invoice import InvoiceLine, LineKind
 from app.invoicing.rating import RatedLine
 from app.invoicing.remaining import Key, counted_in, line_key
 from app.invoicing.selecting import gaps_of, period_of
+from app.kernel.copies import replace
 from app.kernel.period import Cadence, Period
 from app.kernel.quantity import EXACT
 from app.subscriptions.committing import Committing

@@ -6,7 +6,7 @@ those of usage that nothing else is committed to.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -27,6 +27,7 @@ from app.catalog.prices import (
 from app.catalog.prices.charging import WindowTerms
 from app.catalog.prices.explanation import number, step
 from app.invoicing.invoice import InvoiceLine
+from app.kernel.copies import replace
 from app.kernel.period import Period
 from app.kernel.quantity import EXACT, Number, exact_number, plus
 from app.subscriptions import commitments

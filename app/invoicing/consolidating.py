@@ -7,7 +7,6 @@ terms of payment, the order number, and how fresh the usage is. The lines keep t
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -16,6 +15,7 @@ from app.catalog.prices import content_hash
 from app.invoicing.applied.parts import Applied
 from app.invoicing.bills import Drafted
 from app.invoicing.invoice import BillingReason, Invoice, InvoiceLine, InvoiceStatus, Totals
+from app.kernel.copies import replace
 from app.kernel.ids import new_id
 from app.kernel.period import Period
 from app.kernel.quantity import EXACT

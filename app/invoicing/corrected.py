@@ -1,13 +1,13 @@
 """Drafts with the corrections that are to be billed of their subscriptions."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from app.invoicing import correction_reads
 from app.invoicing.bills import Drafted
 from app.invoicing.correcting import attached, less
 from app.invoicing.correction import Correction
 from app.invoicing.invoice import InvoiceStatus, LineKind
+from app.kernel.copies import replace
 from app.kernel.scope import Scope
 
 

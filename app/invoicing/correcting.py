@@ -7,7 +7,6 @@ what was billed and all corrections come to the rating of all events.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -25,6 +24,7 @@ from app.invoicing.correction import (
 from app.invoicing.invoice import Invoice, InvoiceLine, LineKind
 from app.invoicing.rating import RatedLine
 from app.invoicing.remaining import Key, counted_in, nothing_of
+from app.kernel.copies import replace
 from app.kernel.currencies import minor_units
 from app.kernel.ids import new_id
 from app.kernel.period import Period

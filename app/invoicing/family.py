@@ -5,7 +5,7 @@ used, so that the parts sum to what one line would have asked for.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 from app.catalog.prices import Step
@@ -13,6 +13,7 @@ from app.catalog.prices.charging import shared
 from app.catalog.prices.explanation import step
 from app.invoicing import explanation
 from app.invoicing.rated import RatedLine
+from app.kernel.copies import replace
 from app.kernel.currencies import minor_units
 from app.kernel.quantity import EXACT
 from app.metering.figure import Usage

@@ -2,13 +2,13 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from app.catalog.prices import Cell, Figures, MeterFigure, WindowFigure
 from app.catalog.prices.needs import Needs
+from app.kernel.copies import replace
 from app.kernel.quantity import EXACT
 from app.metering.figure import Usage
 from app.subscriptions.commitments import DayPart

@@ -1,7 +1,6 @@
 """Usage that somebody imagines, in the place of what meters counted for a bill. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -14,6 +13,7 @@ from app.invoicing.included import SpanFigure
 from app.invoicing.quoting import FIRST_WINDOW, Usage, figures_of
 from app.invoicing.rating import NOTHING, Counted
 from app.kernel.checks import located
+from app.kernel.copies import replace
 from app.kernel.errors import Invalid
 from app.kernel.period import Period
 from app.kernel.quantity import EXACT

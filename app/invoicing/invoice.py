@@ -7,6 +7,9 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+import msgspec
+from msgspec import Struct
+
 from app.invoicing.amounts.totals import NOTHING, Totals
 from app.kernel.period import Period
 from app.kernel.quantity import EXACT
@@ -145,8 +148,7 @@ class Presentation:
         return found.pop() if len(found) == 1 else None
 
 
-@dataclass(frozen=True, slots=True)
-class Invoice:
+class Invoice(Struct, frozen=True):
     """A row as everyone above the table sees it.
 
     `number`, `issued_at`, `due_at`, `seller` and `bill_to` are None until it is finalized.
@@ -206,7 +208,7 @@ class Invoice:
     tax_notes: tuple[str, ...] = ()
     # How the lines led to what is due: the `rules` in force then, and the `steps` where anything
     # was applied (see amounts/steps.py).
-    reckoning: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    reckoning: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
     @property
     def owners(self) -> tuple[str, ...]:
@@ -232,8 +234,7 @@ class Invoice:
         return PaymentStatus.SETTLED if self.paid_at is None else PaymentStatus.PAID
 
 
-@dataclass(frozen=True, slots=True)
-class InvoiceLine:
+class InvoiceLine(Struct, frozen=True):
     """What is asked for one line item (or one group of it) over its own service period.
 
     `amount` is rounded to the minor unit, once; `discount`, `prepaid` and `tax` are its shares of
@@ -257,18 +258,18 @@ class InvoiceLine:
     amount: Decimal
     currency: str
     service: Period
-    price: Mapping[str, Any] = field(repr=False)
-    explanation: Mapping[str, Any] = field(repr=False)
-    discount: Decimal = field(default=NOTHING, kw_only=True)
-    prepaid: Decimal = field(default=NOTHING, kw_only=True)
-    tax: Decimal = field(default=NOTHING, kw_only=True)
-    tax_included: Decimal = field(default=NOTHING, kw_only=True)
+    price: Mapping[str, Any]
+    explanation: Mapping[str, Any]
+    discount: Decimal = NOTHING
+    prepaid: Decimal = NOTHING
+    tax: Decimal = NOTHING
+    tax_included: Decimal = NOTHING
     # The steps of its shares (see amounts/steps.py); None where nothing was applied.
-    shares: Sequence[Mapping[str, Any]] | None = field(default=None, kw_only=True, repr=False)
-    subscription_id: str | None = field(default=None, kw_only=True)  # None: written by hand
+    shares: Sequence[Mapping[str, Any]] | None = None
+    subscription_id: str | None = None  # None: written by hand
     # The heading it is printed under; None: that of its kind.
-    section: str | None = field(default=None, kw_only=True)
-    correction_id: str | None = field(default=None, kw_only=True)  # of an adjustment
+    section: str | None = None
+    correction_id: str | None = None  # of an adjustment
 
     @property
     def place(self) -> str:

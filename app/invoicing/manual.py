@@ -1,7 +1,7 @@
 """Lines written by hand: what they say, and the invoice that is made of nothing else. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -20,6 +20,7 @@ from app.invoicing.invoice import (
 from app.invoicing.rating import ENGINE_VERSION
 from app.kernel import checks
 from app.kernel.checks import Checks
+from app.kernel.copies import replace
 from app.kernel.currencies import minor_units
 from app.kernel.errors import Invalid
 from app.kernel.ids import new_id

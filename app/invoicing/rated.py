@@ -1,17 +1,17 @@
 """A line as it is rated. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
+
+from msgspec import Struct
 
 from app.catalog.prices import Step
 from app.invoicing.invoice import LineKind
 from app.kernel.period import Period
 
 
-@dataclass(frozen=True, slots=True)
-class RatedLine:
+class RatedLine(Struct, frozen=True):
     """A line before it belongs to an invoice; see `InvoiceLine` for the fields."""
 
     kind: LineKind
@@ -24,5 +24,5 @@ class RatedLine:
     amount: Decimal
     currency: str
     service: Period
-    price: Mapping[str, Any] = field(repr=False)
-    explanation: Step = field(repr=False)
+    price: Mapping[str, Any]
+    explanation: Step

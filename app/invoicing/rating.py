@@ -5,10 +5,12 @@ unit, once, halves away from zero. Every line brings its trace along.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
+
+import msgspec
+from msgspec import Struct
 
 from app.catalog.price import ChargeKind, Price
 from app.catalog.prices import Cell, Figures, Formula, Matrix, Percentage, Step, converted, to_json
@@ -35,6 +37,7 @@ from app.invoicing.included import (
 )
 from app.invoicing.invoice import InvoiceLine, LineKind
 from app.invoicing.rated import RatedLine as RatedLine
+from app.kernel.copies import replace
 from app.kernel.currencies import minor_units
 from app.kernel.period import Period
 from app.kernel.quantity import EXACT, exact_number
@@ -45,11 +48,10 @@ from app.subscriptions.proration import BY_SECOND, ProrationPolicy
 from app.subscriptions.subscription import LineItem
 
 # Changes whenever the same facts would lead to another amount or another explanation.
-ENGINE_VERSION = "1"
+ENGINE_VERSION = "2"
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
+class Counted(Struct, frozen=True):
     """What was counted of one line item: one entry per group, or one where it is not grouped.
 
     `whole` is the same without groups, for a price whose groups are priced together. `spans`
@@ -61,7 +63,7 @@ class Counted:
 
     groups: Sequence[Figures] = ()
     whole: Figures | None = None
-    spans: Mapping[Period, SpanFigure] = field(default_factory=dict)
+    spans: Mapping[Period, SpanFigure] = msgspec.field(default_factory=dict)
     earlier: Sequence[InvoiceLine] = ()
     toward: Toward = NOTHING_TOWARD
     family: tuple[Period, ...] = ()
@@ -71,8 +73,7 @@ class Counted:
 NOTHING = Counted()
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(Struct, frozen=True):
     """One line item to bill for one service period, with what was counted then, and what of it
     is included; `policy` says what a part of a period costs of a fixed charge."""
 

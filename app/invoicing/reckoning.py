@@ -6,7 +6,7 @@ gets a coupon's last use, or what is left of a balance.
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -36,6 +36,7 @@ from app.invoicing.invoice import Invoice, InvoiceLine
 from app.invoicing.terms.attachment import CouponAttachment
 from app.invoicing.terms.balances import Payer
 from app.invoicing.terms.taxation import TaxAssociation, Taxed, TaxExemption, winning
+from app.kernel.copies import replace
 from app.kernel.currencies import minor_units
 from app.kernel.quantity import EXACT
 from app.tenants.settings import AmountSettings

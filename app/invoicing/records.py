@@ -1,7 +1,6 @@
 """Between the dataclasses and the rows of the tables."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -30,7 +29,7 @@ from app.kernel.scope import Scope
 from app.subscriptions.subscription import CollectionMethod
 
 Values = Mapping[str, Any]
-TOTALS = tuple(field.name for field in fields(Totals))
+TOTALS = Totals.__struct_fields__
 
 
 def invoice_of(row: asyncpg.Record) -> Invoice:

@@ -7,7 +7,6 @@ asked for, to the minor unit. Events that came late for the first part are in th
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
 
 from app.catalog.prices import Step
@@ -15,6 +14,7 @@ from app.catalog.prices.explanation import step
 from app.invoicing import explanation
 from app.invoicing.invoice import InvoiceLine, LineKind
 from app.invoicing.rating import RatedLine
+from app.kernel.copies import replace
 from app.kernel.currencies import minor_units
 from app.kernel.period import Period
 from app.kernel.quantity import EXACT

@@ -4,7 +4,6 @@ all of their customers and periods together."""
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from app.catalog.prices import Figures
@@ -19,6 +18,7 @@ from app.invoicing.figures import by_time_of_day, figures_of, with_meters
 from app.invoicing.included import SpanFigure
 from app.invoicing.invoice import InvoiceLine
 from app.invoicing.rating import Counted
+from app.kernel.copies import replace
 from app.kernel.errors import NotFound
 from app.kernel.period import Period
 from app.kernel.scope import Scope

@@ -1,18 +1,18 @@
 """A decimal amount of one currency. Arithmetic is exact; only `rounded` rounds."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from typing import Self
+
+from msgspec import Struct
 
 from app.kernel.currencies import minor_units
 from app.kernel.quantity import EXACT, round_half_away
 from app.kernel.shares import proportional
 
 
-@dataclass(frozen=True, slots=True)
-class Money:
+class Money(Struct, frozen=True):
     """`amount` is in major units (dollars, not cents) and may carry any number of decimals."""
 
     amount: Decimal

@@ -8,11 +8,15 @@ change of clocks skips moves forward by the gap; one that occurs twice is its fi
 import re
 from calendar import monthrange
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+
+from app.kernel.copies import replace
 
 Unit = Literal["day", "week", "month", "quarter", "half_year", "year"]
 Alignment = Literal["anniversary", "calendar"]
@@ -24,8 +28,7 @@ _DURATION = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Period:
+class Period(Struct, frozen=True, order=True):
     start: datetime
     end: datetime
 
@@ -74,8 +77,7 @@ class Cadence:
             raise ValueError(f"a cadence counts at least one {self.unit}, not {self.count}")
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
+class Schedule(Struct, frozen=True):
     """The boundaries of a subscription's billing.
 
     `anchor` is the instant whose local date and wall time every boundary repeats; with

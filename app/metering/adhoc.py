@@ -1,9 +1,9 @@
 """Questions about usage that no meter was made for: counted from the events themselves."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 
+from app.kernel.copies import replace
 from app.kernel.errors import Invalid
 from app.metering import checks
 from app.metering.aggregations import KINDS

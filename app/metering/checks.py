@@ -4,9 +4,9 @@ Paths name the input as a caller of the API spells it: `filters.include[0].value
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from app.kernel import checks
+from app.kernel.copies import replace
 from app.kernel.errors import Invalid
 from app.metering.aggregations import KINDS, Aggregation, Count
 from app.metering.filters import Filters, Match

@@ -1,16 +1,16 @@
 """What is asked about usage, and what a figure of it says. Pure."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+
+from msgspec import Struct
 
 from app.kernel.period import Period
 from app.metering.walk import Tally
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """What is asked about: a customer's events from `period.start` until before `period.end`.
 
     Events of the gaps do not count. They are left out before anything is aggregated, so that a
@@ -38,8 +38,7 @@ class Span:
         return next(self.parts, None) is None
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Struct, frozen=True):
     """One figure. `event_count` events counted; the last of them was accepted at `watermark`.
 
     `group` has the values of the dimensions asked for, None where an event had none. `window`

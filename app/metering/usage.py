@@ -8,11 +8,12 @@ Until a meter is backfilled the same question is put to the events themselves.
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from app.infra.clickhouse import ClickHouse
+from app.kernel.copies import replace
 from app.kernel.period import Period
 from app.kernel.scope import Scope
 from app.metering.figure import NOTHING, Span, Usage

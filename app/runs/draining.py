@@ -7,7 +7,7 @@ what is done.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
@@ -18,6 +18,7 @@ from app.infra import due
 from app.infra.crash import point
 from app.infra.due import Kind, Page, Tally
 from app.kernel.clock import Clock
+from app.kernel.copies import replace
 from app.kernel.scope import Scope
 
 log = structlog.get_logger(__name__)

@@ -7,13 +7,14 @@ what is paged through is due work, which disappears in the transaction that does
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
 from temporalio.workflow import ParentClosePolicy
+
+from app.kernel.copies import replace
 
 with workflow.unsafe.imports_passed_through():
     from app.runs.activities import RunActivities

@@ -12,11 +12,12 @@ aligned with that; so a monthly allowance and monthly bills begin together |
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from app.catalog.entitlement_terms import Metered, Resets
+from app.kernel.copies import replace
 from app.kernel.period import (
     Cadence,
     Duration,

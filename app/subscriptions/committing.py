@@ -2,11 +2,12 @@
 uses it up. Pure."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from app.catalog.price import Billing, ChargeKind, Price, cadence
 from app.catalog.prices import Formula, Matrix, Percentage, numbers
+from app.kernel.copies import replace
 from app.kernel.errors import Invalid
 from app.kernel.period import Cadence, Period
 from app.subscriptions.commitments import (

@@ -1,9 +1,10 @@
 """From when until when a subscription counts the usage of its customer's family. Pure."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from app.kernel.copies import replace
 from app.kernel.errors import Invalid
 from app.kernel.period import Period
 

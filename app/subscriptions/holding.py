@@ -1,14 +1,14 @@
 """What a subscription holds of the catalogue: its plan, and addons, as they were when bought."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+
+from msgspec import Struct
 
 from app.catalog.entitlement import Owner
 
 
-@dataclass(frozen=True, slots=True)
-class Holding:
+class Holding(Struct, frozen=True):
     """A plan or an addon held from `starts_at` (None: the subscription's start) until
     `ends_at` (exclusive; None: its end).
 

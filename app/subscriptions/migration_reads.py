@@ -8,7 +8,7 @@ import asyncpg
 from app.infra import listing
 from app.infra.listing import And, Column, Condition, Listing, Order, Page, PageRequest, Where
 from app.infra.rows import having, json_of, the
-from app.kernel.commands import fields_of
+from app.kernel.copies import fields_of
 from app.kernel.scope import Scope
 from app.subscriptions.change import ChangeMode, Failure, Proration
 from app.subscriptions.migration import (

@@ -7,10 +7,12 @@ what that is for each line.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
 
+from msgspec import Struct
+
+from app.kernel.copies import replace
 from app.kernel.period import Cadence, Period
 from app.subscriptions.pause import PauseSpan
 from app.subscriptions.subscription import Subscription, SubscriptionStatus
@@ -19,8 +21,7 @@ from app.subscriptions.timeline import Cycle, Timeline
 INSTANT = timedelta(microseconds=1)  # the least time there is between two
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(Struct, frozen=True):
     """What is served, but for `paused`, and the whole period that it is all or a part of.
 
     `full` has the length of the whole period; where pauses extended it, `period` may go beyond.
@@ -39,8 +40,7 @@ class Service:
         return self.served == self.full.length
 
 
-@dataclass(frozen=True, slots=True)
-class BillingPoint:
+class BillingPoint(Struct, frozen=True):
     """`arrears` ends at `at`, `advance` begins there; None where nothing does.
 
     Where a pause or a cut ends, or a change was made, within a period, `advance` is the rest of

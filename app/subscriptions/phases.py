@@ -5,11 +5,12 @@ before the first is what the subscription was bought with.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from itertools import pairwise
 
+from app.kernel.copies import replace
 from app.kernel.errors import Invalid
 from app.subscriptions.change import (
     ChangePlan,

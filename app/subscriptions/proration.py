@@ -14,6 +14,8 @@ from itertools import pairwise
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+from msgspec import Struct
+
 from app.catalog.prices import Rule, Step
 from app.catalog.prices.explanation import number, step
 from app.catalog.prices.rounding import rounded
@@ -38,8 +40,7 @@ RULES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ProrationPolicy:
+class ProrationPolicy(Struct, frozen=True):
     """How parts of periods are charged and credited; `zone` says when local days begin.
 
     With `cancel_day_billed` the day of a cancellation counts as used. `unit_decimals` rounds

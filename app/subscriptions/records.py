@@ -9,7 +9,7 @@ import msgspec
 
 from app.catalog.entitlement import Owner, OwnerKind
 from app.infra.rows import json_of
-from app.kernel.commands import fields_of
+from app.kernel.copies import fields_of
 from app.kernel.period import Cadence, Period
 from app.subscriptions.change import (
     ChangeMode,

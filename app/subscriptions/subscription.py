@@ -7,6 +7,8 @@ from decimal import Decimal
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from msgspec import Struct
+
 from app.catalog.price_override import PriceOverride
 from app.kernel.period import Alignment, Cadence, Period, Schedule
 from app.subscriptions.commitments import CommitmentTerms, HeldCommitment
@@ -122,8 +124,7 @@ class PaymentTerms:
     parent_pays: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Subscription:
+class Subscription(Struct, frozen=True):
     """A row as everyone above the table sees it.
 
     Served from `starts_at` until `ends_at` (exclusive; None: until canceled), but for its
@@ -208,8 +209,7 @@ class FirstFee(StrEnum):
     """With the bill of the subscription's period that it begins in."""
 
 
-@dataclass(frozen=True, slots=True)
-class LineItem:
+class LineItem(Struct, frozen=True):
     """One price of a subscription. Identity of a billed line is (line item, period).
 
     `quantity` is held for fixed charges and None for usage. `price_hash` is the price's

@@ -1,7 +1,7 @@
 """The terms of a subscription: what its command leaves open filled in, all checked. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,6 +9,7 @@ from app.catalog.price import cadence
 from app.catalog.prices import numbers
 from app.customers.customer import Customer
 from app.kernel import checks
+from app.kernel.copies import replace
 from app.kernel.errors import Invalid
 from app.kernel.period import Alignment, Cadence, Schedule
 from app.subscriptions.subscription import CreateSubscription, PaymentTerms

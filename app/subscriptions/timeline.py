@@ -6,10 +6,13 @@ are numbered in units of the cadence, through all of it, so that a charge with a
 can count the subscription's own boundaries and always meets one.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 
+from msgspec import Struct
+
+from app.kernel.copies import replace
 from app.kernel.period import Cadence, Period, Schedule
 from app.subscriptions.pause import PauseBehaviour, PauseSpan
 
@@ -44,8 +47,7 @@ class _Era:
         return self.schedule.boundary(index - self.shift)
 
 
-@dataclass(frozen=True, slots=True)
-class Cycle:
+class Cycle(Struct, frozen=True):
     """A whole period. `end` is None while time stands still in it.
 
     `full` has the length that the period was meant to have: a charge for it is prorated by

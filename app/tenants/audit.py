@@ -1,7 +1,7 @@
 """Who did what, when, from what to what: written in the transaction that did it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 from tortoise import connections
 
+from app.kernel.copies import fields_of, is_record
 from app.kernel.ids import new_id
 from app.kernel.quantity import plain
 from app.kernel.scope import Actor, Scope
@@ -42,8 +43,8 @@ async def record(
 ) -> None:
     """Append one entry; call inside `writing(scope)`.
 
-    `action` reads `customer.update`. `before` and `after` are domain rows (dataclasses) or
-    mappings; where both are given only what differs is kept.
+    `action` reads `customer.update`. `before` and `after` are rows of a domain
+    or mappings; where both are given only what differs is kept.
     """
     await record_many(scope, by, [Entry(action, entity_id, before, after)], at=at)
 
@@ -74,8 +75,8 @@ def facts(value: object) -> dict[str, Any] | None:
     """A row as JSON: decimals as plain strings, instants as ISO 8601."""
     if value is None:
         return None
-    if is_dataclass(value) and not isinstance(value, type):
-        value = asdict(value)
+    if is_record(value):
+        value = fields_of(value)
     if not isinstance(value, Mapping):
         raise TypeError(f"an audit entry tells of a row or a mapping, not of {value!r}")
     return {str(key): _fact(item) for key, item in value.items()}
@@ -107,4 +108,6 @@ def _fact(value: object) -> Any:
         return {str(key): _fact(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_fact(item) for item in value]
+    if is_record(value):
+        return facts(value)
     return str(value)

@@ -10,13 +10,14 @@ Each round of pages is followed by its floor, so that whatever else the machine 
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from app import config
 from app.config import Settings
 from app.infra.due import Page, Shard
 from app.invoicing.work import BILL, FINALIZE
+from app.kernel.copies import replace
 from bench.billing_run.floor import Floor, Heard, open_floor
 from bench.billing_run.place import METERS, Place, filled
 from bench.billing_run.workers import Asked, Workers, open_services, open_workers

@@ -1,6 +1,5 @@
 """What two versions charge differently."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 from hypothesis import given
@@ -10,6 +9,7 @@ from app.catalog.actions.price_terms import hash_of
 from app.catalog.differences import difference
 from app.catalog.price import ChargeKind
 from app.catalog.prices import Flat, PerUnit
+from app.kernel.copies import replace
 from app.kernel.ids import new_id
 from tests.invoicing import make
 

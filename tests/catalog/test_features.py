@@ -1,4 +1,3 @@
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -12,6 +11,7 @@ from app.catalog.errors import Archived, FeatureInUse, NotArchived
 from app.catalog.feature import FeatureStatus, FeatureType, ReportingUnit
 from app.catalog.reads import features as reads
 from app.infra.listing import Condition, PageRequest
+from app.kernel.copies import replace
 from app.kernel.errors import AlreadyExists, Invalid, NotFound
 from app.kernel.quantity import EXACT
 from app.kernel.scope import SYSTEM, Scope

@@ -6,7 +6,6 @@ Seeded, so that every run sends the same. What was used is a fold of the events 
 import random
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -14,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from app.cli.demo import flights
 from app.cli.demo.scenario import Scenario, Usage
+from app.kernel.copies import replace
 
 Event = dict[str, Any]
 

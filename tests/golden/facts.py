@@ -1,6 +1,6 @@
 """The facts of the corpus, and how they are written, read and billed. Pure."""
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from app.invoicing.amounts import Balance, Discount, Line, Rate, Rules, Terms, r
 from app.invoicing.charges import price_of
 from app.invoicing.included import NOTHING_INCLUDED, SpanFigure, included_of
 from app.invoicing.rating import Counted, Fact, rate, snapshot
+from app.kernel.copies import fields_of, replace
 from app.kernel.currencies import minor_units
 from app.kernel.period import Period
 from app.metering.filters import Match
@@ -102,7 +103,7 @@ def billed(case: Case) -> dict[str, Any]:
         rules=case.rules,
     )
     kept = [
-        {**asdict(line), "explanation": explanation.to_json(line.explanation)} for line in rated
+        {**fields_of(line), "explanation": explanation.to_json(line.explanation)} for line in rated
     ]
     out = {
         "lines": kept,

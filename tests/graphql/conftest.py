@@ -1,7 +1,6 @@
 """Callers, contexts and a served endpoint for the tests of the graph."""
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -22,6 +21,7 @@ from app.infra.kafka import ensure_topics
 from app.infra.s3 import open_storage
 from app.infra.temporal import connect_temporal
 from app.kernel.clock import FixedClock, SystemClock
+from app.kernel.copies import replace
 from app.kernel.ids import new_id
 from app.kernel.scope import Actor, Scope
 from app.runtime import Runtime

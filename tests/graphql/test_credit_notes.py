@@ -1,12 +1,11 @@
 """Credit notes in the graph, and as files."""
 
-from dataclasses import replace
-
 import httpx
 import orjson
 import pytest
 
 from app.invoicing import credit_reads
+from app.kernel.copies import replace
 from app.kernel.ids import new_id
 from app.kernel.scope import Scope
 from app.modes.probes import application

@@ -1,6 +1,5 @@
 """Invoices through the graph, and their PDFs over REST."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import httpx
@@ -8,6 +7,7 @@ import pytest
 
 from app.catalog.reads import prices as price_reads
 from app.invoicing import actions, reads
+from app.kernel.copies import replace
 from app.kernel.ids import new_id
 from app.kernel.scope import SYSTEM, Scope
 from app.modes.probes import application

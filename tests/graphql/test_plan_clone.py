@@ -1,11 +1,11 @@
 """`planClone`: within an environment, and into another that the credentials open."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from app.kernel.clock import SystemClock
+from app.kernel.copies import replace
 from app.kernel.scope import Scope
 from app.tenants.actions import environments
 from app.tenants.role import PERMISSIONS

@@ -223,6 +223,30 @@ def test_rounded_once_the_tax_is_half_a_cent_from_exact(lines, rates):
         assert abs(sum(each.amount for each in chosen) - exact) <= Fraction(1, 2)
 
 
+@given(lines(), rates())
+def test_no_tax_is_below_zero_and_what_is_included_is_within_the_line(lines, rates):
+    reckoned = amounts_of(lines, Terms(rates=rates))
+    for index, line in enumerate(lines):
+        asked = [each.exact[index] for each in reckoned.taxes]
+        inside = [each.exact[index] for each in reckoned.taxes if each.rate.included]
+        if line.amount < 0:
+            continue
+        assert all(each >= 0 for each in asked)
+        assert sum(inside, Fraction(0)) <= Fraction(line.amount) * 100
+
+
+def test_taxes_that_a_line_cannot_hold_leave_nothing_net():
+    """A compound rate on a fixed amount of all there is; another one on top of what is net."""
+    fixed = Rate(id="fixed", amount=Decimal(100), included=True)
+    compound = Rate(id="compound", percent=Decimal(50), included=True, compound=True, priority=1)
+    on_top = Rate(id="on_top", percent=Decimal(10), priority=2)
+    reckoned = amounts_of([Line("a", Decimal(100))], Terms(rates=[fixed, compound, on_top]))
+    assert [(each.rate.id, each.amount) for each in reckoned.taxes] == [
+        ("fixed", 10_000), ("compound", 0), ("on_top", 0),
+    ]  # fmt: skip
+    assert reckoned.totals.total == 100
+
+
 def test_a_line_level_discount_is_taken_off_each_line_and_rounded_there():
     lines = [Line("a", Decimal("0.05")), Line("b", Decimal("0.05"))]
     half = Discount(id="half", percent=Decimal(50), each=True)

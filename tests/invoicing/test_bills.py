@@ -1,7 +1,6 @@
 """What is billed when, as laws: every second of every line once, however often billing looks."""
 
 from collections import defaultdict
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -14,6 +13,7 @@ from app.catalog.price import ChargeKind, InvoiceTiming
 from app.catalog.prices import Flat
 from app.invoicing.bills import Moment, again, draft, due, upcoming
 from app.invoicing.invoice import BillingReason, InvoiceStatus
+from app.kernel.copies import replace
 from app.kernel.period import Cadence
 from app.subscriptions.billable import BillableSubscription
 from tests.invoicing.make import FEB, JAN, JANUARY, billable, item, price

@@ -1,7 +1,6 @@
 """Invoices written by hand, and drafts edited by hand: all of the changes or none."""
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -15,6 +14,7 @@ from app.invoicing.bills import Moment
 from app.invoicing.errors import InvoiceEdited, InvoiceNotDraft, LineIsComputed
 from app.invoicing.invoice import BillingReason, InvoiceStatus, LineKind, PaymentStatus
 from app.invoicing.manual import CreateInvoice, Edits, ManualLine
+from app.kernel.copies import replace
 from app.kernel.errors import AlreadyExists, Invalid, NotFound
 from app.kernel.ids import new_id
 from app.kernel.period import Period

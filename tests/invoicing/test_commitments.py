@@ -1,6 +1,5 @@
 """Commitments on real bills: of a line, of all usage, of windows and of several periods."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -14,6 +13,7 @@ from app.catalog.prices import Adjustments, Graduated, PerUnit, Tier
 from app.invoicing import actions, billing, explanation
 from app.invoicing.bills import Moment
 from app.invoicing.invoice import InvoiceStatus, LineKind
+from app.kernel.copies import replace
 from app.kernel.errors import Invalid
 from app.kernel.ids import new_id
 from app.kernel.period import Cadence

@@ -3,7 +3,6 @@
 import asyncio
 import csv
 import io
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -23,6 +22,7 @@ from app.invoicing.credit_note import Crediting, CreditNoteReason, Part
 from app.invoicing.errors import InvoiceAlreadyReplaced, InvoiceIsConsolidated, InvoiceNotDraft
 from app.invoicing.invoice import BillingReason, InvoiceStatus, LineKind
 from app.invoicing.manual import CreateInvoice, Edits, blank
+from app.kernel.copies import replace
 from app.kernel.period import Period
 from app.kernel.scope import SYSTEM
 from app.subscriptions.subscription import PaymentTerms

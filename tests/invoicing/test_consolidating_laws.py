@@ -1,7 +1,6 @@
 """Laws of the fold: whatever is put together, every line is asked for once, by one invoice."""
 
 from collections import Counter
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -15,6 +14,7 @@ from app.invoicing.consolidating import folded, held, together
 from app.invoicing.correction import CorrectionApplied
 from app.invoicing.invoice import BillingReason, InvoiceLine, InvoiceStatus, LineKind, Totals
 from app.invoicing.manual import CreateInvoice, blank
+from app.kernel.copies import replace
 from app.kernel.period import Period
 
 D = Decimal

@@ -2,7 +2,7 @@
 what was billed and all corrections come to the rating of all events."""
 
 from collections import defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 
@@ -18,6 +18,7 @@ from app.invoicing.invoice import BillingReason, InvoiceLine, LineKind
 from app.invoicing.manual import CreateInvoice, blank
 from app.invoicing.rating import Counted, Fact, rate
 from app.invoicing.remaining import remaining
+from app.kernel.copies import replace
 from app.kernel.ids import new_id
 from app.kernel.period import Period
 from app.subscriptions.periods import Service

@@ -1,7 +1,6 @@
 """Credit notes on real PostgreSQL: capped, numbered, spent oldest first, void while unused."""
 
 import asyncio
-from dataclasses import replace
 from decimal import Decimal
 
 import asyncpg
@@ -33,6 +32,7 @@ from app.invoicing.errors import (
 from app.invoicing.invoice import PaymentStatus
 from app.invoicing.manual import ManualLine
 from app.invoicing.refunds import refunded_by
+from app.kernel.copies import replace
 from app.kernel.errors import AlreadyExists, Invalid, NotFound
 from app.kernel.ids import new_id
 from app.kernel.scope import SYSTEM, Scope

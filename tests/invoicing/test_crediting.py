@@ -1,6 +1,5 @@
 """What is given back of a line, as laws: in proportion, never more than it was, all at last."""
 
-from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 
@@ -13,6 +12,7 @@ from app.invoicing.credit_note import NO_AMOUNTS, Part
 from app.invoicing.crediting import given_back, share
 from app.invoicing.errors import BeyondLine, NothingToCredit
 from app.invoicing.invoice import InvoiceLine, LineKind
+from app.kernel.copies import replace
 from app.kernel.errors import Invalid, NotFound
 from tests.invoicing.make import JANUARY
 

@@ -1,6 +1,5 @@
 """Parents that pay for their children, and families whose usage is one."""
 
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -17,6 +16,7 @@ from app.invoicing.family import Share
 from app.invoicing.invoice import LineKind
 from app.invoicing.rating import rate
 from app.invoicing.selecting import selector, span_of
+from app.kernel.copies import replace
 from app.kernel.errors import Invalid
 from app.kernel.scope import SYSTEM
 from app.metering import reads as meters

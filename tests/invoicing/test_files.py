@@ -4,7 +4,6 @@ import csv
 import io
 import struct
 import zlib
-from dataclasses import replace
 from decimal import Decimal
 
 import httpx
@@ -15,6 +14,7 @@ from app.infra.postgres import fetch
 from app.invoicing import actions, explanation
 from app.invoicing.actions import FileKind
 from app.invoicing.invoice import InvoiceStatus
+from app.kernel.copies import replace
 from app.kernel.errors import Invalid, NotFound
 from app.kernel.ids import new_id
 from app.kernel.scope import SYSTEM, Scope

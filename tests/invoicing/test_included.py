@@ -1,6 +1,5 @@
 """What entitlements include comes off what is billed, and the line says how."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -20,6 +19,7 @@ from app.invoicing import actions, billing, explanation, reads
 from app.invoicing.bills import Moment
 from app.invoicing.included import SpanFigure, included_of
 from app.invoicing.rating import Counted, rate
+from app.kernel.copies import replace
 from app.kernel.period import Period
 from app.subscriptions.entitlements import entitled
 from app.subscriptions.holding import Holding

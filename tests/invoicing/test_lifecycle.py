@@ -1,7 +1,6 @@
 """Draft, finalized, void and skipped on real PostgreSQL; what was issued stays as it is."""
 
 import asyncio
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -20,6 +19,7 @@ from app.invoicing.errors import (
     PeriodChanged,
 )
 from app.invoicing.invoice import BillingReason, InvoiceStatus, Party
+from app.kernel.copies import replace
 from app.kernel.errors import Invalid, NotFound
 from app.kernel.listing import Order, PageRequest
 from app.kernel.scope import SYSTEM, Scope

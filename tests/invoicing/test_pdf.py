@@ -1,7 +1,6 @@
 """The printed invoice: what stands on it, on how many pages, and that it repeats to the byte."""
 
 import io
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -17,6 +16,7 @@ from app.invoicing.invoice import InvoiceStatus, Party, Presentation, Totals
 from app.invoicing.pdf import Printing, Taken, document, render
 from app.invoicing.pdf.formats import Formats
 from app.invoicing.rating import Counted
+from app.kernel.copies import replace
 from app.kernel.currencies import MINOR_UNITS
 from app.kernel.quantity import round_half_away
 from tests.invoicing.make import FEB, billable, price

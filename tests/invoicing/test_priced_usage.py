@@ -1,6 +1,5 @@
 """Every kind of usage price on a real bill: asked of ClickHouse, rated, stored and explained."""
 
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -26,6 +25,7 @@ from app.catalog.prices import (
 )
 from app.catalog.reads import features as feature_reads
 from app.invoicing import explanation
+from app.kernel.copies import replace
 from app.kernel.ids import new_id
 from app.kernel.scope import SYSTEM
 from app.metering import actions as meters

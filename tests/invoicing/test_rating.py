@@ -1,6 +1,5 @@
 """Rating: exact until one rounding per line, explained, and the same in any order."""
 
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -16,6 +15,7 @@ from app.invoicing import explanation
 from app.invoicing.explanation import Unexplained
 from app.invoicing.invoice import LineKind
 from app.invoicing.rating import Counted, rate
+from app.kernel.copies import replace
 from app.kernel.period import Period
 from tests.invoicing.make import FEB, JAN, JANUARY, fact, price
 

@@ -1,6 +1,5 @@
 """What lines stand under, and the terms that an invoice takes over from its subscription."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,6 +11,7 @@ from app.invoicing import actions, reads
 from app.invoicing.actions.headings import headings_of, titled
 from app.invoicing.invoice import InvoiceStatus
 from app.invoicing.manual import Edits
+from app.kernel.copies import replace
 from app.kernel.ids import new_id
 from app.kernel.scope import SYSTEM
 from app.subscriptions.subscription import PaymentTerms

@@ -1,6 +1,5 @@
 """Electronic invoices: valid by the XSDs and rules of those who make them, and true."""
 
-from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 
@@ -21,6 +20,7 @@ from app.invoicing.files.ubl import ubl_of
 from app.invoicing.manual import CreateInvoice, ManualLine
 from app.invoicing.terms.balances import paid_from
 from app.invoicing.terms.taxation import TaxTreatment
+from app.kernel.copies import replace
 from app.kernel.ids import new_id
 from app.kernel.quantity import fraction_rounded
 from app.kernel.scope import SYSTEM

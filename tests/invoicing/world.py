@@ -1,7 +1,7 @@
 """A company that sells, built by the real actions: tenant, meter, plan, prices, subscriptions."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -24,6 +24,7 @@ from app.invoicing.actions import FileKind
 from app.invoicing.billing import Billing
 from app.invoicing.invoice import Invoice
 from app.kernel.clock import FixedClock
+from app.kernel.copies import replace
 from app.kernel.ids import ulid
 from app.kernel.scope import SYSTEM, Scope
 from app.metering import actions as meters

@@ -1,11 +1,11 @@
 """Which figures may differ between two watermarks: none that does is left out."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
 from app.infra.kafka import open_producer
+from app.kernel.copies import replace
 from app.kernel.period import Period
 from app.kernel.scope import SYSTEM
 from app.metering import actions, changes, usage

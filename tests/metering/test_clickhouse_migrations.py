@@ -1,4 +1,3 @@
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -15,6 +14,7 @@ from app.infra.clickhouse_migrations import (
     read_migrations,
     statements,
 )
+from app.kernel.copies import replace
 from app.kernel.ids import new_id
 
 

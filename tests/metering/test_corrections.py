@@ -1,7 +1,6 @@
 """Events voided and amended: the newest version counts, and every earlier one can be asked for."""
 
 import asyncio
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,6 +9,7 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from app.infra.kafka import Batch, open_producer
+from app.kernel.copies import replace
 from app.kernel.errors import Unavailable
 from app.kernel.ids import new_id
 from app.kernel.listing import PageRequest

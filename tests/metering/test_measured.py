@@ -1,7 +1,6 @@
 """Figures as billing asks for them, in SQL, against folds of the same events in Python."""
 
 from collections import defaultdict
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -11,6 +10,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
+from app.kernel.copies import replace
 from app.kernel.ids import new_id
 from app.kernel.period import Period
 from app.kernel.scope import Scope

@@ -1,10 +1,10 @@
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from app.infra.listing import Condition, PageRequest
 from app.infra.postgres import fetch
+from app.kernel.copies import replace
 from app.kernel.errors import Invalid, NotFound
 from app.kernel.ids import new_id
 from app.kernel.scope import SYSTEM, Scope

@@ -1,5 +1,4 @@
 from collections import defaultdict
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -10,6 +9,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
+from app.kernel.copies import replace
 from app.kernel.ids import new_id
 from app.kernel.period import Period, to_instant
 from app.kernel.scope import Scope

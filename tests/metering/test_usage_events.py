@@ -1,6 +1,5 @@
 """The events behind a figure: as many as it counts, and what they add comes to its quantity."""
 
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -9,6 +8,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
+from app.kernel.copies import replace
 from app.kernel.errors import Invalid
 from app.kernel.ids import new_id
 from app.kernel.listing import PageRequest

@@ -3,7 +3,6 @@
 import asyncio
 import random
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -12,6 +11,7 @@ import pytest
 from app.config import EventProcessing
 from app.infra.kafka import open_producer
 from app.infra.postgres import system
+from app.kernel.copies import replace
 from app.kernel.errors import Unavailable
 from app.kernel.period import Period
 from app.kernel.scope import SYSTEM

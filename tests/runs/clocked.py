@@ -1,6 +1,5 @@
 """A company in a development environment whose customers live on a test clock."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from app.clocks import actions, reads
@@ -8,6 +7,7 @@ from app.clocks.actions import CreateTestClock
 from app.clocks.test_clock import Governs
 from app.infra.due import Tally
 from app.kernel.clock import FixedClock
+from app.kernel.copies import replace
 from app.kernel.scope import SYSTEM
 from app.runs.draining import Advance, Draining
 from app.runs.registry import kinds

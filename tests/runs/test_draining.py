@@ -1,7 +1,6 @@
 """What falls due on an advancing clock: all of it, in its order, each at its own instant."""
 
 import asyncio
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,6 +12,7 @@ from app.infra import due
 from app.infra.due import Kind, PageDone, Tally
 from app.infra.postgres import fetch, writing
 from app.invoicing.invoice import InvoiceStatus
+from app.kernel.copies import replace
 from app.kernel.scope import SYSTEM
 from app.runs import draining as draining_module
 from app.runs.activities import RunActivities

@@ -3,7 +3,6 @@
 import asyncio
 import json
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from app.invoicing import billing
 from app.invoicing.errors import NumberTaken
 from app.invoicing.invoice import InvoiceStatus
 from app.invoicing.work import FINALIZE
+from app.kernel.copies import replace
 from app.kernel.errors import Unavailable
 from app.kernel.ids import ulid
 from app.runs import activities as activities_module

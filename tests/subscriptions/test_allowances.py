@@ -1,7 +1,7 @@
 """What allowances leave of usage, against a count of event after event."""
 
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.catalog.entitlement import Overrides, Owner, OwnerKind
+from app.kernel.copies import replace
 from app.kernel.ids import new_id
 from app.kernel.period import Cadence, Period
 from app.subscriptions.allowances import allowances, asked, evaluate, left

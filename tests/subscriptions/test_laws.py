@@ -2,7 +2,6 @@
 billed twice, and none is lost."""
 
 from collections import Counter, defaultdict
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from itertools import pairwise
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 
 from app.catalog.price import Billing, ChargeKind, InvoiceTiming
 from app.invoicing.bills import again, due
+from app.kernel.copies import replace
 from app.kernel.errors import DomainError
 from app.kernel.period import Cadence, Period
 from app.subscriptions.billable import BillableSubscription

@@ -1,7 +1,6 @@
 """Whatever is changed of lines and when: what takes over from each other tiles the time, every
 instant has the price and the quantity that were asked for last, and money follows."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -17,6 +16,7 @@ from app.catalog.price_override import PriceOverride, instead
 from app.catalog.prices import PerUnit, content_hash
 from app.invoicing.bills import again, due
 from app.invoicing.invoice import BillingReason
+from app.kernel.copies import replace
 from app.kernel.errors import DomainError
 from app.kernel.ids import new_id
 from app.kernel.period import Period

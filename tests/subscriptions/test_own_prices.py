@@ -1,6 +1,5 @@
 """Prices of a subscription's own, as far as they are arithmetic and rules."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -9,6 +8,7 @@ import pytest
 from app.catalog.price import ChargeKind
 from app.catalog.price_override import PriceOverride, instead, terms_between
 from app.catalog.prices import Adjustments, Flat, PerUnit
+from app.kernel.copies import replace
 from app.kernel.errors import Invalid
 from app.subscriptions import committing
 from app.subscriptions.buying import check_overrides, quantities

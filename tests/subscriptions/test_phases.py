@@ -1,12 +1,12 @@
 """Phases as far as they are arithmetic and rules."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 
 from app.catalog.price import ChargeKind
+from app.kernel.copies import replace
 from app.kernel.errors import Invalid
 from app.kernel.period import Cadence
 from app.subscriptions.change import (

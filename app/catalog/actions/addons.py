@@ -12,7 +12,7 @@ from app.catalog.events import AddonArchived, AddonCreated, AddonRestored, Addon
 from app.catalog.models import AddonTable
 from app.catalog.reads import addons as reads
 from app.kernel.checks import Checks, checked
-from app.kernel.commands import fields_of
+from app.kernel.copies import fields_of
 from app.kernel.scope import Actor, Scope
 
 ADDON = Noun(

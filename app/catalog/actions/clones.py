@@ -1,7 +1,6 @@
 """Cloning a plan: another plan that sells the same, here or in another environment."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 import asyncpg
@@ -29,6 +28,7 @@ from app.catalog.reads import (
 from app.catalog.translation import Contents, Things, Translation, features_named, translated
 from app.infra.postgres import writing
 from app.kernel.checks import located
+from app.kernel.copies import replace
 from app.kernel.errors import AlreadyExists
 from app.kernel.scope import Actor, Scope
 from app.metering import reads as meters

@@ -1,7 +1,6 @@
 """What a new version of a plan gets from an older one."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from app.catalog.actions import entitlement_rows, price_rows
@@ -13,6 +12,7 @@ from app.catalog.plan_version import PlanVersion
 from app.catalog.price import Price, facts
 from app.catalog.reads import entitlements, prices
 from app.infra import outbox
+from app.kernel.copies import replace
 from app.kernel.ids import new_id
 from app.kernel.scope import Actor, Scope
 from app.tenants import audit

@@ -1,13 +1,13 @@
 """What the terms of a coupon must fulfil, each and together."""
 
 from collections.abc import Collection
-from dataclasses import replace
 from decimal import Decimal
 
 from app.catalog.actions.inputs import money, percentage
 from app.catalog.coupon import CouponDuration, CreateCoupon, Limits
 from app.catalog.reads import features, plans, prices
 from app.kernel import checks
+from app.kernel.copies import replace
 from app.kernel.errors import Invalid, NotFound
 from app.kernel.scope import Scope
 

@@ -6,7 +6,6 @@ from when on its entitlements may still change; `earliest` says so, and is now f
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -48,6 +47,7 @@ from app.catalog.reads import features, plan_versions
 from app.infra import outbox
 from app.infra.postgres import writing
 from app.kernel.checks import checked
+from app.kernel.copies import replace
 from app.kernel.errors import AlreadyExists, Invalid
 from app.kernel.ids import new_id
 from app.kernel.scope import Actor, Scope

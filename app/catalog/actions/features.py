@@ -27,7 +27,7 @@ from app.infra import outbox
 from app.infra.postgres import writing
 from app.kernel import checks
 from app.kernel.checks import Checks, checked
-from app.kernel.commands import fields_of
+from app.kernel.copies import fields_of
 from app.kernel.errors import AlreadyExists, Invalid, NotFound
 from app.kernel.ids import new_id
 from app.kernel.scope import Actor, Scope

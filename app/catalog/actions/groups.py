@@ -16,7 +16,7 @@ from app.catalog.group import CreateGroup, Group, GroupKind, GroupStatus
 from app.catalog.models import GroupTable
 from app.catalog.reads import groups as reads
 from app.kernel.checks import Checks, checked
-from app.kernel.commands import fields_of
+from app.kernel.copies import fields_of
 from app.kernel.errors import Invalid
 from app.kernel.scope import Actor, Scope
 

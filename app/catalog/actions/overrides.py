@@ -1,7 +1,6 @@
 """Prices of a subscription's own: checked like those of the catalogue, ended, and moved along."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 import asyncpg
@@ -22,6 +21,7 @@ from app.catalog.price_override import PriceOverride, instead
 from app.catalog.reads import prices as reads
 from app.infra import outbox
 from app.infra.postgres import writing
+from app.kernel.copies import replace
 from app.kernel.scope import Actor, Scope
 from app.tenants import audit
 

@@ -13,7 +13,7 @@ from app.catalog.plan import CreatePlan, Plan
 from app.catalog.reads import plans as reads
 from app.infra.postgres import writing
 from app.kernel.checks import checked
-from app.kernel.commands import fields_of
+from app.kernel.copies import fields_of
 from app.kernel.scope import Actor, Scope
 
 PLAN = Noun(

@@ -1,7 +1,7 @@
 """What a usage charge measures: its feature, and for a formula those of all its variables."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import asyncpg
 import msgspec
@@ -12,6 +12,7 @@ from app.catalog.feature import Feature, FeatureStatus, FeatureType
 from app.catalog.price import ChargeKind, Price
 from app.catalog.prices import Formula, PriceModel
 from app.catalog.reads import features
+from app.kernel.copies import replace
 from app.kernel.errors import Invalid, NotFound
 from app.kernel.scope import Scope
 from app.metering import reads as meters

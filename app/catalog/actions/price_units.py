@@ -24,7 +24,7 @@ from app.catalog.prices import Conversion, numbers
 from app.catalog.reads import price_units as reads
 from app.kernel import checks
 from app.kernel.checks import Checks, checked, required
-from app.kernel.commands import fields_of
+from app.kernel.copies import fields_of
 from app.kernel.currencies import MINOR_UNITS
 from app.kernel.errors import Invalid
 from app.kernel.scope import Actor, Scope

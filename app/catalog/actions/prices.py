@@ -1,7 +1,6 @@
 """What can be done with a price: one function per verb, each one transaction."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -42,6 +41,7 @@ from app.catalog.reads import prices as reads
 from app.infra import outbox
 from app.infra.postgres import writing
 from app.kernel.checks import Checks, checked, required
+from app.kernel.copies import replace
 from app.kernel.errors import AlreadyExists, Invalid
 from app.kernel.ids import new_id
 from app.kernel.scope import Actor, Scope

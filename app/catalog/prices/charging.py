@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
+from msgspec import Struct
+
 from app.catalog.prices.adjustments import Adjustments
 from app.catalog.prices.explanation import Rule, Step, number, step
 from app.catalog.prices.figures import Figures
@@ -49,8 +51,7 @@ class WindowTerms:
     name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(Struct, frozen=True):
     """`amount` is the trace of the charge, `quantity` that of the quantity that was priced."""
 
     amount: Step

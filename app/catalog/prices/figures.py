@@ -1,9 +1,12 @@
 """What prices are priced from: the figures of one line for one period. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+
+import msgspec
+from msgspec import Struct
 
 from app.metering.walk import Tally
 
@@ -40,8 +43,7 @@ class MeterFigure:
     events: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(Struct, frozen=True):
     """`quantity` from `events`; the rest only where the price needs it (see `needs`).
 
     `group` has the values of the dimensions that the price is grouped by, in their order, None
@@ -59,4 +61,4 @@ class Figures:
     empty_windows: int = 0
     empty_parts: tuple[int, ...] = ()
     tally: Tally | None = None
-    meters: Mapping[str, MeterFigure] = field(default_factory=dict)
+    meters: Mapping[str, MeterFigure] = msgspec.field(default_factory=dict)

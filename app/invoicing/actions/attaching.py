@@ -1,7 +1,7 @@
 """Giving coupons to customers, subscriptions and lines, and taking them away."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import datetime
 
 import asyncpg
@@ -18,6 +18,7 @@ from app.invoicing.terms import coupon_reads as reads
 from app.invoicing.terms.attachment import AttachCoupon, CouponAttachment
 from app.invoicing.terms.errors import CouponAlreadyAttached, CouponIsDetached
 from app.invoicing.terms.events import CouponAttached, CouponDetached
+from app.kernel.copies import replace
 from app.kernel.errors import Invalid, NotFound
 from app.kernel.ids import new_id
 from app.kernel.scope import Actor, Scope

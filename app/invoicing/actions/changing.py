@@ -5,7 +5,6 @@ what the rest of the period costs is on an invoice of its own, which is issued a
 """
 
 from collections import defaultdict
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import asyncpg
@@ -23,6 +22,7 @@ from app.invoicing.bills import Moment, at_instant, draft
 from app.invoicing.credit_note import Crediting, CreditNote, CreditNoteReason
 from app.invoicing.invoice import Invoice, InvoiceLine, InvoiceStatus, LineKind
 from app.invoicing.work import CREDIT
+from app.kernel.copies import replace
 from app.kernel.scope import SYSTEM, Actor, Scope
 from app.subscriptions import reads as subscriptions
 from app.subscriptions.actions import Billed, RequestChange, advance, changing

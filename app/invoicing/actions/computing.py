@@ -1,7 +1,6 @@
 """Working a draft out again, from the usage of the moment."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
 
 from app.infra import outbox
 from app.infra.clickhouse import ClickHouse
@@ -15,6 +14,7 @@ from app.invoicing.errors import BilledAhead, InvoiceEdited, InvoiceNotDraft, Pe
 from app.invoicing.events import InvoiceComputed
 from app.invoicing.invoice import BillingReason, Invoice, InvoiceLine, InvoiceStatus, LineKind
 from app.invoicing.usage import count
+from app.kernel.copies import replace
 from app.kernel.scope import Actor, Scope
 from app.subscriptions import reads as subscriptions
 from app.tenants import audit

@@ -1,7 +1,6 @@
 """Making one invoice of a payer's drafts, inside the transaction that issues it."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 import asyncpg
@@ -17,6 +16,7 @@ from app.invoicing.invoice import Invoice, InvoiceStatus
 from app.invoicing.reads import Waiting
 from app.invoicing.records import computed_values, insert, invoice_values, update
 from app.invoicing.terms import tax_reads
+from app.kernel.copies import replace
 from app.kernel.ids import new_id
 from app.kernel.scope import Actor, Scope
 from app.tenants import audit

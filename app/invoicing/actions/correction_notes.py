@@ -1,7 +1,7 @@
 """Corrections billed at once: what is given back by credit notes, and more by an invoice."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
@@ -17,6 +17,7 @@ from app.invoicing.credit_note import NO_AMOUNTS, Crediting, CreditNoteReason, P
 from app.invoicing.invoice import BillingReason, Invoice
 from app.invoicing.manual import CreateInvoice
 from app.invoicing.records import insert
+from app.kernel.copies import replace
 from app.kernel.ids import new_id
 from app.kernel.period import Period
 from app.kernel.quantity import EXACT

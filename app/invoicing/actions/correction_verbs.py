@@ -1,6 +1,5 @@
 """Deciding corrections that wait for somebody."""
 
-from dataclasses import replace
 from datetime import datetime
 
 import asyncpg
@@ -18,6 +17,7 @@ from app.invoicing.events import CorrectionAccepted, CorrectionDismissed
 from app.invoicing.records import update
 from app.invoicing.work import CORRECT
 from app.kernel import checks
+from app.kernel.copies import replace
 from app.kernel.scope import Actor, Scope
 from app.subscriptions import reads as subscriptions
 from app.tenants import audit

@@ -1,6 +1,5 @@
 """Invoices of lines written by hand, for what no subscription sells."""
 
-from dataclasses import replace
 from datetime import datetime
 
 from asyncpg import UniqueViolationError
@@ -17,6 +16,7 @@ from app.invoicing.bills import Drafted
 from app.invoicing.invoice import Invoice
 from app.invoicing.manual import CreateInvoice
 from app.kernel import checks
+from app.kernel.copies import replace
 from app.kernel.errors import AlreadyExists, Invalid
 from app.kernel.scope import Actor, Scope
 

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
@@ -13,6 +13,7 @@ from app.invoicing.credit_note import Application, ApplicationKind, CreditNote
 from app.invoicing.credit_records import application_values, note_of
 from app.invoicing.invoice import Invoice, Totals
 from app.invoicing.records import insert
+from app.kernel.copies import replace
 from app.kernel.ids import new_id
 from app.kernel.quantity import EXACT
 from app.kernel.scope import Scope

@@ -1,7 +1,7 @@
 """Billing subscriptions: one invoice for every point of theirs that has come."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.infra.clickhouse import ClickHouse
 from app.infra.crash import point
@@ -22,7 +22,7 @@ class Outcome:
 
     drafted: list[Drafted]
     moved: set[str]
-    behind: set[str]
+    behind: set[str] = field(default_factory=set)
 
 
 async def bill(

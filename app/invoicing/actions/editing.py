@@ -1,7 +1,6 @@
 """Changing an invoice by hand: all of a draft but what follows from prices, little of others."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +19,7 @@ from app.invoicing.manual import Edits, ManualLine
 from app.invoicing.records import update
 from app.invoicing.work import PRINT
 from app.kernel import checks
+from app.kernel.copies import replace
 from app.kernel.errors import Invalid, NotFound
 from app.kernel.scope import Actor, Scope
 from app.tenants import audit

@@ -1,7 +1,6 @@
 """From draft to issued: a number, a due date, and who it is from and to, for good."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import asyncpg
@@ -22,6 +21,7 @@ from app.invoicing.errors import InvoiceNotDraft, NumberTaken
 from app.invoicing.events import InvoiceEvent, InvoiceFinalized, InvoicePaid, InvoiceSkipped
 from app.invoicing.invoice import Invoice, InvoiceStatus, Party, Presentation, Subscriber
 from app.invoicing.work import FINALIZE, PRINT
+from app.kernel.copies import replace
 from app.kernel.scope import Actor, Scope
 from app.tenants import audit
 from app.tenants.reads import environments, tenants

@@ -1,7 +1,7 @@
 """All that a document of an invoice is made from, read in a few statements for many."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from app.customers import reads as customers
 from app.customers.customer import Customer
@@ -13,6 +13,7 @@ from app.invoicing.applied.parts import Applied, InvoiceDiscount, InvoiceTax
 from app.invoicing.invoice import Invoice, InvoiceLine, Party, Subscriber
 from app.invoicing.pdf import Logo, Printing, Taken
 from app.invoicing.terms.taxation import TaxTreatment
+from app.kernel.copies import replace
 from app.kernel.quantity import EXACT
 from app.kernel.scope import Scope
 from app.tenants.reads import environments, tenants

@@ -3,7 +3,7 @@ without saving anything."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 import asyncpg
@@ -19,6 +19,7 @@ from app.invoicing.imagining import Imagined, imagine
 from app.invoicing.in_force import reckoned
 from app.invoicing.invoice import InvoiceStatus
 from app.invoicing.usage import count
+from app.kernel.copies import replace
 from app.kernel.errors import NotFound, TariffError
 from app.kernel.scope import SYSTEM, Actor, Scope
 from app.subscriptions import reads as subscriptions

@@ -1,7 +1,6 @@
 """Working out again what lies between the lines of drafts and the amount due."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +15,7 @@ from app.invoicing.events import InvoiceComputed
 from app.invoicing.in_force import in_force
 from app.invoicing.invoice import Invoice
 from app.invoicing.reckoning import reckon_all
+from app.kernel.copies import replace
 from app.kernel.scope import Actor, Scope
 from app.tenants import audit
 

@@ -1,6 +1,5 @@
 """An invoice that was wrong, taken back and drafted again: once, and linked both ways."""
 
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -18,6 +17,7 @@ from app.invoicing.errors import InvoiceAlreadyReplaced, InvoiceIsConsolidated, 
 from app.invoicing.invoice import Invoice, InvoiceStatus, LineKind
 from app.invoicing.records import update
 from app.kernel import checks
+from app.kernel.copies import replace
 from app.kernel.ids import new_id
 from app.kernel.scope import Actor, Scope
 

@@ -1,7 +1,6 @@
 """Making an invoice again, from what is kept with it, without changing anything."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from app.catalog.price import ChargeKind
@@ -17,6 +16,7 @@ from app.invoicing.rating import NOTHING, Counted, Fact, RatedLine, rate
 from app.invoicing.remaining import remaining
 from app.invoicing.replaying import Replay, replayed
 from app.invoicing.usage import recount
+from app.kernel.copies import replace
 from app.kernel.scope import Scope
 from app.subscriptions import reads as subscriptions
 from app.subscriptions.billable import BillableSubscription

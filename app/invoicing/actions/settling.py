@@ -5,7 +5,7 @@ their own transaction. What remains is what is due less the sum of the entries; 
 that sum, and keeps it from falling below zero.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
@@ -20,6 +20,7 @@ from app.invoicing.events import InvoicePaid, InvoiceWriteOffReversed, InvoiceWr
 from app.invoicing.invoice import Invoice, InvoiceStatus, SettlementKind
 from app.invoicing.records import insert, update
 from app.kernel import checks
+from app.kernel.copies import replace
 from app.kernel.ids import new_id
 from app.kernel.quantity import EXACT
 from app.kernel.scope import Actor, Scope

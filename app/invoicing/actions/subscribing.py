@@ -1,13 +1,13 @@
 """Putting a customer on a plan with coupons: all of it, or nothing."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from app.infra.postgres import writing
 from app.invoicing.actions.attaching import attach
 from app.invoicing.terms.attachment import AttachCoupon
 from app.kernel import checks
+from app.kernel.copies import replace
 from app.kernel.errors import DomainError
 from app.kernel.scope import Actor, Scope
 from app.subscriptions import actions as subscriptions

@@ -1,7 +1,7 @@
 """Sparing customers a tax: one function per verb, each one transaction."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -30,6 +30,7 @@ from app.invoicing.terms.taxation import (
 )
 from app.kernel import checks
 from app.kernel.checks import Checks, checked, required
+from app.kernel.copies import replace
 from app.kernel.errors import NotFound
 from app.kernel.ids import new_id
 from app.kernel.scope import Actor, Scope

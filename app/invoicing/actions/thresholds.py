@@ -41,7 +41,7 @@ async def bill_thresholds(
         taken = [drafted for subscription, drafted in reached if subscription.id in moved]
         saved = await save(connection, scope, taken, by=by, at=moment.at)
         point("invoicing.threshold_drafted")
-    return Outcome(saved, moved, behind=set())
+    return Outcome(saved, moved)
 
 
 def _reaches(subscription: Subscription, drafted: Drafted) -> bool:

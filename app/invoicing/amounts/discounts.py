@@ -6,13 +6,14 @@ line-level one is taken off each of its lines on its own.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
 from app.invoicing.amounts.rules import Spread
 from app.invoicing.amounts.sheet import Exact, Sheet, Whole, half_away, plus
 from app.kernel import shares
+from app.kernel.copies import replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,13 +5,14 @@ balance holds below a minor unit stays where it is.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from math import floor
 
 from app.invoicing.amounts.sheet import Exact, Sheet, Whole, half_away, plus
 from app.kernel import shares
+from app.kernel.copies import replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

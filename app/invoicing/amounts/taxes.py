@@ -6,13 +6,14 @@ the one rounding, of each rate or of the whole.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
 from app.invoicing.amounts.rules import TaxRounding
 from app.invoicing.amounts.sheet import Exact, Sheet, Whole, half_away, plus
 from app.kernel import shares
+from app.kernel.copies import replace
 
 _ZERO = Fraction(0)
 
@@ -155,8 +156,26 @@ def _row(
         if rate.included:
             inside = inside + tax
         terms.append((base if bears else _Linear(), tax))
-    net = (sheet.left[index] - inside.constant) / (1 + inside.slope)
+    left = sheet.left[index]
+    if inside.constant > max(left, _ZERO):
+        return _exhausted(left, rates, terms)
+    net = (left - inside.constant) / (1 + inside.slope)
     return [(base.at(net), tax.at(net)) for base, tax in terms]
+
+
+def _exhausted(
+    left: Fraction, rates: Sequence[Rate], terms: Sequence[tuple[_Linear, _Linear]]
+) -> list[tuple[Fraction, Fraction]]:
+    """(base, tax) where the line is less than the taxes it is to include, as where one is
+    compound on a fixed amount of all there is: nothing is net, and the first ones have it all."""
+    found = []
+    for rate, (base, tax) in zip(rates, terms, strict=True):
+        asked = tax.at(_ZERO)
+        if rate.included:
+            asked = min(asked, left)
+            left -= asked
+        found.append((base.at(_ZERO), asked))
+    return found
 
 
 def _base(rate: Rate, rates: Sequence[Rate], before: Sequence[tuple[_Linear, _Linear]]) -> _Linear:

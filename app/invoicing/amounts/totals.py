@@ -1,16 +1,16 @@
 """What an invoice comes to. Pure."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Self
+
+from msgspec import Struct
 
 from app.kernel.quantity import EXACT
 
 NOTHING = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Totals:
+class Totals(Struct, frozen=True, kw_only=True):
     """Amounts in major units of one currency, each a whole number of minor units.
 
     `subtotal` is the sum of the lines; `discount`, `prepaid` and `tax` are the sums of the

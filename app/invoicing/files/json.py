@@ -4,7 +4,7 @@ Decimals are texts, so that nobody reads them as floats; instants are ISO 8601 i
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
@@ -18,6 +18,7 @@ from app.invoicing.credit_note import Application, CreditNote, CreditNoteLine
 from app.invoicing.explanation import to_json
 from app.invoicing.invoice import Invoice, InvoiceLine, Settlement, Subscriber
 from app.invoicing.pdf.document import Printing
+from app.kernel.copies import fields_of, is_record
 from app.kernel.period import Period
 from app.kernel.quantity import plain
 
@@ -35,25 +36,25 @@ def json_of(
     why: Step,
 ) -> bytes:
     """The same invoice gives the same bytes. `why` explains the amount due."""
-    facts = {name: value for name, value in _facts(invoice).items() if name not in _OURS}
+    facts = {name: value for name, value in fields_of(invoice).items() if name not in _OURS}
     document = {
         **facts,
         "payment_status": invoice.payment_status,
         "seller": _party(printing.seller),
         "bill_to": _party(printing.bill_to),
-        "discounts": [_facts(each) for each in applied.discounts],
-        "prepaid_applications": [_facts(each) for each in applied.prepaid],
-        "taxes": [_facts(each) for each in applied.taxes],
+        "discounts": [fields_of(each) for each in applied.discounts],
+        "prepaid_applications": [fields_of(each) for each in applied.prepaid],
+        "taxes": [fields_of(each) for each in applied.taxes],
         "lines": [
             {
-                **_facts(line),
+                **fields_of(line),
                 "total": line.total,
                 "heading": printing.presentation.heading(line),
                 "subscriber": _subscriber(invoice, line, printing),
             }
             for line in lines
         ],
-        "settlements": [_facts(entry) for entry in settlements],
+        "settlements": [fields_of(entry) for entry in settlements],
         "explanation": to_json(why),
     }
     return orjson.dumps(_plain(document), option=orjson.OPT_INDENT_2) + b"\n"
@@ -67,15 +68,15 @@ def note_json_of(
     invoice_number: str,
 ) -> bytes:
     """Everything of a credit note, alike."""
-    facts = {name: value for name, value in _facts(note).items() if name not in _OURS}
+    facts = {name: value for name, value in fields_of(note).items() if name not in _OURS}
     document = {
         **facts,
         "invoice_number": invoice_number,
         "total": note.total,
         "seller": _party(note.seller),
         "bill_to": _party(note.bill_to),
-        "lines": [{**_facts(line), "total": line.amounts.total} for line in lines],
-        "applications": [_facts(entry) for entry in applications],
+        "lines": [{**fields_of(line), "total": line.amounts.total} for line in lines],
+        "applications": [fields_of(entry) for entry in applications],
     }
     return orjson.dumps(_plain(document), option=orjson.OPT_INDENT_2) + b"\n"
 
@@ -88,10 +89,6 @@ def _subscriber(invoice: Invoice, line: InvoiceLine, printing: Printing) -> Subs
     buyer = printing.bill_to
     own = Subscriber(invoice.customer_id, buyer.name, buyer.reference or "")
     return printing.presentation.subscribers.get(key, own)
-
-
-def _facts(row: Any) -> dict[str, Any]:
-    return {field.name: getattr(row, field.name) for field in fields(row)}
 
 
 def _party(party: Any) -> dict[str, Any]:
@@ -114,6 +111,6 @@ def _plain(value: Any) -> Any:
             return [_plain(part) for part in value]
         case None | bool() | int() | str():
             return value
-    if hasattr(value, "__dataclass_fields__"):
-        return _plain(_facts(value))
+    if is_record(value):
+        return _plain(fields_of(value))
     raise TypeError(f"{value!r} has no place in an invoice's JSON")

@@ -4,7 +4,7 @@ The words are English; amounts, quantities and days are written as the locale wr
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -13,6 +13,7 @@ from msgspec import Struct, structs
 from app.invoicing.invoice import Invoice, InvoiceLine, InvoiceStatus, LineKind, Party, Presentation
 from app.invoicing.pdf.formats import Formats
 from app.invoicing.pdf.lines import Line, line_of, soft
+from app.kernel.copies import replace
 from app.kernel.period import Period
 from app.kernel.quantity import EXACT
 from app.tenants.settings import Layout

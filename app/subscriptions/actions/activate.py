@@ -1,4 +1,3 @@
-from dataclasses import replace
 from datetime import datetime
 
 import asyncpg
@@ -6,6 +5,7 @@ import asyncpg
 from app.catalog.actions import overrides
 from app.catalog.actions.locks import lock
 from app.infra.postgres import writing
+from app.kernel.copies import replace
 from app.kernel.events import Event
 from app.kernel.scope import Actor, Scope
 from app.subscriptions.actions.create import (

@@ -1,7 +1,7 @@
 """Addons of running subscriptions: what of them is sold, and what is held."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 
 import asyncpg
@@ -16,6 +16,7 @@ from app.catalog.reads import entitlements, prices
 from app.infra.postgres import writing
 from app.infra.rows import the
 from app.kernel.checks import placed
+from app.kernel.copies import fields_of
 from app.kernel.scope import Actor, Scope
 from app.subscriptions import reads
 from app.subscriptions.actions.change_rows import swap_lines
@@ -98,7 +99,7 @@ async def buy(
                 subscription.id,
                 after={
                     "addon_id": holding.owner.id,
-                    "line_items": [asdict(line) for line, _ in swap.opened],
+                    "line_items": [fields_of(line) for line, _ in swap.opened],
                 },
             )
             for swap, holding in bought

@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 import asyncpg
@@ -7,6 +7,7 @@ import orjson
 
 from app.infra import due, outbox
 from app.infra.postgres import writing
+from app.kernel.copies import replace
 from app.kernel.scope import SYSTEM, Scope
 from app.subscriptions.actions.news import news
 from app.subscriptions.actions.rows import BILL, bill_at, lock

@@ -1,14 +1,13 @@
 """Writing what a change does: its own row, and the lines that end and begin."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime
 
 import asyncpg
 
 from app.infra import due
 from app.infra.rows import the
-from app.kernel.commands import fields_of
+from app.kernel.copies import fields_of, replace
 from app.kernel.scope import Scope
 from app.subscriptions import reads
 from app.subscriptions.actions.rows import lock

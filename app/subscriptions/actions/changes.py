@@ -1,8 +1,8 @@
-from dataclasses import replace
 from datetime import datetime
 
 from app.infra.postgres import writing
 from app.infra.rows import the
+from app.kernel.copies import replace
 from app.kernel.events import Event
 from app.kernel.scope import Actor, Scope
 from app.subscriptions import reads

@@ -4,13 +4,14 @@ What they cost is invoicing's business, which calls these inside the transaction
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import asyncpg
 
 from app.catalog.price import Billing
 from app.infra.postgres import writing
+from app.kernel.copies import replace
 from app.kernel.errors import DomainError
 from app.kernel.events import Event
 from app.kernel.ids import new_id

@@ -1,5 +1,4 @@
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -17,7 +16,7 @@ from app.customers.customer import Customer, CustomerStatus
 from app.customers.errors import parent_required
 from app.infra import outbox
 from app.infra.postgres import writing
-from app.kernel.commands import fields_of
+from app.kernel.copies import fields_of, replace
 from app.kernel.errors import NotFound
 from app.kernel.events import Event
 from app.kernel.ids import new_id
@@ -98,8 +97,8 @@ async def create(
         await schedule_billing(scope, subscription)
         if watched(subscription, at):
             await schedule_threshold(scope, subscription, at=at)
-        facts = asdict(subscription) | {
-            "line_items": [asdict(line) for line in lines],
+        facts = fields_of(subscription) | {
+            "line_items": [fields_of(line) for line in lines],
             "entitlement_ids": list(holding.entitlement_ids),
         }
         await audit.record(scope, by, "subscription.create", subscription.id, at=at, after=facts)

@@ -1,8 +1,8 @@
 """Changes that follow the end of the period they were asked for with, where that moves."""
 
-from dataclasses import replace
 from datetime import datetime
 
+from app.kernel.copies import replace
 from app.kernel.scope import Actor, Scope
 from app.subscriptions import reads
 from app.subscriptions.actions import change_rows

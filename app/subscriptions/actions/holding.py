@@ -6,7 +6,7 @@ from typing import Any
 from app.catalog.entitlement import Owner
 from app.catalog.reads import entitlements
 from app.infra.postgres import writing
-from app.kernel.commands import fields_of
+from app.kernel.copies import fields_of
 from app.kernel.ids import new_id
 from app.kernel.scope import Scope
 from app.subscriptions.holding import Holding

@@ -5,7 +5,6 @@ each is changed at most once, whatever breaks off and however many work at it. L
 order item, subscription, migration.
 """
 
-from dataclasses import replace
 from datetime import datetime
 
 import asyncpg
@@ -13,6 +12,7 @@ import asyncpg
 from app.clocks import reads as clocks
 from app.infra import due, outbox
 from app.infra.postgres import writing
+from app.kernel.copies import replace
 from app.kernel.ids import new_id
 from app.kernel.scope import Actor, Scope
 from app.subscriptions import migration_reads as reads

@@ -1,7 +1,7 @@
 """Prices of a subscription's own, instead of those of the catalogue that it buys."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 import asyncpg
@@ -12,6 +12,7 @@ from app.catalog.price import Billing, Price
 from app.catalog.price_override import PriceOverride, terms_between
 from app.catalog.reads import prices
 from app.kernel.checks import located
+from app.kernel.copies import replace
 from app.kernel.errors import Invalid
 from app.kernel.scope import Actor, Scope
 from app.subscriptions import buying, committing, reads

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from app.kernel.commands import fields_of
+from app.kernel.copies import fields_of
 from app.kernel.scope import Scope
 from app.subscriptions.models import PauseTable
 from app.subscriptions.pause import Pause, PauseSpan

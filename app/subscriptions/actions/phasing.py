@@ -1,12 +1,12 @@
 """Agreeing on the phases of a subscription, and on others instead."""
 
-from dataclasses import replace
 from datetime import datetime
 
 import asyncpg
 
 from app.infra.postgres import writing
 from app.kernel.checks import placed
+from app.kernel.copies import replace
 from app.kernel.scope import Actor, Scope
 from app.subscriptions import reads
 from app.subscriptions.actions.cancel import cancel, uncancel

@@ -1,13 +1,13 @@
 """What the verbs share: the row's lock, its conditional write, and when it is billed next."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import asyncpg
 
 from app.infra import due, outbox
+from app.kernel.copies import replace
 from app.kernel.errors import Conflict
 from app.kernel.events import Event
 from app.kernel.scope import Actor, Scope

@@ -1,7 +1,6 @@
 """What a change makes of a subscription: its lines, what it holds, and what it promised."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
 import asyncpg
@@ -9,6 +8,7 @@ import asyncpg
 from app.catalog.entitlement import Owner, OwnerKind
 from app.catalog.price import Billing, ChargeKind, Price
 from app.catalog.reads import plan_versions, prices
+from app.kernel.copies import replace
 from app.kernel.scope import Scope
 from app.subscriptions import committing, reads
 from app.subscriptions.actions import addons, own_prices

@@ -1,5 +1,4 @@
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -11,6 +10,7 @@ from app.customers import reads as customers
 from app.customers.actions import lock_shared
 from app.infra.postgres import writing
 from app.kernel import checks
+from app.kernel.copies import replace
 from app.kernel.events import Event
 from app.kernel.scope import Actor, Scope
 from app.subscriptions import buying, committing, family, reads

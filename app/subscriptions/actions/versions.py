@@ -1,7 +1,5 @@
 """Which version of which plan a change goes over to."""
 
-from dataclasses import replace
-
 import asyncpg
 
 from app.catalog.actions.locks import lock
@@ -9,6 +7,7 @@ from app.catalog.errors import PlanNotPublished
 from app.catalog.plan_version import PlanVersion, PlanVersionStatus
 from app.catalog.reads import plan_versions, prices
 from app.infra.rows import the
+from app.kernel.copies import replace
 from app.kernel.errors import Invalid
 from app.kernel.scope import Scope
 from app.subscriptions.actions.create import version_for_sale

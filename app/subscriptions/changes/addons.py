@@ -1,12 +1,12 @@
 """What attaching, detaching and holding more or less of an addon makes of the lines. Pure."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from app.catalog.addon import Addon, AddonType
 from app.catalog.price import Billing, ChargeKind, Price
 from app.catalog.prices import numbers
+from app.kernel.copies import replace
 from app.kernel.errors import Invalid, NotFound
 from app.kernel.ids import new_id
 from app.subscriptions.change import AttachAddon, ChangeAddonQuantity

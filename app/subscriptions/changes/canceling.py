@@ -1,9 +1,10 @@
 """Cancellations, and taking them back. Pure."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from app.kernel import checks
+from app.kernel.copies import replace
 from app.subscriptions.changes.standing import period_end, running, unbilled
 from app.subscriptions.errors import (
     AlreadyBilled,

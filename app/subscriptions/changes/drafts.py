@@ -1,12 +1,12 @@
 """A subscription that starts at another instant: what follows from the start, moved along. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from app.catalog.price import LONGEST_TRIAL_DAYS
 from app.kernel import checks
+from app.kernel.copies import replace
 from app.subscriptions.buying import checked_trial, trial_end
 from app.subscriptions.subscription import Subscription, Trial
 from app.subscriptions.terms import anchor, check_backdating, check_end, within

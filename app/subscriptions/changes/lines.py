@@ -4,7 +4,7 @@ A line is never edited: what changes ends, and another takes over from it, which
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -13,6 +13,7 @@ from app.catalog.price import Billing, ChargeKind, Price
 from app.catalog.prices import Figures, converted, numbers
 from app.catalog.prices.charging import charge
 from app.catalog.prices.explanation import step
+from app.kernel.copies import replace
 from app.kernel.errors import Invalid, NotFound
 from app.kernel.ids import new_id
 from app.kernel.period import Cadence

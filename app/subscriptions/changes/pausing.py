@@ -1,10 +1,11 @@
 """Pauses and resumptions. Pure."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from app.kernel import checks
+from app.kernel.copies import replace
 from app.kernel.ids import new_id
 from app.subscriptions.changes.standing import is_caught_up, running, unbilled
 from app.subscriptions.errors import (

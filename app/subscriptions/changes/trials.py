@@ -1,9 +1,9 @@
 """Trials that end sooner or later than planned. Pure."""
 
-from dataclasses import replace
 from datetime import datetime
 
 from app.kernel import checks
+from app.kernel.copies import replace
 from app.subscriptions.buying import checked_trial
 from app.subscriptions.changes.standing import is_caught_up, running
 from app.subscriptions.errors import NothingPending, SubscriptionIsNotTrialing

@@ -1,6 +1,5 @@
 """Seller and buyer as EN 16931 wants to know them, and what of them must be known. Pure."""
 
-from dataclasses import replace
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -14,6 +13,7 @@ from app.invoicing.files.ubl.codes import (
 from app.invoicing.files.ubl.document import Tax
 from app.invoicing.files.ubl.xml import aggregate, basic, clean
 from app.invoicing.invoice import Party
+from app.kernel.copies import replace
 
 _TEXTS = (
     "name", "email", "tax_id", "registration_number", "street", "street2", "city", "state",
