@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection
 
 import asyncpg
+from msgspec import Struct
 
 from app.customers.customer import Address, Customer, CustomerStatus, ElectronicAddress
 from app.customers.family import Membership
@@ -54,6 +55,26 @@ async def by_ids(scope: Scope, ids: Collection[str]) -> dict[str, Customer]:
     """The customers with these ids; absent ids are absent from the result."""
     rows = await having(scope, "customers", "id", ids)
     return {row["id"]: row_of(row) for row in rows}
+
+
+class Parent(Struct, frozen=True):
+    """Whom a customer belongs to, and whether its invoices go there unless a subscription says."""
+
+    id: str
+    pays: bool
+
+
+async def parents_of(scope: Scope, ids: Collection[str]) -> dict[str, Parent]:
+    """Those whom these customers belong to, by the customers' ids; most belong to nobody."""
+    rows = await having(
+        scope,
+        "customers",
+        "id",
+        ids,
+        also="AND parent_id IS NOT NULL",
+        columns="id, parent_id, parent_pays",
+    )
+    return {row["id"]: Parent(row["parent_id"], row["parent_pays"]) for row in rows}
 
 
 async def external_ids(scope: Scope, ids: Collection[str]) -> dict[str, str]:

@@ -98,7 +98,7 @@ class Loaders(TermLoaders):
 
     @cached_property
     def payer_of_subscription(self) -> DataLoader[str, str | None]:
-        return one(subscriptions.payers_of, self.scope)
+        return one(subscriptions.payers_by_ids, self.scope)
 
     @cached_property
     def customers_of_test_clock(self) -> DataLoader[PageKey, Page[Customer]]:

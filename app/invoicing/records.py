@@ -1,6 +1,6 @@
 """Between the dataclasses and the rows of the tables."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -205,21 +205,42 @@ def line_values(scope: Scope, line: InvoiceLine, at: datetime) -> dict[str, Any]
     }
 
 
+# Columns whose documents are most of a row.
+_DOCUMENTS = {"invoice_lines": ("price", "explanation")}
+
+
 async def insert(connection: asyncpg.Connection, table: str, rows: Iterable[Values]) -> None:
     """Add rows of the same columns in one statement.
 
-    They travel as one JSON parameter that the table's own row type reads. COPY is refused on
-    tables with row-level security.
+    They travel as one JSON parameter that the table's own row type reads, and beside it the large
+    documents (`_DOCUMENTS`), which it would read twice. COPY is refused on tables with row-level
+    security.
     """
     listed = list(rows)
     if not listed:
         return
-    columns = ", ".join(listed[0])
+    documents = _DOCUMENTS.get(table, ())
+    flat = [name for name in listed[0] if name not in documents]
+    read = [f"row.{name}" for name in flat] + [f"apart.{name}::jsonb" for name in documents]
+    apart = _apart(documents) if documents else ""
     await connection.execute(
-        f"INSERT INTO {table} ({columns}) SELECT {columns} "  # noqa: S608 - names of ours
-        f"FROM json_populate_recordset(NULL::{table}, $1::json)",
-        orjson.dumps(listed, default=_written).decode(),
+        f"INSERT INTO {table} ({', '.join([*flat, *documents])}) "  # noqa: S608 - names of ours
+        f"SELECT {', '.join(read)} FROM json_populate_recordset(NULL::{table}, $1::json) AS row"
+        + apart,
+        _json([{name: row[name] for name in flat} for row in listed]),
+        *([[row["id"] for row in listed]] if documents else []),
+        *([_json(row[name]) for row in listed] for name in documents),
     )
+
+
+def _apart(documents: Sequence[str]) -> str:
+    """Documents by the ids of their rows, given as arrays from the second parameter on."""
+    arrays = ", ".join(f"${place}::text[]" for place in range(2, len(documents) + 3))
+    return f" JOIN unnest({arrays}) AS apart(id, {', '.join(documents)}) ON apart.id = row.id"
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value, default=_written).decode()
 
 
 async def update(connection: asyncpg.Connection, table: str, rows: Iterable[Values]) -> None:
@@ -231,8 +252,10 @@ async def update(connection: asyncpg.Connection, table: str, rows: Iterable[Valu
     await connection.execute(
         f"UPDATE {table} SET {changes} "  # noqa: S608 - names of ours
         f"FROM json_populate_recordset(NULL::{table}, $1::json) AS row "
-        f"WHERE {table}.id = row.id",
-        orjson.dumps(listed, default=_written).decode(),
+        # So that the table is looked into by its key, and not read in full.
+        f"WHERE {table}.id = ANY($2) AND {table}.id = row.id",
+        _json(listed),
+        [row["id"] for row in listed],
     )
 
 

@@ -1,10 +1,12 @@
 """Queries. Every one takes the scope first and finds nothing outside it."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
 from app.catalog.entitlement import Entitlement, OwnerKind
 from app.catalog.reads import entitlements, prices
+from app.customers import reads as customers
+from app.customers.reads import Parent
 from app.infra import listing
 from app.infra.listing import Column, Listing, Order, Page, PageRequest
 from app.infra.postgres import fetch
@@ -25,19 +27,6 @@ from app.subscriptions.subscription import (
     SubscriptionStatus,
 )
 
-_PAYERS = (
-    "SELECT s.id, CASE WHEN coalesce(s.parent_pays, c.parent_pays) "
-    "THEN coalesce(c.parent_id, c.id) ELSE s.customer_id END AS payer_id "
-    "FROM subscriptions s JOIN customers c ON c.id = s.customer_id "
-    "WHERE s.tenant_id = $1 AND s.environment_id = $2 AND s.id = ANY($3)"
-)
-_HELD_BY_OTHERS = (
-    "SELECT s.id, c.id AS customer_id, c.name, c.external_id "
-    "FROM unnest($3::text[], $4::text[]) AS asked(subscription_id, payer_id) "
-    "JOIN subscriptions s ON s.id = asked.subscription_id AND s.customer_id <> asked.payer_id "
-    "JOIN customers c ON c.id = s.customer_id "
-    "WHERE s.tenant_id = $1 AND s.environment_id = $2"
-)
 LISTING = Listing(
     table="subscriptions",
     columns=(
@@ -229,23 +218,37 @@ async def billable(scope: Scope, ids: Collection[str]) -> list[BillableSubscript
     lines = await line_items(scope, list(subscriptions))
     price_ids = {line.price_id for held in lines.values() for line in held}
     priced = await prices.by_ids(scope, price_ids)
-    payers = await payers_of(scope, subscriptions)
+    payers = await payers_of(scope, subscriptions.values())
     return [
         BillableSubscription(
             subscription,
             tuple((line, priced[line.price_id]) for line in lines[subscription.id]),
             given[subscription.id],
-            payers.get(subscription.id),
+            payers[subscription.id],
         )
         for _, subscription in sorted(subscriptions.items())
     ]
 
 
-async def payers_of(scope: Scope, ids: Collection[str]) -> dict[str, str]:
+async def payers_of(scope: Scope, subscriptions: Iterable[Subscription]) -> dict[str, str]:
     """Whom invoices are addressed to from now on, by the subscriptions' ids: their customers, or
-    the parents of these; absent ids are absent."""
-    rows = await fetch(scope, _PAYERS, scope.tenant_id, scope.environment_id, list(ids))
-    return {row["id"]: row["payer_id"] for row in rows}
+    the parents of these."""
+    listed = list(subscriptions)
+    parents = await customers.parents_of(scope, {each.customer_id for each in listed})
+    return {each.id: _payer(each, parents) for each in listed}
+
+
+async def payers_by_ids(scope: Scope, ids: Collection[str]) -> dict[str, str]:
+    """The same by the subscriptions' ids; absent ids are absent."""
+    return await payers_of(scope, (await by_ids(scope, ids)).values())
+
+
+def _payer(subscription: Subscription, parents: Mapping[str, Parent]) -> str:
+    parent = parents.get(subscription.customer_id)
+    if parent is None:
+        return subscription.customer_id
+    said = subscription.terms.parent_pays
+    return parent.id if (parent.pays if said is None else said) else subscription.customer_id
 
 
 async def held_by_others(
@@ -254,9 +257,12 @@ async def held_by_others(
     """Whose the subscriptions are that somebody else pays for: id, name and external id of the
     customer, by the subscriptions' ids. `paid` are ids of subscriptions, each with that of one who
     pays for it; several may, one after the other."""
-    asked = [key for key, _ in paid], [payer for _, payer in paid]
-    rows = await fetch(scope, _HELD_BY_OTHERS, scope.tenant_id, scope.environment_id, *asked)
-    return {row["id"]: (row["customer_id"], row["name"], row["external_id"]) for row in rows}
+    held = await customers_of(scope, {key for key, _ in paid})
+    others = {key: held[key] for key, payer in paid if held.get(key, payer) != payer}
+    found = await customers.by_ids(scope, set(others.values())) if others else {}
+    return {
+        key: (found[id_].id, found[id_].name, found[id_].external_id) for key, id_ in others.items()
+    }
 
 
 async def due_for_billing(

@@ -26,7 +26,7 @@ COARSENESS = timedelta(minutes=1)
 _WRITE = (
     "UPDATE api_keys SET last_used_at = greatest(last_used_at, used.at) "
     "FROM (SELECT * FROM unnest($1::text[], $2::timestamptz[]) AS u(id, at)) AS used "
-    "WHERE api_keys.id = used.id"
+    "WHERE api_keys.id = ANY($1) AND api_keys.id = used.id"
 )
 
 

@@ -60,7 +60,7 @@ async def test_a_family_has_one_level_and_a_parent_in_use(database, scope, clock
     bought = await make.subscription(
         scope, clock, customer_id=eu.id, terms=PaymentTerms(parent_pays=True)
     )
-    assert await reads.payers_of(scope, [bought.id]) == {bought.id: top.id}
+    assert await reads.payers_of(scope, [bought]) == {bought.id: top.id}
     leave = {"parent_id": None, "parent_pays": False}
     await refused("PARENT_PAYS", change(scope, clock, eu, **leave))
     await actions.update(scope, bought.id, {"parent_pays": False}, by=SYSTEM, at=clock.now())

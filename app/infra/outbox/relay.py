@@ -26,7 +26,7 @@ _RESERVE = (
 _NUMBER = (
     "UPDATE outbox SET sequence = numbered.sequence "
     "FROM unnest($1::bigint[], $2::bigint[]) AS numbered(position, sequence) "
-    "WHERE outbox.position = numbered.position"
+    "WHERE outbox.position = ANY($1) AND outbox.position = numbered.position"
 )
 _UNTOLD = (
     "SELECT position, tenant_id, environment_id, sequence, name, entity_id, occurred_at, payload "

@@ -27,6 +27,7 @@ from app.tenants import audit
 from app.tenants.reads import environments, tenants
 from app.tenants.settings import EnvironmentSettings, InvoiceSettings
 
+# The ids are said twice here, so that the table is looked into by its key and not read in full.
 _ISSUE = (
     "UPDATE invoices SET status = 'finalized', number = row.number, issued_at = $3, "
     "finalized_at = $3, due_at = row.due_at, seller = $4::jsonb, bill_to = row.bill_to::jsonb, "
@@ -36,7 +37,8 @@ _ISSUE = (
     "FROM unnest($5::text[], $6::text[], $7::timestamptz[], $8::text[], $9::text[], "
     "$10::timestamptz[], $11::numeric[], $12::numeric[]) AS row(id, number, due_at, bill_to, "
     "presentation, paid_at, credited, amount_due) "
-    "WHERE invoices.tenant_id = $1 AND invoices.environment_id = $2 AND invoices.id = row.id"
+    "WHERE invoices.tenant_id = $1 AND invoices.environment_id = $2 AND invoices.id = ANY($5) "
+    "AND invoices.id = row.id"
 )
 _SKIP = (
     "UPDATE invoices SET status = 'skipped', updated_at = $3 "

@@ -24,7 +24,7 @@ _STORED = (
     "AND id = ANY($4) AND status = 'finalized' ORDER BY id FOR UPDATE) "
     "UPDATE invoices SET pdf_key = row.key, updated_at = $3 "
     "FROM held JOIN unnest($4::text[], $5::text[]) AS row(id, key) USING (id) "
-    "WHERE invoices.id = held.id"
+    "WHERE invoices.id = ANY($4) AND invoices.id = held.id"
 )
 
 

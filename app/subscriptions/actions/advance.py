@@ -16,6 +16,7 @@ from app.subscriptions.records import plain
 from app.subscriptions.subscription import Cut, Subscription
 from app.tenants import audit
 
+# The ids are said twice here, so that the table is looked into by its key and not read in full.
 _ADVANCE = (
     "UPDATE subscriptions AS s SET status = v.status, billed_until = v.billed_until, "
     "current_period_start = v.period_start, current_period_end = v.period_end, "
@@ -23,7 +24,7 @@ _ADVANCE = (
     "FROM unnest($4::text[], $5::int[], $6::text[], $7::timestamptz[], $8::timestamptz[], "
     "$9::timestamptz[], $10::text[]) "
     "AS v(id, revision, status, billed_until, period_start, period_end, cuts) "
-    "WHERE s.tenant_id = $1 AND s.environment_id = $2 AND s.id = v.id "
+    "WHERE s.tenant_id = $1 AND s.environment_id = $2 AND s.id = ANY($4) AND s.id = v.id "
     "AND s.revision = v.revision RETURNING s.id"
 )
 

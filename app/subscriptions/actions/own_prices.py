@@ -25,7 +25,8 @@ from app.tenants import audit
 _PRICE = (
     "UPDATE subscription_line_items AS l SET price_id = v.price_id, price_hash = v.hash, "
     "updated_at = $3 FROM unnest($4::text[], $5::text[], $6::text[]) AS v(id, price_id, hash) "
-    "WHERE l.tenant_id = $1 AND l.environment_id = $2 AND l.id = v.id"
+    "WHERE l.tenant_id = $1 AND l.environment_id = $2 AND l.id = ANY($4) "
+    "AND l.id = v.id"
 )
 
 
