@@ -5,8 +5,8 @@ The 26 characters are 48 bits of milliseconds and 80 random bits in Crockford's 
 up, so that ids made one after another also sort one after another.
 """
 
+import os
 import re
-import secrets
 import threading
 import time
 
@@ -76,7 +76,7 @@ _last = 0
 def ulid() -> str:
     """A new ULID, greater than every one this process has made before."""
     global _last
-    fresh = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
+    fresh = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
     with _lock:
         _last = max(fresh, _last + 1)
         value = _last

@@ -1,4 +1,4 @@
-"""Between the dataclasses and the rows of the tables."""
+"""Between the values of the domain and the rows of the tables."""
 
 from collections.abc import Sequence
 from datetime import datetime

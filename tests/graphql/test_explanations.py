@@ -11,6 +11,7 @@ from app.catalog.price import ChargeKind, CreatePrice
 from app.catalog.prices import Matrix, MatrixRow, PerUnit
 from app.catalog.reads import features
 from app.invoicing import actions
+from app.invoicing.rating import ENGINE_VERSION
 from app.kernel.ids import new_id
 from app.kernel.listing import PageRequest
 from app.kernel.scope import SYSTEM
@@ -150,7 +151,7 @@ async def test_an_invoice_is_replayed_through_the_graph(ask, world):
     found = (await ask(text, {"id": cycle.id}))["invoiceReplay"]
     assert (found["identical"], found["differences"]) == (True, [])
     assert found["versions"][0] == {
-        "name": "engine", "stored": "1", "present": "1", "same": True,
+        "name": "engine", "stored": ENGINE_VERSION, "present": ENGINE_VERSION, "same": True,
     }  # fmt: skip
     await world.use("acme", [(JAN, "1", "eu")])
     found = (await ask(text, {"id": cycle.id}))["invoiceReplay"]

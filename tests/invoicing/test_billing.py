@@ -9,6 +9,7 @@ import pytest
 from app.infra.postgres import fetch
 from app.invoicing import billing, reads
 from app.invoicing.invoice import BillingReason, InvoiceStatus, LineKind
+from app.invoicing.rating import ENGINE_VERSION
 from app.subscriptions import reads as subscriptions
 from tests.invoicing.world import JAN
 
@@ -227,5 +228,5 @@ async def test_the_watermark_and_the_engine_are_kept_with_the_invoice(world, mon
     await bill(world, at)
     for invoice in await invoices(world):
         assert invoice.usage_watermark == at
-        assert invoice.engine_version == "1"
+        assert invoice.engine_version == ENGINE_VERSION
         assert len(invoice.catalog_hash) == 64

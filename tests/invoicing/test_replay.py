@@ -65,11 +65,12 @@ async def test_another_engine_shows_in_the_versions_and_in_what_comes_out(world,
     await world.use("acme", [(JAN, "120", "eu")])
     await bill(world, FEB)
     _, cycle = await finalized(world)
-    monkeypatch.setattr(replaying, "ENGINE_VERSION", "2")
+    monkeypatch.setattr(replaying, "ENGINE_VERSION", "another")
     monkeypatch.setattr(rating, "minor_units", lambda currency: 1)
     found = await replay(world, cycle)
     engine = found.versions[0]
-    assert (engine.name, engine.stored, engine.present, engine.same) == ("engine", "1", "2", False)
+    said = (engine.name, engine.stored, engine.present, engine.same)
+    assert said == ("engine", rating.ENGINE_VERSION, "another", False)
     assert ("lines[2].amount", "0.12", "0.1") in {
         (each.path, each.stored, each.replayed) for each in found.differences
     }
