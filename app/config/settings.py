@@ -131,7 +131,7 @@ class Webhook(Section, frozen=True):
 
 class Billing(Section, frozen=True):
     run_interval_seconds: PositiveInt = 60
-    chunk_size: PositiveInt = 500  # subscriptions billed by one activity
+    chunk_size: PositiveInt = 1000  # subscriptions billed by one activity
     shards: PositiveInt = 4  # how many activities of a run go on side by side
     finalization_delay_seconds: NotNegative = 0  # a draft waits this long for late events
     threshold_interval_seconds: PositiveInt = 300  # between looks at usage that has a threshold

@@ -5,11 +5,12 @@ first row that holds for it), and by windows of time; and it may ask for the tal
 through the single events of each figure.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -25,6 +26,8 @@ from app.metering.meter import Meter
 from app.metering.walk import Tally, Walk, tally_sql
 from app.metering.windows import Windows
 
+T = TypeVar("T")
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _WHERE = (
@@ -33,12 +36,13 @@ _WHERE = (
     "AND timestamp < fromUnixTimestamp64Milli({latest:Int64}, 'UTC')"
 )
 # One row per part of a span: the span's place in the question, its customer and the part's bounds.
+# Most spans have the same bounds, and the length of a question is bounded: they are said once.
 _SPANS = (
     "SELECT asked.1 AS span, {customers:Array(String)}[asked.2] AS customer, "
-    "fromUnixTimestamp64Milli(asked.3, 'UTC') AS period_start, "
-    "fromUnixTimestamp64Milli(asked.4, 'UTC') AS period_end FROM (SELECT arrayJoin(arrayZip("
-    "{places:Array(UInt32)}, {owners:Array(UInt32)}, {starts:Array(Int64)}, "
-    "{ends:Array(Int64)})) AS asked)"
+    "fromUnixTimestamp64Milli({starts:Array(Int64)}[asked.3], 'UTC') AS period_start, "
+    "fromUnixTimestamp64Milli({ends:Array(Int64)}[asked.3], 'UTC') AS period_end "
+    "FROM (SELECT arrayJoin(arrayZip({places:Array(UInt32)}, {owners:Array(UInt32)}, "
+    "{bounds:Array(UInt32)})) AS asked)"
 )
 # Events in order within a figure, each with its place and the total it brings about.
 _WALKED = (
@@ -159,19 +163,25 @@ def matches(row: Sequence[Match], places: Places) -> str:
 
 def _span_parameters(spans: Sequence[Span]) -> dict[str, Parameter]:
     parts = [(i, customer, part) for i, span in enumerate(spans) for customer, part in span.parts]
-    customers = list(dict.fromkeys(customer for _, customer, _ in parts))
-    place = {customer: index + 1 for index, customer in enumerate(customers)}
-    starts = [unix_milliseconds(part.start) for _, _, part in parts]
-    ends = [unix_milliseconds(part.end) for _, _, part in parts]
+    customers = _numbered(customer for _, customer, _ in parts)
+    bounds = _numbered(part for _, _, part in parts)
+    starts = [unix_milliseconds(part.start) for part in bounds]
+    ends = [unix_milliseconds(part.end) for part in bounds]
     return {
-        "customers": customers,
+        "customers": list(customers),
         "places": [index for index, _, _ in parts],
-        "owners": [place[customer] for _, customer, _ in parts],
+        "owners": [customers[customer] for _, customer, _ in parts],
+        "bounds": [bounds[part] for _, _, part in parts],
         "starts": starts,
         "ends": ends,
         "earliest": min(starts),
         "latest": max(ends),
     }
+
+
+def _numbered(found: Iterable[T]) -> dict[T, int]:
+    """Each with its place among those that differ, from 1."""
+    return {each: place for place, each in enumerate(dict.fromkeys(found), start=1)}
 
 
 def _portions(spans: list[Span], *, room: int) -> Iterator[tuple[list[Span], dict[str, Parameter]]]:
