@@ -12,6 +12,13 @@ from urllib.parse import quote_plus
 from app.kernel.errors import Invalid
 from app.kernel.quantity import plain
 
+
+class Encoded(str):
+    """The text of a parameter, for values that go into several queries."""
+
+    __slots__ = ()
+
+
 Scalar = str | int | bool | Decimal | datetime | date | None
 Parameter = Scalar | Sequence["Parameter"]
 
@@ -59,6 +66,8 @@ def encode(value: Parameter) -> str:
 
     Raises: Invalid (text that is not Unicode).
     """
+    if isinstance(value, Encoded):
+        return value
     if value is None:
         return "\\N"
     if isinstance(value, str):

@@ -7,6 +7,7 @@ unit, once, halves away from zero. Every line brings its trace along.
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -320,11 +321,15 @@ def _sold(fact: Fact) -> Mapping[str, Any]:
     return {**sold, **more} if more else sold
 
 
+@lru_cache(maxsize=1024)
+def _stated(period: Period) -> Mapping[str, str]:
+    """Its bounds as steps say them; most lines of a run have the same."""
+    return {"start": period.start.isoformat(), "end": period.end.isoformat()}
+
+
 def _of(fact: Fact, groups: Mapping[str, str | None]) -> dict[str, str | None]:
-    period = fact.service.period
     return {
-        "start": period.start.isoformat(),
-        "end": period.end.isoformat(),
+        **_stated(fact.service.period),
         **paused(fact.service.paused),
         **counted_with(fact.counted.family),
         **{f"group.{name}": value for name, value in groups.items()},

@@ -5,17 +5,18 @@ first row that holds for it), and by windows of time; and it may ask for the tal
 through the single events of each figure.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from itertools import pairwise
 from typing import TypeVar
 
 from msgspec import Struct
 
 from app.infra.clickhouse import ClickHouse
-from app.infra.clickhouse_parameters import MAX_BYTES, Parameter, Places, size
+from app.infra.clickhouse_parameters import MAX_BYTES, Encoded, Parameter, Places, encode, size
 from app.kernel.scope import Scope
 from app.metering.counted_rows import counted_rows, unix_milliseconds
 from app.metering.derivation import Query
@@ -96,7 +97,7 @@ async def ask(
     query = _query(scope, meter, question)
     found: dict[Span, list[Usage]] = {}
     figures = 0
-    distinct = list(dict.fromkeys(s for s in question.spans if not s.is_empty))
+    distinct = tuple(dict.fromkeys(s for s in question.spans if not s.is_empty))
     for spans, about in _portions(distinct, room=MAX_BYTES - size(query.parameters)):
         rows = await clickhouse.select(query.sql, {**query.parameters, **about}, row=_Row)
         figures += len(rows)
@@ -161,13 +162,15 @@ def matches(row: Sequence[Match], places: Places) -> str:
     return f"({' AND '.join(tests)})"
 
 
-def _span_parameters(spans: Sequence[Span]) -> dict[str, Parameter]:
+@lru_cache(maxsize=8)
+def _span_parameters(spans: tuple[Span, ...]) -> Mapping[str, Encoded]:
+    """Asked of one meter after the other, the spans of a page are put into words once."""
     parts = [(i, customer, part) for i, span in enumerate(spans) for customer, part in span.parts]
     customers = _numbered(customer for _, customer, _ in parts)
     bounds = _numbered(part for _, _, part in parts)
     starts = [unix_milliseconds(part.start) for part in bounds]
     ends = [unix_milliseconds(part.end) for part in bounds]
-    return {
+    parameters: dict[str, Parameter] = {
         "customers": list(customers),
         "places": [index for index, _, _ in parts],
         "owners": [customers[customer] for _, customer, _ in parts],
@@ -177,6 +180,7 @@ def _span_parameters(spans: Sequence[Span]) -> dict[str, Parameter]:
         "earliest": min(starts),
         "latest": max(ends),
     }
+    return {name: Encoded(encode(value)) for name, value in parameters.items()}
 
 
 def _numbered(found: Iterable[T]) -> dict[T, int]:
@@ -184,7 +188,9 @@ def _numbered(found: Iterable[T]) -> dict[T, int]:
     return {each: place for place, each in enumerate(dict.fromkeys(found), start=1)}
 
 
-def _portions(spans: list[Span], *, room: int) -> Iterator[tuple[list[Span], dict[str, Parameter]]]:
+def _portions(
+    spans: tuple[Span, ...], *, room: int
+) -> Iterator[tuple[Sequence[Span], Mapping[str, Encoded]]]:
     """The spans in as many parts as the size of a request asks for, each with its parameters."""
     if not spans:
         return

@@ -107,6 +107,8 @@ async def open_floor(settings: Settings) -> AsyncIterator[Floor]:
     owner = await asyncpg.connect(settings.postgres.owner_url or settings.postgres.url)
     try:
         await owner.execute("SET tariff.system = 'on'")
+        # What was filled at one stroke has no statistics yet, which autovacuum would see to.
+        await owner.execute("ANALYZE")
         for table in _TABLES:
             await owner.execute(f"CREATE TABLE floor_{table} (LIKE {table} INCLUDING ALL)")
         async with aiohttp.ClientSession() as session:
