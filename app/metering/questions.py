@@ -31,6 +31,8 @@ T = TypeVar("T")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+# More are too long in any case: each takes a name in quotes and three numbers, with commas.
+_MOST_SPANS = MAX_BYTES // 8
 _WHERE = (
     "external_customer_id IN {customers:Array(String)} "
     "AND timestamp >= fromUnixTimestamp64Milli({earliest:Int64}, 'UTC') "
@@ -194,10 +196,11 @@ def _portions(
     """The spans in as many parts as the size of a request asks for, each with its parameters."""
     if not spans:
         return
-    parameters = _span_parameters(spans)
-    if len(spans) == 1 or size(parameters) <= room:
-        yield spans, parameters
-        return
+    if len(spans) <= _MOST_SPANS:
+        parameters = _span_parameters(spans)
+        if len(spans) == 1 or size(parameters) <= room:
+            yield spans, parameters
+            return
     middle = len(spans) // 2
     yield from _portions(spans[:middle], room=room)
     yield from _portions(spans[middle:], room=room)

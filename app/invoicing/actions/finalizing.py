@@ -93,7 +93,7 @@ async def finalize_many(
         if empty:
             await _skip(connection, scope, empty, by=by, at=at)
         buyers = await customers.by_ids(scope, {draft.customer_id for draft in asked})
-        issued = await _numbered(connection, scope, asked, buyers, settings=settings.invoice, at=at)
+        issued = [_from_now_on(draft, settings.invoice, at) for draft in asked]
         credited = await credit_balances.take(connection, scope, issued, at=at)
         headings = await headings_of(scope, credited.invoices, settings.documents.sections)
         whose = await subscribers_of(scope, credited.invoices)
@@ -108,43 +108,48 @@ async def finalize_many(
             )
             for each in credited.invoices
         ]
-        await _issue(connection, scope, issued, by=by)
-        await credit_balances.pay(connection, scope, credited.taken)
         await due.cancel(scope, FINALIZE, sorted({each.id for each in (*found, *drafts)}))
         await due.schedule_many(
             scope, PRINT, [due.Item(invoice.id, at, invoice.customer_id) for invoice in issued]
         )
+        # As late as can be: whoever issues others at the same time waits for the numbers.
+        issued = await _numbered(connection, scope, issued, buyers, settings=settings.invoice)
+        await _issue(connection, scope, issued, by=by)
+        await credit_balances.pay(connection, scope, credited.taken)
         point("invoicing.finalized")
     point("invoicing.finalized_committed")
     return issued
 
 
+def _from_now_on(draft: Invoice, settings: InvoiceSettings, at: datetime) -> Invoice:
+    """The draft as it will be issued, but for its number."""
+    return replace(
+        draft,
+        status=InvoiceStatus.FINALIZED,
+        issued_at=at,
+        finalized_at=at,
+        due_at=_due(draft, settings, at),
+        updated_at=at,
+    )
+
+
 async def _numbered(
     connection: asyncpg.Connection,
     scope: Scope,
-    drafts: Sequence[Invoice],
+    issued: Sequence[Invoice],
     buyers: Mapping[str, Customer],
     *,
     settings: InvoiceSettings,
-    at: datetime,
 ) -> list[Invoice]:
-    """The drafts as they will be issued, numbered in this order."""
+    """The invoices with their numbers, in this order."""
+    if not issued:
+        return []
+    at = issued[0].updated_at
     prefixes = [
-        buyers[draft.customer_id].invoice_prefix or settings.number_prefix for draft in drafts
+        buyers[each.customer_id].invoice_prefix or settings.number_prefix for each in issued
     ]
     given = await numbers.take(connection, scope, prefixes, settings=settings, at=at)
-    return [
-        replace(
-            draft,
-            status=InvoiceStatus.FINALIZED,
-            number=number,
-            issued_at=at,
-            finalized_at=at,
-            due_at=_due(draft, settings, at),
-            updated_at=at,
-        )
-        for draft, number in zip(drafts, given, strict=True)
-    ]
+    return [replace(each, number=number) for each, number in zip(issued, given, strict=True)]
 
 
 def _due(draft: Invoice, settings: InvoiceSettings, at: datetime) -> datetime:
