@@ -18,6 +18,7 @@ from app.invoicing import actions, reads
 from app.invoicing.bills import Moment
 from app.invoicing.work import BILL, CHANGE, CREDIT, FINALIZE, MIGRATE, PRINT, THRESHOLD
 from app.kernel.clock import Clock
+from app.kernel.copies import replace
 from app.kernel.errors import DomainError, Unavailable
 from app.kernel.scope import SYSTEM
 from app.subscriptions import reads as subscriptions
@@ -30,6 +31,8 @@ log = structlog.get_logger(__name__)
 
 INVOICES = Counter("tariff_invoices_total", "What billing runs did with invoices.", ["step"])
 
+# PDFs of a page: what takes a second each is not to be lost by the thousand where a worker dies.
+_PRINTED = 100
 # Between two looks at how far the consumers have come.
 _POLL = timedelta(milliseconds=250)
 
@@ -237,7 +240,8 @@ async def print_page(services: Billing, page: Page) -> PageDone:
     async def print_pdfs(some: Sequence[str]) -> list[str]:
         return await actions.print_many(page.scope, some, services.storage, at=page.at)
 
-    done = await due.do_page(page, PRINT, "printed", print_pdfs)
+    few = replace(page, limit=min(page.limit, _PRINTED))
+    done = await due.do_page(few, PRINT, "printed", print_pdfs)
     return _done(page, done.tally, done.after)
 
 

@@ -8,6 +8,7 @@ from app.customers import actions as customers
 from app.infra.postgres import fetch
 from app.invoicing import actions, billing, reads
 from app.invoicing.invoice import InvoiceStatus
+from app.kernel.copies import replace
 from app.kernel.errors import NotFound
 from app.kernel.scope import SYSTEM
 from tests.invoicing.test_billing import FEB, MAR, bill, everything, invoices
@@ -37,6 +38,21 @@ async def test_every_issued_invoice_gets_its_pdf(world):
     before = await everything(world)
     assert (await print_all(world))["printed"] == 0
     assert await everything(world) == before
+
+
+async def test_pages_of_few_pdfs_follow_one_another(world, monkeypatch):
+    monkeypatch.setattr(billing, "_PRINTED", 2)
+    for name in ("acme", "beta"):
+        await world.subscribe(name)
+    await bill(world, MAR)
+    await finalize(world, MAR)
+    page, printed = world.page(), []
+    while page is not None:
+        done = await billing.print_page(world.services, page)
+        printed.append(done.tally["printed"])
+        page = None if done.after is None else replace(page, after=done.after)
+    assert printed == [2, 2, 2, 0]
+    assert all(invoice.pdf_key for invoice in await invoices(world))
 
 
 async def test_a_pdf_that_was_lost_is_made_again_to_the_byte(world):
