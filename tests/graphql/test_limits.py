@@ -129,8 +129,10 @@ def test_refusing_costs_at_most_twenty_normal_queries(name: str) -> None:
     def hostile() -> None:
         code_of(text)
 
-    yardstick = sorted(cpu(normal) for _ in range(5))[2]
-    assert min(cpu(hostile) for _ in range(3)) < 20 * yardstick
+    # By turns, since the machine's speed changes from one moment to the next.
+    rounds = [(cpu(hostile), cpu(normal)) for _ in range(5)]
+    refusing, asking = (min(each) for each in zip(*rounds, strict=True))
+    assert refusing < 20 * asking
 
 
 def test_a_document_that_was_valid_is_not_looked_at_again() -> None:
