@@ -227,7 +227,7 @@ async def insert(connection: asyncpg.Connection, table: str, rows: Iterable[Valu
         f"INSERT INTO {table} ({', '.join([*flat, *documents])}) "  # noqa: S608 - names of ours
         f"SELECT {', '.join(read)} FROM json_populate_recordset(NULL::{table}, $1::json) AS row"
         + apart,
-        _json([{name: row[name] for name in flat} for row in listed]),
+        _json([{name: row[name] for name in flat} for row in listed] if documents else listed),
         *([[row["id"] for row in listed]] if documents else []),
         *([_json(row[name]) for row in listed] for name in documents),
     )

@@ -236,15 +236,18 @@ def test_no_tax_is_below_zero_and_what_is_included_is_within_the_line(lines, rat
 
 
 def test_taxes_that_a_line_cannot_hold_leave_nothing_net():
-    """A compound rate on a fixed amount of all there is; another one on top of what is net."""
+    """A compound rate on a fixed amount of all there is; others on top: of what is net, and of
+    that with the taxes before."""
     fixed = Rate(id="fixed", amount=Decimal(100), included=True)
     compound = Rate(id="compound", percent=Decimal(50), included=True, compound=True, priority=1)
     on_top = Rate(id="on_top", percent=Decimal(10), priority=2)
-    reckoned = amounts_of([Line("a", Decimal(100))], Terms(rates=[fixed, compound, on_top]))
-    assert [(each.rate.id, each.amount) for each in reckoned.taxes] == [
-        ("fixed", 10_000), ("compound", 0), ("on_top", 0),
+    above = Rate(id="above", percent=Decimal(10), compound=True, priority=3)
+    rates = [fixed, compound, on_top, above]
+    reckoned = amounts_of([Line("a", Decimal(100))], Terms(rates=rates))
+    assert [(each.rate.id, each.taxable, each.amount) for each in reckoned.taxes] == [
+        ("fixed", 0, 10_000), ("compound", 10_000, 0), ("on_top", 0, 0), ("above", 10_000, 1_000),
     ]  # fmt: skip
-    assert reckoned.totals.total == 100
+    assert reckoned.totals.total == 110
 
 
 def test_a_line_level_discount_is_taken_off_each_line_and_rounded_there():

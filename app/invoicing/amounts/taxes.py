@@ -101,7 +101,8 @@ class _Linear:
         return self.slope * net + self.constant
 
 
-_NET = _Linear(Fraction(1))
+_NET, _NONE = _Linear(Fraction(1)), _Linear()
+_Term = tuple[_Linear, _Linear]
 _Column = tuple[Rate, Exact, Exact]
 
 
@@ -142,43 +143,47 @@ def _row(
     sheet: Sheet, index: int, rates: Sequence[Rate], fixed: dict[str, Exact]
 ) -> list[tuple[Fraction, Fraction]]:
     """(base, tax) of every rate on one line."""
-    line_id = sheet.lines[index].id
-    terms: list[tuple[_Linear, _Linear]] = []
-    inside = _Linear()
+    left, net = sheet.left[index], _ZERO
+    terms = _terms(sheet, index, rates, fixed)
+    inside = sum((tax for rate, (_, tax) in zip(rates, terms, strict=True) if rate.included), _NONE)
+    if inside.constant > max(left, _ZERO):
+        # Less than the taxes it is to include, as where one is compound on a fixed amount of all
+        # there is: nothing is net, and the first ones have it all.
+        terms = _terms(sheet, index, rates, fixed, room=left)
+    else:
+        net = (left - inside.constant) / (1 + inside.slope)
+    return [(base.at(net), tax.at(net)) for base, tax in terms]
+
+
+def _terms(
+    sheet: Sheet,
+    index: int,
+    rates: Sequence[Rate],
+    fixed: dict[str, Exact],
+    *,
+    room: Fraction | None = None,
+) -> list[_Term]:
+    """Base and tax of every rate on one line. `room`: nothing is net, and that much can be
+    included; None: as much as comes out."""
+    line_id, terms = sheet.lines[index].id, list[_Term]()
     for rate in rates:
-        base, tax = _base(rate, rates, terms), _Linear()
+        base, tax = _base(rate, rates, terms), _NONE
+        if room is not None:
+            base = _Linear(constant=base.constant)
         bears = rate.lines is None or line_id in rate.lines
         if bears and rate.charged:
             if rate.percent is not None:
                 tax = base.times(Fraction(rate.percent) / 100)
             else:
                 tax = _Linear(constant=fixed[rate.id][index])
-        if rate.included:
-            inside = inside + tax
-        terms.append((base if bears else _Linear(), tax))
-    left = sheet.left[index]
-    if inside.constant > max(left, _ZERO):
-        return _exhausted(left, rates, terms)
-    net = (left - inside.constant) / (1 + inside.slope)
-    return [(base.at(net), tax.at(net)) for base, tax in terms]
+        if room is not None and rate.included:
+            tax = _Linear(constant=min(tax.constant, room))
+            room -= tax.constant
+        terms.append((base if bears else _NONE, tax))
+    return terms
 
 
-def _exhausted(
-    left: Fraction, rates: Sequence[Rate], terms: Sequence[tuple[_Linear, _Linear]]
-) -> list[tuple[Fraction, Fraction]]:
-    """(base, tax) where the line is less than the taxes it is to include, as where one is
-    compound on a fixed amount of all there is: nothing is net, and the first ones have it all."""
-    found = []
-    for rate, (base, tax) in zip(rates, terms, strict=True):
-        asked = tax.at(_ZERO)
-        if rate.included:
-            asked = min(asked, left)
-            left -= asked
-        found.append((base.at(_ZERO), asked))
-    return found
-
-
-def _base(rate: Rate, rates: Sequence[Rate], before: Sequence[tuple[_Linear, _Linear]]) -> _Linear:
+def _base(rate: Rate, rates: Sequence[Rate], before: Sequence[_Term]) -> _Linear:
     """What the rate is taken on: the net amount, and for a compound rate the taxes before it.
 
     An included tax is taken on included ones alone, so that what is on top cannot change it.
