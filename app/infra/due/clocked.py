@@ -5,7 +5,9 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
+import asyncpg
 from msgspec import Struct
 
 from app.infra.postgres import fetch, system, writing
@@ -58,15 +60,7 @@ async def earliest(
     scope: Scope, kinds: Sequence[str], *, clock_id: str | None
 ) -> dict[str, datetime]:
     """When the first work of each kind falls due that was not refused; kinds without are absent."""
-    clock, lives = _lives(clock_id, 4)
-    rows = await fetch(
-        scope,
-        _EARLIEST.format(lives=lives),
-        scope.tenant_id,
-        scope.environment_id,
-        list(kinds),
-        *clock,
-    )
+    rows = await _found(scope, _EARLIEST, list(kinds), clock_id=clock_id)
     return {row["kind"]: row["due_at"] for row in rows}
 
 
@@ -74,17 +68,7 @@ async def amount(
     scope: Scope, kinds: Sequence[str], *, at: datetime, clock_id: str | None, most: int
 ) -> int:
     """How much work of any of the kinds is due at `at`; not counted beyond `most`."""
-    clock, lives = _lives(clock_id, 6)
-    rows = await fetch(
-        scope,
-        _AMOUNT.format(lives=lives),
-        scope.tenant_id,
-        scope.environment_id,
-        list(kinds),
-        at,
-        most,
-        *clock,
-    )
+    rows = await _found(scope, _AMOUNT, list(kinds), at, most, clock_id=clock_id)
     found: int = rows[0][0]
     return found
 
@@ -93,16 +77,7 @@ async def refused(
     scope: Scope, kinds: Sequence[str], *, at: datetime, clock_id: str | None
 ) -> set[str]:
     """The kinds that have work due at `at` which was refused before."""
-    clock, lives = _lives(clock_id, 5)
-    rows = await fetch(
-        scope,
-        _REFUSED.format(lives=lives),
-        scope.tenant_id,
-        scope.environment_id,
-        list(kinds),
-        at,
-        *clock,
-    )
+    rows = await _found(scope, _REFUSED, list(kinds), at, clock_id=clock_id)
     return {row["kind"] for row in rows}
 
 
@@ -138,6 +113,13 @@ async def with_work(kinds: Sequence[str], presents: Sequence[Standing]) -> list[
             list(kinds),
         )
     return [presents[row["n"] - 1] for row in rows]
+
+
+async def _found(scope: Scope, sql: str, *given: Any, clock_id: str | None) -> list[asyncpg.Record]:
+    """The rows of a query whose parameters from the third on are `given`, then the clock."""
+    clock, lives = _lives(clock_id, 3 + len(given))
+    sql = sql.format(lives=lives)
+    return await fetch(scope, sql, scope.tenant_id, scope.environment_id, *given, *clock)
 
 
 def _lives(clock_id: str | None, number: int) -> tuple[list[str], str]:
