@@ -54,22 +54,30 @@ def coupons(draw, place):
     return CouponAttachment(f"cpa_{place}", coupon.id, CUSTOMER, None, None, **TIMES), coupon
 
 
-@st.composite
-def taxes(draw, place):
-    percent = draw(st.none() | percents)
+def tax(place, priority, *, inclusive, compound, percent=None, amount=None):
     rate = TaxRate(
         id=f"txr_{place}", name="VAT", code=f"vat{place}",
         kind=TaxRateKind.FIXED if percent is None else TaxRateKind.PERCENTAGE,
-        percent=percent, amount=draw(cents) if percent is None else None, currency="USD",
-        inclusive=draw(st.booleans()), compound=draw(st.booleans()), description=None,
-        metadata={}, status=TaxRateStatus.ACTIVE, created_at=AT, updated_at=AT, archived_at=None,
+        percent=percent, amount=amount, currency="USD", inclusive=inclusive, compound=compound,
+        description=None, metadata={}, status=TaxRateStatus.ACTIVE, created_at=AT, updated_at=AT,
+        archived_at=None,
     )  # fmt: skip
     association = TaxAssociation(
         id=f"txa_{place}", tax_rate_id=rate.id, customer_id=CUSTOMER, subscription_id=None,
-        invoice_id=None, priority=draw(st.integers(0, 2)), auto_apply=True, archived_at=None,
+        invoice_id=None, priority=priority, auto_apply=True, archived_at=None,
         status=TaxAssociationStatus.ACTIVE, **TIMES,
     )  # fmt: skip
     return association, rate
+
+
+@st.composite
+def taxes(draw, place):
+    percent = draw(st.none() | percents)
+    return tax(
+        place, draw(st.integers(0, 2)), percent=percent,
+        amount=draw(cents) if percent is None else None,
+        inclusive=draw(st.booleans()), compound=draw(st.booleans()),
+    )  # fmt: skip
 
 
 @st.composite
@@ -150,6 +158,23 @@ def test_the_trees_of_an_invoice_evaluate_to_its_amounts(lines, in_force):
             assert (amount, parts) == (
                 line.amount, [line.discount, line.prepaid, line.tax - line.tax_included],
             )  # fmt: skip
+
+
+def test_a_tax_that_its_line_has_no_room_for_is_explained():
+    fixed = tax(0, 0, amount=Decimal(10), inclusive=True, compound=False)
+    percent = tax(1, 1, percent=Decimal(20), inclusive=True, compound=True)
+    (made,) = reckon_all(
+        [drafted(manual.ManualLine(description="Work", unit_amount=Decimal(10)))],
+        InForce(AmountSettings(), taxes=(fixed, percent)),
+    )
+    assert made.invoice.totals.tax_included == 10
+    whole = explaining.of_invoice(made.invoice, made.lines)
+    assert worked_out(whole) == 10
+    included = whole.parts[0].parts[-1]
+    assert [(part.parts[0].rule, part.result) for part in included.parts] == [
+        ("tax_fixed", "10"),
+        ("tax_room", "0"),
+    ]
 
 
 def test_a_tree_that_was_changed_is_no_explanation():

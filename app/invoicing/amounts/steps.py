@@ -15,7 +15,7 @@ from app.invoicing.amounts.prepaid import Drawn
 from app.invoicing.amounts.rules import TaxRounding
 from app.invoicing.amounts.sheet import Exact, Sheet
 from app.invoicing.amounts.taxes import TaxTaken
-from app.kernel.quantity import fraction_rounded
+from app.kernel.quantity import fraction_rounded, plain
 
 
 def _rounded(inputs: Inputs, value: Fraction) -> Fraction:
@@ -79,6 +79,10 @@ RULES: dict[str, Rule] = {
     ),
     "tax_percentage": Rule(
         "base × percent ÷ 100", lambda i, _: number(i, "base") * number(i, "percent") / 100
+    ),
+    "tax_room": Rule(
+        "the tax, and at most what its lines leave for the taxes they include",
+        lambda i, parts: min(parts[0], number(i, "left")),
     ),
     "tax_fixed": Rule("the fixed amount", lambda i, _: number(i, "amount")),
     "line_total": Rule(
@@ -211,7 +215,10 @@ def _tax(sheet: Sheet, taken: TaxTaken) -> Step:
         return step("tax_fixed", {"rate": rate.id, "amount": text(exact)}, exact)
     base = _major(sheet, sum(taken.bases, Fraction(0)))
     percent = rate.percent if rate.charged else Decimal(0)
-    return step("tax_percentage", {"rate": rate.id, "base": text(base), "percent": percent}, exact)
+    asked = base * Fraction(percent) / 100
+    inputs: Inputs = {"rate": rate.id, "base": text(base), "percent": plain(percent)}
+    found = step("tax_percentage", inputs, asked)
+    return found if asked == exact else step("tax_room", {"left": exact}, exact, (found,))
 
 
 def _tax_rounded(sheet: Sheet, taken: TaxTaken, exact: Step) -> Step:
