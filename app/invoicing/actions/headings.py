@@ -1,7 +1,7 @@
 """What the lines of an invoice stand under, where the settings want more than their kinds."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from app.catalog.reads import features, groups, plans, prices
 from app.customers import reads as customer_reads
@@ -16,19 +16,27 @@ from app.tenants.settings import Sections
 Headings = Mapping[str, Mapping[str, str]]
 
 
-async def headings_of(scope: Scope, invoices: Collection[Invoice], by: Sections) -> Headings:
+async def headings_of(
+    scope: Scope,
+    invoices: Collection[Invoice],
+    by: Sections,
+    *,
+    lines: Mapping[str, Sequence[InvoiceLine]] | None = None,
+) -> Headings:
     """The headings of the invoices' lines, by what the settings say; a line without one is absent.
     Those of a consolidated invoice stand under their subscriptions, whatever the settings say.
 
-    The same statements however many invoices; none where lines stand under their kinds.
+    The same statements however many invoices; none where lines stand under their kinds. `lines`,
+    by the ids of their invoices, are read where they are not given.
     """
     wholes = {invoice.id for invoice in invoices if invoice.subscription_ids}
     wanted = wholes if by == "kind" else {invoice.id for invoice in invoices}
     if not wanted:
         return {}
-    lines = await reads.lines_of_invoices(scope, wanted)
-    apart = {key: mine for key, mine in lines.items() if by == "subscription" or key in wholes}
-    rest = {key: mine for key, mine in lines.items() if key not in apart}
+    known = await reads.lines_of_invoices(scope, wanted) if lines is None else lines
+    mine = {key: known[key] for key in wanted if key in known}
+    apart = {key: each for key, each in mine.items() if by == "subscription" or key in wholes}
+    rest = {key: each for key, each in mine.items() if key not in apart}
     found = await _by_subscription(scope, apart) if apart else {}
     return found | (await _by_group(scope, rest) if rest else {})
 
