@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -16,6 +17,7 @@ from app.infra.due import Page, PageDone, Tally
 from app.infra.s3 import Storage
 from app.invoicing import actions, reads
 from app.invoicing.bills import Moment
+from app.invoicing.errors import NumberTaken
 from app.invoicing.work import BILL, CHANGE, CREDIT, FINALIZE, MIGRATE, PRINT, THRESHOLD
 from app.kernel.clock import Clock
 from app.kernel.copies import replace
@@ -85,7 +87,8 @@ async def caught_up(visibility: Visibility, watermark: datetime, wait: timedelta
 
 
 async def bill_page(services: Billing, page: Page) -> PageDone:
-    """Draft what is due, every elapsed period of every subscription of the page.
+    """Draft what is due, every elapsed period of every subscription of the page; issue what waits
+    for nothing.
 
     Raises: Unavailable.
     """
@@ -97,10 +100,21 @@ async def bill_page(services: Billing, page: Page) -> PageDone:
         found = await subscriptions.billable(page.scope, some)
         # Many periods of few subscriptions make as large a step as few of many.
         most = max(1, page.limit // max(len(found), 1))
-        outcome = await actions.bill(
-            page.scope, found, services.clickhouse, moment=moment, most=most, by=SYSTEM
+        work = partial(
+            actions.bill,
+            page.scope,
+            found,
+            services.clickhouse,
+            moment=moment,
+            most=most,
+            by=SYSTEM,
         )
+        try:
+            outcome = await work(issues=True)
+        except NumberTaken:  # as drafts then: issuing those says what is in its way
+            outcome = await work()
         tally["drafted"] += len(outcome.drafted)
+        tally["finalized"] += len(outcome.issued)
         return sorted(outcome.behind)
 
     while left:

@@ -38,13 +38,15 @@ BEGIN
   RETURN NEW;
 END $$"""
 
+# By the key, however many invoices there are and whatever is known of their number.
 _KEEP_LINES = """
-CREATE OR REPLACE FUNCTION tariff_keep_invoice_lines() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION tariff_keep_invoice_lines() RETURNS trigger LANGUAGE plpgsql
+SET enable_seqscan = off AS $$
 DECLARE
   kept text;
 BEGIN
-  SELECT i.id INTO kept FROM touched t JOIN invoices i ON i.id = t.invoice_id
-   WHERE i.status <> 'draft' LIMIT 1;
+  SELECT i.id INTO kept FROM invoices i
+   WHERE i.id = ANY(ARRAY(SELECT DISTINCT invoice_id FROM touched)) AND i.status <> 'draft' LIMIT 1;
   IF kept IS NOT NULL THEN
     RAISE EXCEPTION 'the lines of invoice % can no longer be changed', kept
       USING ERRCODE = 'restrict_violation';
@@ -76,17 +78,21 @@ BEGIN
   RAISE EXCEPTION 'rows of % are only added', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
 END $$"""
 
-_ADD_UP = """
-CREATE OR REPLACE FUNCTION tariff_invoice_adds_up() RETURNS trigger LANGUAGE plpgsql AS $$
+
+def _adds_up(function: str, settings: str, issued: str) -> str:
+    """That lines add up to the invoices that are `issued` by the statement."""
+    found, _, so_far = issued.partition(" WHERE ")
+    return f"""
+CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql{settings} AS $$
 DECLARE
   wrong text;
 BEGIN
-  SELECT i.id INTO wrong FROM issued i JOIN was ON was.id = i.id, LATERAL (
+  SELECT i.id INTO wrong FROM {found}, LATERAL (
     SELECT coalesce(sum(amount), 0) AS subtotal, coalesce(sum(discount), 0) AS discount,
            coalesce(sum(prepaid), 0) AS prepaid, coalesce(sum(tax), 0) AS tax,
            coalesce(sum(tax_included), 0) AS tax_included
       FROM invoice_lines WHERE invoice_id = i.id) AS s
-   WHERE was.status = 'draft' AND i.status = 'finalized'
+   WHERE {so_far} i.status = 'finalized'
      AND (i.subtotal, i.discount, i.prepaid, i.tax, i.tax_included) IS DISTINCT FROM
          (s.subtotal, s.discount, s.prepaid, s.tax, s.tax_included) LIMIT 1;
   IF wrong IS NOT NULL THEN
@@ -94,7 +100,12 @@ BEGIN
       USING ERRCODE = 'check_violation';
   END IF;
   RETURN NULL;
-END $$"""
+END $$"""  # noqa: S608 - names of ours
+
+
+_CHANGED = "issued i JOIN was ON was.id = i.id WHERE was.status = 'draft' AND"
+# By the key, as above.
+_BY_KEY = "\nSET enable_seqscan = off"
 
 
 class InvoiceTable(ScopedTable):
@@ -157,10 +168,15 @@ class InvoiceTable(ScopedTable):
         _KEEP_INVOICES,
         "CREATE TRIGGER keep_issued BEFORE UPDATE OR DELETE ON invoices "
         "FOR EACH ROW EXECUTE FUNCTION tariff_keep_invoice()",
-        _ADD_UP,
+        _adds_up("tariff_invoice_adds_up", "", _CHANGED),
         "CREATE TRIGGER issued_adds_up AFTER UPDATE ON invoices "
         "REFERENCING OLD TABLE AS was NEW TABLE AS issued "
         "FOR EACH STATEMENT EXECUTE FUNCTION tariff_invoice_adds_up()",
+        _adds_up("tariff_issued_adds_up", _BY_KEY, "issued i WHERE "),
+        # Of those that are written as issued, whose lines are there before them.
+        "CREATE TRIGGER added_adds_up AFTER INSERT ON invoices "
+        "REFERENCING NEW TABLE AS issued "
+        "FOR EACH STATEMENT EXECUTE FUNCTION tariff_issued_adds_up()",
     )
 
     class Meta:

@@ -158,6 +158,21 @@ def invoice_values(scope: Scope, invoice: Invoice) -> dict[str, Any]:
     }
 
 
+def issued_values(scope: Scope, invoice: Invoice) -> dict[str, Any]:
+    """The columns of an invoice that is written as issued."""
+    return {
+        **invoice_values(scope, invoice),
+        "number": invoice.number,
+        "issued_at": invoice.issued_at,
+        "finalized_at": invoice.finalized_at,
+        "seller": invoice.seller,
+        "bill_to": invoice.bill_to,
+        "presentation": invoice.presentation,
+        "amount_remaining": invoice.amount_remaining,
+        "paid_at": invoice.paid_at,
+    }
+
+
 def computed_values(invoice: Invoice) -> dict[str, Any]:
     """The columns that computing a draft again writes."""
     return {

@@ -46,7 +46,7 @@ async def run(settings: Settings, scale: float = 1.0) -> Sequence[Result]:
 class _Took:
     """Seconds: of the run, and of its floor."""
 
-    drafting: float = 0.0
+    billing: float = 0.0
     finalizing: float = 0.0
     queries: float = 0.0
     copies: float = 0.0
@@ -64,15 +64,13 @@ class _Run:
     async def measured(self) -> _Took:
         took = _Took()
 
-        async def query() -> None:
+        async def follow() -> None:
             took.queries += await timed(self._floor.query, self._heard)
-
-        async def copy() -> None:
             rows = await self._floor.fresh_rows()
             took.copies += await timed(self._floor.copy, rows)
 
-        took.drafting = await self._rounds(BILL, then=query)
-        took.finalizing = await self._rounds(FINALIZE, then=copy)
+        took.billing = await self._rounds(BILL, then=follow)
+        took.finalizing = await self._rounds(FINALIZE, then=follow)
         issued = self._floor.copied
         if issued != self._place.subscriptions:
             raise RuntimeError(f"{issued} invoices of {self._place.subscriptions} subscriptions")
@@ -126,8 +124,8 @@ def _results(took: _Took, subscriptions: int, events: int) -> Sequence[Result]:
         f"due to finalized; load {os.getloadavg()[0]:.1f}"
     )
     floor_is = "the same usage queries by aiohttp, and COPY of the same invoices and lines"
-    ours, theirs = took.drafting + took.finalizing, took.queries + took.copies
-    parts = f"drafting {took.drafting:.1f} s, finalizing {took.finalizing:.1f} s"
+    ours, theirs = took.billing + took.finalizing, took.queries + took.copies
+    parts = f"billing {took.billing:.1f} s, finalizing {took.finalizing:.1f} s"
     floors = f"queries {took.queries:.1f} s, COPY {took.copies:.1f} s"
     return [
         Result(

@@ -16,7 +16,7 @@ from app.kernel.ids import new_id
 from app.kernel.listing import PageRequest
 from app.kernel.scope import SYSTEM
 from app.metering.filters import Match
-from tests.invoicing.test_billing import FEB, bill, invoices
+from tests.invoicing.test_billing import FEB, draft_due, invoices
 from tests.invoicing.world import JAN
 
 DAY = timedelta(days=1)
@@ -48,7 +48,7 @@ async def test_the_events_behind_a_line_add_up_to_it_whatever_comes_later(ask, w
     first, second, third = await world.use(
         "acme", [(JAN, "120", "eu"), (JAN + DAY, "5", "us"), (JAN + 2 * DAY, "1", "eu")]
     )
-    await bill(world, FEB)
+    await draft_due(world, FEB)
     cycle = (await invoices(world))[-1]
     await actions.finalize(world.scope, cycle.id, by=SYSTEM, at=FEB)
     before = await counted(ask, cycle.id)
@@ -99,7 +99,7 @@ async def test_a_row_of_a_matrix_has_the_events_that_belong_to_it_first(ask, wor
     await world.subscribe("acme", plan_id=plan.id)
     used = [("1", "eu"), ("2", "us"), ("4", "jp"), ("8", "in"), ("16", "br")]
     ids = await world.use("acme", [(JAN + DAY, *each) for each in used])
-    await bill(world, FEB)
+    await draft_due(world, FEB)
     cycle = (await invoices(world))[-1]
     found = {
         step["inputs"]["row"]: {node["eventId"] for node in step["events"]["nodes"]}
@@ -110,7 +110,7 @@ async def test_a_row_of_a_matrix_has_the_events_that_belong_to_it_first(ask, wor
 
 async def test_events_behind_a_preview_are_those_of_now_and_a_quote_has_none(ask, world):
     bought = await world.subscribe("acme")
-    await bill(world, JAN)
+    await draft_due(world, JAN)
     await world.use("acme", [(JAN + DAY, "3", "eu")])
     text = """query ($id: ID!) { invoicePreview(subscriptionId: $id) { ... on InvoicePreview {
       lines { explanation { eventCount events { nodes { quantity } } } } } } }"""
@@ -129,7 +129,7 @@ async def test_events_behind_a_preview_are_those_of_now_and_a_quote_has_none(ask
 async def test_events_take_the_permission_to_read_usage(ask, world):
     await world.subscribe("acme")
     await world.use("acme", [(JAN + DAY, "3", "eu")])
-    await bill(world, FEB)
+    await draft_due(world, FEB)
     cycle = (await invoices(world))[-1]
     text = (
         "query ($id: ID!) { invoice(id: $id) { lines { explanation { events { totalCount } } } } }"
@@ -143,7 +143,7 @@ async def test_events_take_the_permission_to_read_usage(ask, world):
 async def test_an_invoice_is_replayed_through_the_graph(ask, world):
     await world.subscribe("acme")
     await world.use("acme", [(JAN, "3", "eu")])
-    await bill(world, FEB)
+    await draft_due(world, FEB)
     cycle = (await invoices(world))[-1]
     text = """query ($id: ID!) { invoiceReplay(id: $id) {
       ... on InvoiceReplay { identical versions { name stored present same }

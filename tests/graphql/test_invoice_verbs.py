@@ -8,7 +8,7 @@ import pytest
 from app.invoicing import actions, reads
 from app.kernel.ids import new_id
 from app.kernel.scope import SYSTEM
-from tests.invoicing.test_billing import MAR, bill, everything, invoices
+from tests.invoicing.test_billing import MAR, draft_due, everything, invoices
 from tests.invoicing.test_files import png
 from tests.invoicing.world import JAN
 
@@ -119,7 +119,7 @@ async def test_a_refusal_is_data_and_changes_nothing(do, world, verb, given, cod
 async def test_invoices_are_found_by_how_they_stand(ask, do, world):
     customer = await world.customer("acme")
     await world.subscribe("beta")
-    await bill(world, JAN)
+    await draft_due(world, JAN)
     (opening,) = await invoices(world)
     late = await do(
         "invoiceCreate", customerId=customer.id, lines=[SETUP], finalize=True,

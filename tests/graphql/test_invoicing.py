@@ -13,7 +13,7 @@ from app.kernel.scope import SYSTEM, Scope
 from app.modes.probes import application
 from app.rest.downloads import DownloadDoor
 from app.tenants.authentication import open_authenticator
-from tests.invoicing.test_billing import APR, FEB, bill, everything, invoices
+from tests.invoicing.test_billing import APR, FEB, draft_due, everything, invoices
 from tests.invoicing.test_pdf import text_of
 from tests.invoicing.world import JAN
 from tests.runs.test_workflows import working
@@ -42,7 +42,7 @@ async def billed(world):
     """An opening and a cycle invoice, both drafts."""
     await world.subscribe("acme")
     await world.use("acme", [(JAN, "120", "eu"), (JAN, "5", "us")])
-    await bill(world, FEB)
+    await draft_due(world, FEB)
     return await invoices(world)
 
 
@@ -98,7 +98,7 @@ async def test_invoices_are_listed_filtered_and_paged(ask, world):
 
 async def test_lines_of_many_invoices_cost_one_statement(ask, world, monkeypatch):
     await world.subscribe("acme")
-    await bill(world, APR)
+    await draft_due(world, APR)
     counted = []
     batch = reads.lines_of_invoices
 
@@ -128,7 +128,7 @@ async def test_anything_of_an_invoice_is_found_by_its_id(ask, world):
 async def test_a_preview_says_what_the_next_invoice_would_be(ask, world):
     bought = await world.subscribe("acme")
     await world.use("acme", [(JAN, "120", "eu")])
-    await bill(world, JAN)
+    await draft_due(world, JAN)
     before = await everything(world)
     query = f"""query ($id: ID!) {{ invoicePreview(subscriptionId: $id) {{
       ... on InvoicePreview {{ reason periodStart periodEnd total {{ amount }} lines {{ {LINE} }} }}

@@ -15,7 +15,7 @@ from app.subscriptions import reads as subscriptions
 from app.tenants.reads import audit_entries
 from app.tenants.role import PERMISSIONS
 from tests.catalog import make
-from tests.invoicing.test_billing import FEB, bill, everything
+from tests.invoicing.test_billing import FEB, draft_due, everything
 from tests.statements import statements
 
 ATTACHMENT = """id couponId customerId subscriptionId subscriptionLineItemId startsAt endsAt
@@ -93,7 +93,7 @@ async def test_a_coupon_is_attached_by_code_listed_and_taken_away(ask, do, world
     assert found["coupon"] == {
         "redemptions": 1, "attachments": {"nodes": [{"id": got["id"], "timesUsed": 0}]},
     }  # fmt: skip
-    await bill(world, FEB)
+    await draft_due(world, FEB)
     used = await ask("query ($i: ID!) { couponAttachment(id: $i) { timesUsed } }", {"i": got["id"]})
     assert used["couponAttachment"] == {"timesUsed": 1}
     ended = await do("couponDetach", ATTACHMENT, id=got["id"])
@@ -286,7 +286,7 @@ async def billed(world, do, *names):
         await do("couponAttach", ATTACHMENT, couponId=coupon.id, subscriptionId=bought.id)
         await world.use(name, [(world.clock.now(), "100", "eu")])
     with paid_from(Wallets()):
-        await bill(world, FEB)
+        await draft_due(world, FEB)
 
 
 async def test_an_invoice_shows_what_was_applied_and_explains_it(ask, do, world):
@@ -330,7 +330,7 @@ async def test_invoices_are_explained_in_the_same_statements_however_many(ask, d
     few = await statements(world.scope, lambda: ask(text))
     for name in ("beta", "gamma"):
         await world.subscribe(name)
-    await bill(world, FEB)
+    await draft_due(world, FEB)
     many = await statements(world.scope, lambda: ask(text))
     assert len(few) == len(many), (few, many)
 

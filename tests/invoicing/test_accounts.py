@@ -25,7 +25,7 @@ from app.invoicing.manual import Edits
 from app.kernel.errors import Invalid, NotFound
 from app.kernel.ids import new_id
 from app.kernel.scope import SYSTEM, Scope
-from tests.invoicing.test_billing import FEB, MAR, bill, everything, invoices, lines
+from tests.invoicing.test_billing import FEB, MAR, bill, draft_due, everything, invoices, lines
 from tests.invoicing.test_by_hand import SETUP, create
 from tests.invoicing.test_lifecycle import draft, finalize_one
 from tests.invoicing.world import JAN
@@ -191,7 +191,7 @@ async def test_what_remains_is_what_is_due_less_the_account_and_never_below_noth
 async def test_a_wrong_invoice_is_taken_back_and_drafted_again_for_its_period(world):
     await world.subscribe("acme")
     await world.use("acme", [(JAN, "10", "eu")])
-    await bill(world, FEB)
+    await draft_due(world, FEB)
     cycle = (await invoices(world))[-1]
     cycle = await actions.edit(
         world.scope, cycle.id, Edits({"memo": "Hi", "purchase_order": "P"}, add=[SETUP]),

@@ -13,7 +13,7 @@ from app.invoicing.terms.balances import paid_from
 from app.invoicing.terms.taxation import TaxTreatment
 from app.kernel.scope import SYSTEM
 from tests.catalog import make
-from tests.invoicing.test_billing import FEB, bill, invoices
+from tests.invoicing.test_billing import FEB, draft_due, invoices
 from tests.invoicing.test_pdf import words_of
 from tests.invoicing.test_reckoning import Wallets, ask, attach, spare
 from tests.invoicing.world import JAN
@@ -32,7 +32,7 @@ async def issued(world, **spared):
         await spare(world, bought.customer_id, tax_rate_ids=(levy.id,), **spared)
     await world.use("acme", [(JAN, "120", "eu"), (JAN, "5", "us")])
     with paid_from(Wallets()):
-        await bill(world, FEB)
+        await draft_due(world, FEB)
         invoice = (await invoices(world))[-1]
         return await actions.finalize(scope, invoice.id, by=SYSTEM, at=FEB)
 

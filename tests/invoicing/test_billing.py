@@ -6,10 +6,14 @@ from decimal import Decimal
 
 import pytest
 
+from app.infra import due
+from app.infra.due import Tally
 from app.infra.postgres import fetch
-from app.invoicing import billing, reads
+from app.invoicing import actions, billing, reads
 from app.invoicing.invoice import BillingReason, InvoiceStatus, LineKind
 from app.invoicing.rating import ENGINE_VERSION
+from app.invoicing.work import BILL
+from app.kernel.scope import SYSTEM
 from app.subscriptions import reads as subscriptions
 from tests.invoicing.world import JAN
 
@@ -51,12 +55,27 @@ async def bill(world, at):
     return (await billing.bill_page(world.services, world.page())).tally
 
 
+async def draft_due(world, at):
+    """`bill` without issuing, so that a test can go on with drafts."""
+    world.clock.at = at
+    moment = await billing._moment(world.services, world.page())
+    ids, _ = await due.take(world.page(), BILL)
+    drafted = 0
+    while ids:
+        found = await subscriptions.billable(world.scope, ids)
+        outcome = await actions.bill(
+            world.scope, found, world.services.clickhouse, moment=moment, most=100, by=SYSTEM
+        )
+        drafted, ids = drafted + len(outcome.drafted), sorted(outcome.behind)
+    return Tally(drafted=drafted)
+
+
 async def test_the_start_asks_for_the_fees_in_advance(world):
     bought = await world.subscribe("acme")
     assert (await bill(world, JAN))["drafted"] == 1
     (opening,) = await invoices(world)
     assert opening.reason is BillingReason.SUBSCRIPTION_CREATE
-    assert opening.status is InvoiceStatus.DRAFT
+    assert (opening.status, opening.number) == (InvoiceStatus.FINALIZED, "INV-202501-00001")
     assert (opening.period.start, opening.period.end) == (JAN, FEB)
     assert opening.totals.total == Decimal(20)
     (fee,) = await lines(world, opening)
@@ -173,13 +192,13 @@ async def test_a_period_that_comes_to_nothing_is_skipped(world):
     await bill(world, JAN)
     await bill(world, FEB)
     opening, last = await invoices(world)
-    assert opening.status is InvoiceStatus.DRAFT
+    assert opening.status is InvoiceStatus.FINALIZED
     assert (last.status, last.totals.total, last.number) == (InvoiceStatus.SKIPPED, 0, None)
     told = await fetch(world.scope, "SELECT name FROM outbox WHERE entity_id = $1", last.id)
     assert [row["name"] for row in told] == ["invoice.skipped"]
     kinds = await fetch(world.scope, "SELECT kind, subject_id FROM due_items ORDER BY kind")
     assert [tuple(row) for row in kinds] == [
-        ("invoice.correct", world.scope.environment_id), ("invoice.finalize", opening.id),
+        ("invoice.correct", world.scope.environment_id), ("invoice.print", opening.id),
     ]  # fmt: skip
 
 

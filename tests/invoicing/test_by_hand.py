@@ -19,7 +19,7 @@ from app.kernel.errors import AlreadyExists, Invalid, NotFound
 from app.kernel.ids import new_id
 from app.kernel.period import Period
 from app.kernel.scope import SYSTEM, Scope
-from tests.invoicing.test_billing import FEB, MAR, bill, everything, invoices, lines
+from tests.invoicing.test_billing import FEB, MAR, draft_due, everything, invoices, lines
 from tests.invoicing.test_lifecycle import draft, finalize, finalize_one
 from tests.invoicing.test_pdf import text_of
 from tests.invoicing.world import JAN, pdf_of, set_up
@@ -212,7 +212,7 @@ async def test_a_line_of_another_invoice_is_unknown(world):
 async def test_a_draft_edited_by_hand_is_not_computed_over(world):
     patient = world.patient(finalization_delay_seconds=3600)
     await patient.subscribe("acme")
-    await bill(patient, FEB)
+    await draft_due(patient, FEB)
     cycle = (await invoices(patient))[-1]
     await edit(patient, cycle, add=[SETUP], at=FEB)
     await patient.use("acme", [(JAN, "10", "eu")])
@@ -238,7 +238,7 @@ async def test_a_draft_edited_by_hand_is_not_computed_over(world):
 
 async def test_an_edit_while_a_draft_is_computed_is_not_lost(world, monkeypatch):
     await world.subscribe("acme")
-    await bill(world, FEB)
+    await draft_due(world, FEB)
     cycle = (await invoices(world))[-1]
     cycle = await edit(world, cycle, add=[SETUP], at=FEB)
     read = reads.lines_of_invoices
@@ -293,7 +293,7 @@ async def test_what_comes_to_nothing_is_dealt_with_as_the_settings_say(
 ):
     await set_up(world, zero_invoices=policy)
     await world.subscribe("acme", ends_at=FEB)
-    await bill(world, FEB)
+    await draft_due(world, FEB)
     await finalize(world, JAN)
     await finalize(world, FEB)
     last = (await invoices(world))[-1]

@@ -44,8 +44,8 @@ DAY = timedelta(days=1)
 
 async def run(world, at):
     """What a run bills and issues at `at`."""
-    await bill(world, at)
-    return (await billing.finalize_page(world.services, world.page())).tally
+    done = await bill(world, at)
+    return done + (await billing.finalize_page(world.services, world.page())).tally
 
 
 async def wholes(world):

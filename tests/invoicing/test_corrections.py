@@ -19,7 +19,7 @@ from app.subscriptions import actions as verbs
 from app.subscriptions.changes.canceling import CancelSubscription
 from app.subscriptions.subscription import CancelMode, PaymentTerms
 from app.tenants.actions import environments
-from tests.invoicing.test_billing import APR, FEB, MAR, bill, invoices, lines
+from tests.invoicing.test_billing import APR, FEB, MAR, bill, draft_due, invoices, lines
 from tests.invoicing.world import JAN
 
 D = Decimal
@@ -164,7 +164,7 @@ async def test_drafts_computed_again_and_previews_have_what_is_pending(world):
     assert [line.amount for line in preview.lines if line.kind is LineKind.ADJUSTMENT] == [
         D(1), D("0.01"),
     ]  # fmt: skip
-    await bill(world, MAR)
+    await draft_due(world, MAR)
     draft = (await invoices(world))[-1]
     await used(world, (JAN + DAY, "10", "eu"), accepted=MAR + HOUR)
     await correct(world, MAR + 2 * HOUR)
@@ -200,7 +200,7 @@ async def test_what_came_before_a_draft_was_issued_is_not_forgotten(world):
     """Drafted as of February 1st, issued by hand on the 3rd; looked at in between."""
     await world.subscribe("acme")
     await used(world, (JAN, "100", "eu"))
-    await bill(world, FEB)
+    await draft_due(world, FEB)
     await used(world, (JAN + DAY, "20", "eu"), accepted=FEB + DAY)
     assert await correct(world, FEB + 2 * DAY) == {}
     await finalize(world, FEB + 3 * DAY)

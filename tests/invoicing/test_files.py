@@ -19,7 +19,7 @@ from app.kernel.errors import Invalid, NotFound
 from app.kernel.ids import new_id
 from app.kernel.scope import SYSTEM, Scope
 from app.tenants.reads import environments
-from tests.invoicing.test_billing import FEB, bill, everything, invoices, lines
+from tests.invoicing.test_billing import FEB, draft_due, everything, invoices, lines
 from tests.invoicing.test_by_hand import SETUP, create
 from tests.invoicing.test_lifecycle import draft, finalize_one
 from tests.invoicing.test_pdf import text_of
@@ -50,7 +50,7 @@ async def download(world, invoice, kind, **options):
 async def cycle(world):
     await world.subscribe("acme")
     await world.use("acme", [(JAN, "120", "eu"), (JAN, "5", "us")])
-    await bill(world, FEB)
+    await draft_due(world, FEB)
     return (await invoices(world))[-1]
 
 
@@ -189,7 +189,7 @@ async def test_what_cannot_be_printed_is_no_logo(world, image):
 
 async def test_a_skipped_invoice_is_a_file_of_nothing(world):
     await world.subscribe("acme", ends_at=FEB)
-    await bill(world, FEB)
+    await draft_due(world, FEB)
     last = (await invoices(world))[-1]
     assert last.status is InvoiceStatus.SKIPPED
     assert orjson.loads((await download(world, last, FileKind.JSON)).body)["number"] is None

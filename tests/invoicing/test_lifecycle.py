@@ -25,7 +25,7 @@ from app.kernel.listing import Order, PageRequest
 from app.kernel.scope import SYSTEM, Scope
 from app.subscriptions import actions as subscriptions
 from app.subscriptions import reads as due_subscriptions
-from tests.invoicing.test_billing import APR, FEB, MAR, bill, everything, invoices, lines
+from tests.invoicing.test_billing import APR, FEB, MAR, draft_due, everything, invoices, lines
 from tests.invoicing.test_pdf import text_of
 from tests.invoicing.world import JAN, pdf_of, set_up
 from tests.statements import statements
@@ -45,7 +45,7 @@ async def _forget(world):
 
 async def draft(world, name="acme"):
     await world.subscribe(name)
-    await bill(world, JAN)
+    await draft_due(world, JAN)
     return (await invoices(world))[-1]
 
 
@@ -107,7 +107,7 @@ async def test_the_settings_name_the_seller_of_what_is_issued_from_then_on(world
 
 async def test_a_draft_and_a_bill_of_nothing_are_audited_with_what_they_come_to(world):
     bought = await world.subscribe("acme", ends_at=FEB)
-    await bill(world, FEB)
+    await draft_due(world, FEB)
     rows = await fetch(
         world.scope,
         "SELECT action, entity_id, after FROM audit_entries WHERE action LIKE 'invoice.%' "
@@ -165,7 +165,7 @@ async def test_drafting_and_issuing_take_the_same_statements_however_many(world)
 async def test_the_run_finalizes_in_the_order_of_periods_without_a_gap(world):
     await world.subscribe("acme")
     await world.subscribe("beta")
-    await bill(world, APR)
+    await draft_due(world, APR)
     assert (await finalize(world, APR))["finalized"] == 8
     found = sorted(await invoices(world), key=lambda invoice: invoice.number)
     assert [i.number for i in found] == [f"INV-202504-{n:05d}" for n in range(1, 9)]
@@ -202,7 +202,7 @@ async def test_the_numbers_follow_the_environments_settings(world):
         number_start=42, number_timezone="Asia/Tokyo", due_days=7,
     )  # fmt: skip
     await world.subscribe("acme")
-    await bill(world, JAN)
+    await draft_due(world, JAN)
     new_year_in_tokyo = datetime(2025, 12, 31, 15, tzinfo=UTC)
     await finalize(world, new_year_in_tokyo)
     (issued,) = await invoices(world)
@@ -212,9 +212,9 @@ async def test_the_numbers_follow_the_environments_settings(world):
 
 async def test_a_new_month_starts_counting_again(world):
     await world.subscribe("acme")
-    await bill(world, JAN)
+    await draft_due(world, JAN)
     await finalize(world, JAN)
-    await bill(world, FEB)
+    await draft_due(world, FEB)
     await finalize(world, FEB)
     assert [i.number for i in await invoices(world)] == ["INV-202501-00001", "INV-202502-00001"]
 
@@ -222,7 +222,7 @@ async def test_a_new_month_starts_counting_again(world):
 async def test_numbers_have_no_gap_when_many_finalize_at_once_and_some_roll_back(world):
     for n in range(12):
         await world.subscribe(f"customer-{n}")
-    await bill(world, JAN)
+    await draft_due(world, JAN)
     drafts = await invoices(world)
 
     async def attempt(invoice, *, fails):
@@ -273,7 +273,7 @@ async def test_a_void_invoice_keeps_its_number_and_frees_its_period(world):
         await actions.void(world.scope, issued.id, reason="again", by=SYSTEM, at=MAR)
     assert await everything(world) == before
     await _forget(world)
-    await bill(world, JAN)
+    await draft_due(world, JAN)
     assert [i.status for i in await invoices(world)] == [InvoiceStatus.VOID, InvoiceStatus.DRAFT]
 
 
@@ -281,7 +281,7 @@ async def test_a_second_bill_for_the_period_is_refused(world):
     await draft(world)
     # Even when the subscription forgets how far it was billed.
     await _forget(world)
-    assert (await bill(world, JAN))["drafted"] == 0
+    assert (await draft_due(world, JAN))["drafted"] == 0
     assert len(await invoices(world)) == 1
     # And when billing itself is wrong, the database refuses.
     async with writing(world.scope) as connection:
@@ -342,7 +342,7 @@ async def test_a_draft_waits_for_late_events_and_is_computed_again(world):
     patient = world.patient(finalization_delay_seconds=3600)
     await patient.subscribe("acme")
     await patient.use("acme", [(JAN, "10", "eu")])
-    await bill(patient, FEB)
+    await draft_due(patient, FEB)
     await finalize(patient, FEB + timedelta(seconds=3599))
     assert {i.status for i in await invoices(patient)} == {InvoiceStatus.DRAFT}
     await patient.use("acme", [(FEB - timedelta(seconds=1), "5", "eu")])
@@ -357,7 +357,7 @@ async def test_a_draft_waits_for_late_events_and_is_computed_again(world):
 async def test_a_draft_that_still_is_nothing_after_its_wait_is_skipped(world):
     patient = world.patient(finalization_delay_seconds=60)
     await patient.subscribe("acme", ends_at=FEB)
-    await bill(patient, FEB)
+    await draft_due(patient, FEB)
     await finalize(patient, FEB + timedelta(seconds=60))
     opening, last = await invoices(patient)
     assert (opening.status, last.status) == (InvoiceStatus.FINALIZED, InvoiceStatus.SKIPPED)
@@ -367,14 +367,14 @@ async def test_a_draft_that_still_is_nothing_after_its_wait_is_skipped(world):
 async def test_the_environments_own_wait_wins_over_the_installations(world):
     await set_up(world, finalization_delay_seconds=120)
     await world.subscribe("acme")
-    await bill(world, JAN)
+    await draft_due(world, JAN)
     assert (await invoices(world))[0].finalize_at == JAN + timedelta(seconds=120)
 
 
 async def test_a_draft_can_be_computed_on_request(world):
     patient = world.patient(finalization_delay_seconds=3600)
     await patient.subscribe("acme")
-    await bill(patient, FEB)
+    await draft_due(patient, FEB)
     cycle = (await invoices(patient))[-1]
     await patient.use("acme", [(JAN, "2", "eu")])
     moment = Moment(FEB, FEB)
@@ -395,7 +395,7 @@ async def test_a_draft_can_be_computed_on_request(world):
 async def test_a_draft_whose_period_is_gone_is_not_computed(world):
     patient = world.patient(finalization_delay_seconds=3600)
     await patient.subscribe("acme")
-    await bill(patient, FEB)
+    await draft_due(patient, FEB)
     cycle = (await invoices(patient))[-1]
     async with writing(patient.scope) as connection:
         await connection.execute("UPDATE subscriptions SET anchor = $1", JAN + timedelta(days=3))
@@ -420,7 +420,7 @@ async def test_the_preview_is_the_invoice_and_saves_nothing(world):
             world.scope, bought.id, world.services.clickhouse, moment=Moment(at, None)
         )
         assert await everything(world) == before
-        await bill(world, at)
+        await draft_due(world, at)
         made = (await invoices(world))[-1]
         assert (shown.invoice.totals, shown.invoice.period) == (made.totals, made.period)
         assert shown.invoice.catalog_hash == made.catalog_hash
@@ -431,7 +431,7 @@ async def test_the_preview_is_the_invoice_and_saves_nothing(world):
 
 async def test_there_is_no_preview_of_what_is_billed_to_its_end(world):
     bought = await world.subscribe("acme", ends_at=FEB)
-    await bill(world, FEB)
+    await draft_due(world, FEB)
     with pytest.raises(NothingToBill):
         await actions.preview(
             world.scope, bought.id, world.services.clickhouse, moment=Moment(FEB, None)
@@ -441,9 +441,9 @@ async def test_there_is_no_preview_of_what_is_billed_to_its_end(world):
 async def test_a_canceled_subscription_owes_its_usage_and_no_further_fee(world):
     bought = await world.subscribe("acme")
     await world.use("acme", [(JAN, "100", "eu")])
-    await bill(world, JAN)
+    await draft_due(world, JAN)
     await subscriptions.cancel(world.scope, bought.id, by=SYSTEM, at=JAN + timedelta(days=3))
-    await bill(world, APR)
+    await draft_due(world, APR)
     *_, last = await invoices(world)
     assert len(await invoices(world)) == 2
     assert (last.reason, last.totals.total) == (BillingReason.SUBSCRIPTION_CYCLE, Decimal("50.10"))
@@ -455,7 +455,7 @@ async def test_a_canceled_subscription_owes_its_usage_and_no_further_fee(world):
 async def test_the_stored_lines_sum_to_the_invoice_and_explain_themselves(world):
     await world.subscribe("acme")
     await world.use("acme", [(JAN + timedelta(hours=n), f"{n}.{n:03d}", "eu") for n in range(90)])
-    await bill(world, APR)
+    await draft_due(world, APR)
     for invoice in await invoices(world):
         found = await lines(world, invoice)
         assert sum((line.amount for line in found), Decimal(0)) == invoice.totals.subtotal
@@ -466,7 +466,7 @@ async def test_the_stored_lines_sum_to_the_invoice_and_explain_themselves(world)
 
 async def test_lists_of_a_customer_and_a_subscription_are_read_in_one_go(world):
     bought = await world.subscribe("acme")
-    await bill(world, APR)
+    await draft_due(world, APR)
     acme = world.customers["acme"].id
     latest = PageRequest(first=3, order=(Order("period_end", descending=True),))
     by_customer = await reads.pages_of_customers(world.scope, [acme, "cus_none"], latest)

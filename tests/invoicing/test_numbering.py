@@ -11,7 +11,7 @@ from app.invoicing import actions, billing, numbering
 from app.invoicing.invoice import InvoiceStatus
 from app.kernel.scope import SYSTEM
 from app.tenants.settings import InvoiceSettings
-from tests.invoicing.test_billing import FEB, bill, invoices
+from tests.invoicing.test_billing import FEB, draft_due, invoices
 from tests.invoicing.test_lifecycle import draft, finalize, finalize_one
 from tests.invoicing.world import JAN, set_up
 
@@ -70,7 +70,7 @@ async def test_a_customer_with_a_prefix_has_a_series_of_its_own(world):
     await customers.update(world.scope, beta, {"invoice_prefix": "BETA"}, by=SYSTEM, at=JAN)
     for name in ("acme", "beta", "gamma"):
         await world.subscribe(name)
-    await bill(world, FEB)
+    await draft_due(world, FEB)
     assert (await finalize(world, FEB))["finalized"] == 6
     numbers = {
         name: sorted(i.number for i in await invoices(world) if i.customer_id == customer.id)
@@ -89,7 +89,7 @@ async def test_series_that_finalize_at_once_neither_wait_for_ever_nor_leave_gaps
         patch = {"invoice_prefix": f"P{n % 2}"}
         await customers.update(world.scope, world.customers[name].id, patch, by=SYSTEM, at=JAN)
         await world.subscribe(name)
-    await bill(world, FEB)
+    await draft_due(world, FEB)
     drafts = [invoice.id for invoice in await invoices(world)]
     await asyncio.gather(
         *(actions.finalize_many(world.scope, drafts[n::4], by=SYSTEM, at=FEB) for n in range(4))
@@ -105,7 +105,7 @@ async def test_a_series_that_meets_an_older_one_keeps_no_other_from_being_issued
     for name in ("beta", "gamma"):
         await world.subscribe(name)
     await set_up(world, number_separator="", number_date="none")
-    await bill(world, JAN)
+    await draft_due(world, JAN)
     # Another counter, which writes the same text.
     patch = {"invoice_prefix": "INV-202501-"}
     await customers.update(world.scope, world.customers["beta"].id, patch, by=SYSTEM, at=JAN)

@@ -11,7 +11,7 @@ from app.invoicing.invoice import InvoiceStatus
 from app.kernel.copies import replace
 from app.kernel.errors import NotFound
 from app.kernel.scope import SYSTEM
-from tests.invoicing.test_billing import FEB, MAR, bill, everything, invoices
+from tests.invoicing.test_billing import FEB, MAR, draft_due, everything, invoices
 from tests.invoicing.test_lifecycle import draft, finalize, finalize_one
 from tests.invoicing.test_pdf import text_of
 from tests.invoicing.world import link_to, pdf_of
@@ -24,7 +24,7 @@ async def print_all(world):
 async def test_every_issued_invoice_gets_its_pdf(world):
     for name in ("acme", "beta"):
         await world.subscribe(name)
-    await bill(world, MAR)
+    await draft_due(world, MAR)
     await finalize(world, MAR)
     assert (await print_all(world))["printed"] == 6
     storage = world.services.storage
@@ -44,7 +44,7 @@ async def test_pages_of_few_pdfs_follow_one_another(world, monkeypatch):
     monkeypatch.setattr(billing, "_PRINTED", 2)
     for name in ("acme", "beta"):
         await world.subscribe(name)
-    await bill(world, MAR)
+    await draft_due(world, MAR)
     await finalize(world, MAR)
     page, printed = world.page(), []
     while page is not None:

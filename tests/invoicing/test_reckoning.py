@@ -29,7 +29,7 @@ from app.kernel.ids import new_id
 from app.kernel.scope import SYSTEM, Scope
 from app.subscriptions import reads as due_subscriptions
 from tests.catalog import make
-from tests.invoicing.test_billing import APR, FEB, MAR, bill, invoices
+from tests.invoicing.test_billing import APR, FEB, MAR, draft_due, invoices
 from tests.invoicing.world import JAN
 from tests.statements import statements
 
@@ -56,7 +56,7 @@ async def test_a_coupon_once_is_taken_off_one_invoice_and_voiding_that_frees_it(
     bought = await world.subscribe("acme")
     once = await make.coupon(world.scope, world.clock)
     attachment = await attach(world, once, subscription_id=bought.id)
-    await bill(world, FEB)
+    await draft_due(world, FEB)
     first, second = await invoices(world)
     assert (first.totals.discount, first.totals.total) == (Decimal(2), Decimal(18))
     assert second.totals.discount == ZERO
@@ -86,7 +86,7 @@ async def test_a_preview_is_what_the_invoice_becomes_and_uses_nothing_up(world):
     again = await actions.preview(
         world.scope, bought.id, world.services.clickhouse, moment=Moment(JAN, None)
     )
-    await bill(world, JAN)
+    await draft_due(world, JAN)
     (made,) = await invoices(world)
     assert made.totals == shown.invoice.totals == again.invoice.totals
     assert (made.totals.tax, made.totals.amount_due) == (Decimal("3.42"), Decimal("21.42"))
@@ -98,7 +98,7 @@ async def test_a_repeated_coupon_is_taken_off_as_many_invoices_as_it_has_periods
         world.scope, world.clock, duration=CouponDuration.REPEATED, periods=2
     )
     await attach(world, thrice, customer_id=bought.customer_id)
-    await bill(world, APR)
+    await draft_due(world, APR)
     found = [invoice.totals.discount for invoice in await invoices(world)]
     assert found == [Decimal(2), Decimal(2), ZERO, ZERO]
 
@@ -112,7 +112,7 @@ async def test_the_most_specific_association_wins_and_one_of_a_draft_is_asked_at
     )
     await ask(world, low)
     await ask(world, high, customer_id=bought.customer_id)
-    await bill(world, JAN)
+    await draft_due(world, JAN)
     (draft,) = await invoices(world)
     assert draft.totals.tax == Decimal(2)
     association = await ask(world, low, invoice_id=draft.id)
@@ -127,7 +127,7 @@ async def test_a_customer_who_is_spared_is_told_why(world):
     vat = await make.tax_rate(world.scope, world.clock)
     await ask(world, vat)
     await spare(world, bought.customer_id, kind=TaxTreatment.REVERSE_CHARGE)
-    await bill(world, JAN)
+    await draft_due(world, JAN)
     (draft,) = await invoices(world)
     assert draft.totals.tax == ZERO
     assert draft.tax_notes == ("Reverse charge: the recipient accounts for the tax.",)
@@ -139,7 +139,7 @@ async def test_a_customer_who_is_spared_is_told_why(world):
 
 async def test_finalizing_goes_by_what_is_in_force_then_and_issued_rows_stay(world):
     bought = await world.subscribe("acme")
-    await bill(world, JAN)
+    await draft_due(world, JAN)
     (draft,) = await invoices(world)
     await ask(world, await make.tax_rate(world.scope, world.clock))
     half = await make.coupon(world.scope, world.clock, percent_off=Decimal(50))
@@ -185,7 +185,7 @@ async def test_all_of_it_off_is_an_invoice_of_nothing_and_not_none(world):
     bought = await world.subscribe("acme")
     free = await make.coupon(world.scope, world.clock, percent_off=Decimal(100))
     await attach(world, free, subscription_id=bought.id)
-    await bill(world, JAN)
+    await draft_due(world, JAN)
     (draft,) = await invoices(world)
     issued = await actions.finalize(world.scope, draft.id, by=SYSTEM, at=JAN)
     assert (issued.status, issued.totals.amount_due) == (InvoiceStatus.FINALIZED, ZERO)
@@ -200,7 +200,7 @@ async def test_a_limited_coupon_takes_off_its_lines_alone(world):
     half = await make.coupon(world.scope, world.clock, percent_off=Decimal(50), limits=limits)
     await attach(world, half, subscription_id=bought.id)
     await world.use("acme", [(JAN, "100", "eu")])
-    await bill(world, FEB)
+    await draft_due(world, FEB)
     _, cycle = await invoices(world)
     by_kind = {
         line.description: line.discount
@@ -277,7 +277,7 @@ async def test_prepaid_balances_pay_for_usage_and_what_they_pay_is_kept(world):
     await world.subscribe("acme")
     await world.use("acme", [(JAN, "100", "eu")])
     with paid_from(Wallets()):
-        await bill(world, FEB)
+        await draft_due(world, FEB)
     first, cycle = await invoices(world)
     assert (first.totals.prepaid, cycle.totals.prepaid) == (ZERO, TWENTY)
     (paid,) = (await applied_reads.prepaid_of_invoices(world.scope, [cycle.id]))[cycle.id]

@@ -16,7 +16,7 @@ from app.kernel.ids import new_id
 from app.kernel.scope import SYSTEM
 from app.subscriptions.subscription import PaymentTerms
 from tests.invoicing.make import subscription
-from tests.invoicing.test_billing import FEB, bill, invoices
+from tests.invoicing.test_billing import FEB, draft_due, invoices
 from tests.invoicing.test_by_hand import TRAINING
 from tests.invoicing.test_lifecycle import draft, finalize_one
 from tests.invoicing.test_pdf import words_of
@@ -27,7 +27,7 @@ from tests.statements import statements
 async def cycle(world, **fields):
     await world.subscribe("acme", **fields)
     await world.use("acme", [(JAN, "120", "eu")])
-    await bill(world, FEB)
+    await draft_due(world, FEB)
     return (await invoices(world))[-1]
 
 

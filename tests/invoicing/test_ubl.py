@@ -26,7 +26,7 @@ from app.kernel.quantity import fraction_rounded
 from app.kernel.scope import SYSTEM
 from app.tenants.actions import environments
 from tests.catalog import make
-from tests.invoicing.test_billing import FEB, MAR, bill, everything, invoices, lines
+from tests.invoicing.test_billing import FEB, MAR, draft_due, everything, invoices, lines
 from tests.invoicing.test_credit_notes import credit
 from tests.invoicing.test_reckoning import Wallets, ask, attach, spare
 from tests.invoicing.ubl import complaints, values
@@ -114,7 +114,7 @@ async def test_a_month_with_discount_prepaid_credits_and_tax_is_told_to_the_cent
     await ask(seller, await make.tax_rate(seller.scope, seller.clock))
     await seller.use("acme", [(JAN, "120", "eu"), (JAN, "5", "us")])
     with paid_from(Wallets()):
-        await bill(seller, FEB)
+        await draft_due(seller, FEB)
         draft = (await invoices(seller))[-1]
         invoice = await actions.finalize(seller.scope, draft.id, by=SYSTEM, at=FEB)
     body = await ubl(seller, invoice)
@@ -384,7 +384,7 @@ async def test_what_is_not_in_force_or_has_no_place_in_the_norm_is_refused(selle
     dinars = await written(seller, currency="KWD")
     assert (await refused(seller, dinars)).field == "currency"
     await seller.subscribe("acme")
-    await bill(seller, JAN)
+    await draft_due(seller, JAN)
     (draft,) = [each for each in await invoices(seller) if each.number is None]
     assert (await refused(seller, draft)).field == "id"
     assert await link_to(seller, draft, FileKind.UBL) is None

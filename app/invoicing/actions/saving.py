@@ -46,7 +46,7 @@ async def save(
     A period that has an invoice already, of the same reason, gets no second one. Returns
     what was added.
     """
-    fresh = await _unbilled(connection, scope, drafts)
+    fresh = await unbilled(connection, scope, drafts)
     return await add(connection, scope, fresh, by=by, at=at)
 
 
@@ -74,7 +74,7 @@ async def add_as_is(
 ) -> list[Drafted]:
     """`add`, of what is reckoned, or will be before it is issued."""
     await insert(connection, "invoices", [_empty(scope, drafted.invoice) for drafted in fresh])
-    await _insert_parts(connection, scope, fresh, at=at)
+    await insert_parts(connection, scope, fresh, at=at)
     # Lines can only be added to a draft, so what is skipped becomes so after them.
     skipped = [d.invoice.id for d in fresh if d.invoice.status is InvoiceStatus.SKIPPED]
     if skipped:
@@ -91,10 +91,15 @@ async def add_as_is(
         if d.invoice.status is InvoiceStatus.DRAFT and d.invoice.finalize_at is not None
     ]
     await due.schedule_many(scope, FINALIZE, waiting)
-    await _look_again(scope, fresh, at=at)
-    await audit.record_many(scope, by, [_noted(drafted.invoice) for drafted in fresh], at=at)
-    await outbox.put_many(scope, [_told(drafted.invoice) for drafted in fresh])
+    await announce(scope, fresh, by=by, at=at)
     return list(fresh)
+
+
+async def announce(scope: Scope, drafts: Sequence[Drafted], *, by: Actor, at: datetime) -> None:
+    """Note that the drafts are made, tell it, and see to it that their usage is looked at again."""
+    await _look_again(scope, drafts, at=at)
+    await audit.record_many(scope, by, [_noted(drafted.invoice) for drafted in drafts], at=at)
+    await outbox.put_many(scope, [_told(drafted.invoice) for drafted in drafts])
 
 
 async def rewrite(
@@ -115,7 +120,7 @@ async def replace_parts(
     if not drafts:
         return
     await clear_parts(connection, scope, [drafted.invoice.id for drafted in drafts])
-    await _insert_parts(connection, scope, drafts, at=at)
+    await insert_parts(connection, scope, drafts, at=at)
     await update(
         connection,
         "invoices",
@@ -143,7 +148,7 @@ async def _look_again(scope: Scope, drafts: Sequence[Drafted], *, at: datetime) 
         await due.schedule_new(scope, CORRECT, item)
 
 
-async def _insert_parts(
+async def insert_parts(
     connection: asyncpg.Connection, scope: Scope, drafts: Sequence[Drafted], *, at: datetime
 ) -> None:
     """Add the lines of drafts, and what was applied to them."""
@@ -156,9 +161,10 @@ async def _insert_parts(
         await insert(connection, table, rows)
 
 
-async def _unbilled(
+async def unbilled(
     connection: asyncpg.Connection, scope: Scope, drafts: Sequence[Drafted]
 ) -> list[Drafted]:
+    """The drafts whose periods have no invoice of their reason yet."""
     if not drafts:
         return []
     subscriptions = list({drafted.invoice.subscription_id for drafted in drafts})

@@ -9,12 +9,13 @@ from app.infra.tables import ScopedTable, amount_field, id_field
 
 # A draft's rows are replaced with its lines; those of what was issued stay.
 _KEEP = """
-CREATE OR REPLACE FUNCTION tariff_keep_applied() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION tariff_keep_applied() RETURNS trigger LANGUAGE plpgsql
+SET enable_seqscan = off AS $$
 DECLARE
   kept text;
 BEGIN
-  SELECT i.id INTO kept FROM touched t JOIN invoices i ON i.id = t.invoice_id
-   WHERE i.status <> 'draft' LIMIT 1;
+  SELECT i.id INTO kept FROM invoices i
+   WHERE i.id = ANY(ARRAY(SELECT DISTINCT invoice_id FROM touched)) AND i.status <> 'draft' LIMIT 1;
   IF kept IS NOT NULL THEN
     RAISE EXCEPTION 'what was applied to invoice % can no longer be changed', kept
       USING ERRCODE = 'restrict_violation';
