@@ -1,6 +1,5 @@
 """What happened in the catalogue. The entity's id is told; what it says now is read back."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Self
 
@@ -9,68 +8,55 @@ from app.catalog.price import Price
 from app.kernel.events import Event
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeatureCreated(Event):
+class FeatureCreated(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "feature.created"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeatureUpdated(Event):
+class FeatureUpdated(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "feature.updated"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeatureArchived(Event):
+class FeatureArchived(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "feature.archived"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeatureRestored(Event):
+class FeatureRestored(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "feature.restored"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupCreated(Event):
+class GroupCreated(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "group.created"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupUpdated(Event):
+class GroupUpdated(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "group.updated"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupArchived(Event):
+class GroupArchived(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "group.archived"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupRestored(Event):
+class GroupRestored(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "group.restored"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanCreated(Event):
+class PlanCreated(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "plan.created"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanUpdated(Event):
+class PlanUpdated(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "plan.updated"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanArchived(Event):
+class PlanArchived(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "plan.archived"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanRestored(Event):
+class PlanRestored(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "plan.restored"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanVersionEvent(Event):
+class PlanVersionEvent(Event, frozen=True, kw_only=True):
     """Every event of a version says which of which plan it is."""
 
     plan_id: str
@@ -86,73 +72,59 @@ class PlanVersionEvent(Event):
         return {"plan_id": self.plan_id, "number": self.number}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanVersionCreated(PlanVersionEvent):
+class PlanVersionCreated(PlanVersionEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "plan_version.created"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanVersionUpdated(PlanVersionEvent):
+class PlanVersionUpdated(PlanVersionEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "plan_version.updated"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanVersionPublished(PlanVersionEvent):
+class PlanVersionPublished(PlanVersionEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "plan_version.published"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanVersionArchived(PlanVersionEvent):
+class PlanVersionArchived(PlanVersionEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "plan_version.archived"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanVersionRestored(PlanVersionEvent):
+class PlanVersionRestored(PlanVersionEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "plan_version.restored"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddonCreated(Event):
+class AddonCreated(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "addon.created"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddonUpdated(Event):
+class AddonUpdated(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "addon.updated"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddonArchived(Event):
+class AddonArchived(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "addon.archived"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddonRestored(Event):
+class AddonRestored(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "addon.restored"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PriceUnitCreated(Event):
+class PriceUnitCreated(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "price_unit.created"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PriceUnitUpdated(Event):
+class PriceUnitUpdated(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "price_unit.updated"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PriceUnitArchived(Event):
+class PriceUnitArchived(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "price_unit.archived"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PriceUnitRestored(Event):
+class PriceUnitRestored(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "price_unit.restored"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PriceEvent(Event):
+class PriceEvent(Event, frozen=True, kw_only=True):
     """Every event of a price says whose it is: a plan's, of one of its versions, an addon's, or a
     subscription's own."""
 
@@ -175,35 +147,29 @@ class PriceEvent(Event):
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PriceCreated(PriceEvent):
+class PriceCreated(PriceEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "price.created"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PriceUpdated(PriceEvent):
+class PriceUpdated(PriceEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "price.updated"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PriceArchived(PriceEvent):
+class PriceArchived(PriceEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "price.archived"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PriceRestored(PriceEvent):
+class PriceRestored(PriceEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "price.restored"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PriceDeleted(PriceEvent):
+class PriceDeleted(PriceEvent, frozen=True, kw_only=True):
     """It belonged to a draft."""
 
     name: ClassVar[str] = "price.deleted"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PriceReplacedBy(PriceEvent):
+class PriceReplacedBy(PriceEvent, frozen=True, kw_only=True):
     """Its substance changed: from its end on another row is in force."""
 
     name: ClassVar[str] = "price.replaced"
@@ -222,8 +188,7 @@ def owner_of(price: Price) -> dict[str, str | None]:
     }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntitlementEvent(Event):
+class EntitlementEvent(Event, frozen=True, kw_only=True):
     """Every event of an entitlement says whose it is, and to what."""
 
     owner_kind: str
@@ -237,28 +202,23 @@ class EntitlementEvent(Event):
         return owner | version | {"feature_id": self.feature_id}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntitlementCreated(EntitlementEvent):
+class EntitlementCreated(EntitlementEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "entitlement.created"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntitlementUpdated(EntitlementEvent):
+class EntitlementUpdated(EntitlementEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "entitlement.updated"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntitlementArchived(EntitlementEvent):
+class EntitlementArchived(EntitlementEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "entitlement.archived"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntitlementRestored(EntitlementEvent):
+class EntitlementRestored(EntitlementEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "entitlement.restored"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntitlementReplacedBy(EntitlementEvent):
+class EntitlementReplacedBy(EntitlementEvent, frozen=True, kw_only=True):
     """Its substance changed: from its end on another row is in force."""
 
     name: ClassVar[str] = "entitlement.replaced"
@@ -269,41 +229,33 @@ class EntitlementReplacedBy(EntitlementEvent):
         return EntitlementEvent.payload(self) | {"successor_id": self.successor_id}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CouponCreated(Event):
+class CouponCreated(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "coupon.created"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CouponUpdated(Event):
+class CouponUpdated(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "coupon.updated"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CouponArchived(Event):
+class CouponArchived(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "coupon.archived"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CouponRestored(Event):
+class CouponRestored(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "coupon.restored"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaxRateCreated(Event):
+class TaxRateCreated(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "tax_rate.created"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaxRateUpdated(Event):
+class TaxRateUpdated(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "tax_rate.updated"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaxRateArchived(Event):
+class TaxRateArchived(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "tax_rate.archived"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaxRateRestored(Event):
+class TaxRateRestored(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "tax_rate.restored"

@@ -1,12 +1,10 @@
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
 from app.kernel.events import Event
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TestClockEvent(Event):
+class TestClockEvent(Event, frozen=True, kw_only=True):
     """`occurred_at` is the machine's; every event says where the clock stands."""
 
     frozen_at: datetime
@@ -15,18 +13,15 @@ class TestClockEvent(Event):
         return {"frozen_at": self.frozen_at.isoformat()}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TestClockCreated(TestClockEvent):
+class TestClockCreated(TestClockEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "test_clock.created"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TestClockUpdated(TestClockEvent):
+class TestClockUpdated(TestClockEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "test_clock.updated"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TestClockAdvancing(TestClockEvent):
+class TestClockAdvancing(TestClockEvent, frozen=True, kw_only=True):
     """It has been asked to go on."""
 
     name: ClassVar[str] = "test_clock.advancing"
@@ -36,15 +31,13 @@ class TestClockAdvancing(TestClockEvent):
         return {"frozen_at": self.frozen_at.isoformat(), "to": self.to.isoformat()}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TestClockReady(TestClockEvent):
+class TestClockReady(TestClockEvent, frozen=True, kw_only=True):
     """It has arrived, and all that fell due on the way is done."""
 
     name: ClassVar[str] = "test_clock.ready"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TestClockFailed(TestClockEvent):
+class TestClockFailed(TestClockEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "test_clock.failed"
     reason: str
 
@@ -52,11 +45,9 @@ class TestClockFailed(TestClockEvent):
         return {"frozen_at": self.frozen_at.isoformat(), "reason": self.reason}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TestClockArchived(TestClockEvent):
+class TestClockArchived(TestClockEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "test_clock.archived"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TestClockRestored(TestClockEvent):
+class TestClockRestored(TestClockEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "test_clock.restored"

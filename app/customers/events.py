@@ -1,24 +1,19 @@
-from dataclasses import dataclass
 from typing import ClassVar
 
 from app.kernel.events import Event
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CustomerCreated(Event):
+class CustomerCreated(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "customer.created"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CustomerUpdated(Event):
+class CustomerUpdated(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "customer.updated"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CustomerArchived(Event):
+class CustomerArchived(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "customer.archived"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CustomerRestored(Event):
+class CustomerRestored(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "customer.restored"

@@ -14,7 +14,7 @@ from app.graphql.subscription_inputs import SubscriptionCreateInput
 from app.graphql.subscription_quantities import bought
 from app.invoicing import actions
 from app.invoicing.actions import NewSubscription
-from app.invoicing.bills import Moment
+from app.invoicing.drafts import Moment
 from app.invoicing.imagining import Imagined
 from app.invoicing.quoting import Usage
 from app.kernel.checks import located

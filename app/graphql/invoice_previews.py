@@ -13,7 +13,7 @@ from app.graphql.invoice_types import amounts_of
 from app.graphql.scalars import Money
 from app.graphql.terms import applied
 from app.invoicing import explaining
-from app.invoicing.bills import Drafted
+from app.invoicing.drafts import Drafted
 
 
 @strawberry.type(

@@ -28,7 +28,7 @@ from app.graphql.node import Kind
 from app.graphql.permissions import requires
 from app.graphql.watermarks import watermark
 from app.invoicing import actions, reads
-from app.invoicing.bills import Moment
+from app.invoicing.drafts import Moment
 from app.runs.schedules import start_billing_run
 
 

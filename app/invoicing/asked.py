@@ -109,6 +109,8 @@ class Asked(Struct, frozen=True):
     def included(self) -> dict[Period, Span]:
         """What allowances have to know: the totals of these periods, but for what is paused."""
         asked = self.entry.included.asked(self.entry.service.period)
+        if not asked:
+            return {}
         return {
             period: replace(self.span, period=period, gaps=paused_within(self.subscription, period))
             for period in sorted(asked)

@@ -16,7 +16,7 @@ from app.infra.clickhouse import ClickHouse
 from app.infra.due import Page, PageDone, Tally
 from app.infra.s3 import Storage
 from app.invoicing import actions, reads
-from app.invoicing.bills import Moment
+from app.invoicing.drafts import Moment
 from app.invoicing.errors import NumberTaken
 from app.invoicing.work import BILL, CHANGE, CREDIT, FINALIZE, MIGRATE, PRINT, THRESHOLD
 from app.kernel.clock import Clock

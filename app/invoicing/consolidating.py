@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from app.catalog.prices import content_hash
 from app.invoicing.applied.parts import Applied
-from app.invoicing.bills import Drafted
+from app.invoicing.drafts import Drafted
 from app.invoicing.invoice import BillingReason, Invoice, InvoiceLine, InvoiceStatus, Totals
 from app.kernel.copies import replace
 from app.kernel.ids import new_id

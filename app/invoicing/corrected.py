@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from app.invoicing import correction_reads
-from app.invoicing.bills import Drafted
 from app.invoicing.correcting import attached, less
 from app.invoicing.correction import Correction
+from app.invoicing.drafts import Drafted
 from app.invoicing.invoice import InvoiceStatus, LineKind
 from app.kernel.copies import replace
 from app.kernel.scope import Scope

@@ -1,4 +1,3 @@
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar, Self
@@ -10,8 +9,7 @@ from app.kernel.events import Event
 from app.kernel.quantity import plain
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InvoiceEvent(Event):
+class InvoiceEvent(Event, frozen=True, kw_only=True):
     """What every event of an invoice tells besides its id."""
 
     customer_id: str
@@ -41,8 +39,7 @@ class InvoiceEvent(Event):
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreditNoteEvent(Event):
+class CreditNoteEvent(Event, frozen=True, kw_only=True):
     """What every event of a credit note tells besides its id."""
 
     customer_id: str
@@ -76,42 +73,35 @@ class CreditNoteEvent(Event):
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreditNoteIssued(CreditNoteEvent):
+class CreditNoteIssued(CreditNoteEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "credit_note.issued"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreditNoteVoided(CreditNoteEvent):
+class CreditNoteVoided(CreditNoteEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "credit_note.voided"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreditNoteUpdated(CreditNoteEvent):
+class CreditNoteUpdated(CreditNoteEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "credit_note.updated"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreditNoteRefundSettled(CreditNoteEvent):
+class CreditNoteRefundSettled(CreditNoteEvent, frozen=True, kw_only=True):
     """Paying back a refund has succeeded or failed."""
 
     name: ClassVar[str] = "credit_note.refund_settled"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InvoiceDrafted(InvoiceEvent):
+class InvoiceDrafted(InvoiceEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "invoice.drafted"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InvoiceComputed(InvoiceEvent):
+class InvoiceComputed(InvoiceEvent, frozen=True, kw_only=True):
     """A draft was computed again, from the usage of that moment."""
 
     name: ClassVar[str] = "invoice.computed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InvoiceConsolidated(InvoiceEvent):
+class InvoiceConsolidated(InvoiceEvent, frozen=True, kw_only=True):
     """A draft's lines are asked for on another invoice."""
 
     name: ClassVar[str] = "invoice.consolidated"
@@ -121,15 +111,13 @@ class InvoiceConsolidated(InvoiceEvent):
         return {**InvoiceEvent.payload(self), "consolidated_into_id": self.into_id}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InvoiceSkipped(InvoiceEvent):
+class InvoiceSkipped(InvoiceEvent, frozen=True, kw_only=True):
     """The period came to nothing."""
 
     name: ClassVar[str] = "invoice.skipped"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InvoiceFinalized(InvoiceEvent):
+class InvoiceFinalized(InvoiceEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "invoice.finalized"
     number: str
 
@@ -137,22 +125,19 @@ class InvoiceFinalized(InvoiceEvent):
         return {**InvoiceEvent.payload(self), "number": self.number}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InvoiceUpdated(InvoiceEvent):
+class InvoiceUpdated(InvoiceEvent, frozen=True, kw_only=True):
     """A draft was edited by hand, or the due date of an issued invoice was moved."""
 
     name: ClassVar[str] = "invoice.updated"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InvoicePaid(InvoiceEvent):
+class InvoicePaid(InvoiceEvent, frozen=True, kw_only=True):
     """Nothing remains to be paid."""
 
     name: ClassVar[str] = "invoice.paid"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InvoiceWrittenOff(InvoiceEvent):
+class InvoiceWrittenOff(InvoiceEvent, frozen=True, kw_only=True):
     """What remained is not expected any more."""
 
     name: ClassVar[str] = "invoice.written_off"
@@ -162,8 +147,7 @@ class InvoiceWrittenOff(InvoiceEvent):
         return {**InvoiceEvent.payload(self), "amount": plain(self.amount)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InvoiceWriteOffReversed(InvoiceEvent):
+class InvoiceWriteOffReversed(InvoiceEvent, frozen=True, kw_only=True):
     """It is expected after all."""
 
     name: ClassVar[str] = "invoice.write_off_reversed"
@@ -173,8 +157,7 @@ class InvoiceWriteOffReversed(InvoiceEvent):
         return {**InvoiceEvent.payload(self), "amount": plain(self.amount)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InvoiceVoided(InvoiceEvent):
+class InvoiceVoided(InvoiceEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "invoice.voided"
     number: str | None
 
@@ -182,8 +165,7 @@ class InvoiceVoided(InvoiceEvent):
         return {**InvoiceEvent.payload(self), "number": self.number}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CorrectionEvent(Event):
+class CorrectionEvent(Event, frozen=True, kw_only=True):
     """What every event of a correction tells besides its id."""
 
     customer_id: str
@@ -217,20 +199,17 @@ class CorrectionEvent(Event):
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CorrectionBooked(CorrectionEvent):
+class CorrectionBooked(CorrectionEvent, frozen=True, kw_only=True):
     """Usage that was billed came to another amount."""
 
     name: ClassVar[str] = "invoice_correction.booked"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CorrectionAccepted(CorrectionEvent):
+class CorrectionAccepted(CorrectionEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "invoice_correction.accepted"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CorrectionDismissed(CorrectionEvent):
+class CorrectionDismissed(CorrectionEvent, frozen=True, kw_only=True):
     """It is not billed."""
 
     name: ClassVar[str] = "invoice_correction.dismissed"

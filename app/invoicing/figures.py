@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from app.catalog.prices import Cell, Figures, MeterFigure, WindowFigure
 from app.catalog.prices.needs import Needs
 from app.kernel.copies import replace
-from app.kernel.quantity import EXACT
+from app.kernel.quantity import added
 from app.metering.figure import Usage
 from app.subscriptions.commitments import DayPart
 
@@ -69,12 +69,9 @@ def with_meters(figures: Sequence[Figures], named: Mapping[str, Sequence[Usage]]
 
 
 def _figures(group: Group, rows: Sequence[Usage], needs: Needs, windows: int) -> Figures:
-    quantity = Decimal(0)
-    for row in rows:
-        quantity = EXACT.add(quantity, row.quantity)
-    timed = [row for row in rows if row.window is not None]
+    timed = [row for row in rows if row.window is not None] if needs.bucket is not None else []
     return Figures(
-        quantity=quantity,
+        quantity=added(row.quantity for row in rows),
         events=sum(row.event_count for row in rows),
         group=group,
         cells=tuple(_cell(row, needs) for row in rows) if needs.rows else (),

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from app.catalog.reads import coupons, tax_rates
 from app.infra.postgres import fetch
-from app.invoicing.bills import Drafted
+from app.invoicing.drafts import Drafted
 from app.invoicing.invoice import Invoice
 from app.invoicing.reckoning import Asked, Held, InForce, reckon_all
 from app.invoicing.terms import coupon_reads, tax_reads

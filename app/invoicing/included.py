@@ -77,7 +77,7 @@ def included_of(price: Price, entitled: Entitled | None, period: Period) -> Incl
     if entitled is None or price.feature_id is None or not takes:
         return NOTHING_INCLUDED
     given = entitled.of(price.feature_id)
-    found = allowances([entitled], price.feature_id)
+    found = allowances([entitled], price.feature_id) if given else ()
     if not found:
         return NOTHING_INCLUDED
     hashes = (

@@ -101,7 +101,9 @@ def rate(fact: Fact) -> Iterator[RatedLine]:
 
 
 def _of_usage(fact: Fact) -> Iterator[RatedLine]:
-    groups = sorted(fact.counted.groups, key=lambda one: order_of(one.group))
+    groups = fact.counted.groups
+    if len(groups) > 1:
+        groups = sorted(groups, key=lambda one: order_of(one.group))
     cover = _cover(fact)
     if fact.counted.whole is not None:
         yield from _together(fact, groups, fact.counted.whole, cover)
@@ -315,9 +317,11 @@ def _meters(fact: Fact, figures: Figures) -> Iterator[Step]:
 
 
 def _sold(fact: Fact) -> Mapping[str, Any]:
+    sold = snapshot(fact.price)
+    if not fact.included.allowances and fact.committing is None:
+        return sold  # the very same for all lines of the price
     terms = fact.included.terms(fact.service.period)
     more = ({"allowances": terms} if terms else {}) | windows_sold(fact.committing)
-    sold = snapshot(fact.price)
     return {**sold, **more} if more else sold
 
 
@@ -328,19 +332,22 @@ def _stated(period: Period) -> Mapping[str, str]:
 
 
 def _of(fact: Fact, groups: Mapping[str, str | None]) -> dict[str, str | None]:
-    return {
-        **_stated(fact.service.period),
-        **paused(fact.service.paused),
-        **counted_with(fact.counted.family),
-        **{f"group.{name}": value for name, value in groups.items()},
-    }
+    found: dict[str, str | None] = dict(_stated(fact.service.period))
+    if fact.service.paused or fact.counted.family:
+        found |= paused(fact.service.paused) | counted_with(fact.counted.family)
+    for name, value in groups.items():
+        found[f"group.{name}"] = value
+    return found
+
+
+_KINDS = {charge: LineKind(charge.value) for charge in ChargeKind}
 
 
 def _line(fact: Fact, quantity: Decimal, amount: Step, *counted: Step) -> RatedLine:
     price = fact.price
     tree = explanation.line(amount, *counted, decimals=minor_units(price.currency))
     return RatedLine(
-        kind=LineKind(price.charge.value),
+        kind=_KINDS[price.charge],
         item_id=fact.item.id,
         price_id=price.id,
         meter_id=price.meter_id,

@@ -31,14 +31,14 @@ from app.invoicing.amounts import (
 )
 from app.invoicing.applied.kept import applied_of
 from app.invoicing.applied.parts import NOTHING_APPLIED, Applied
-from app.invoicing.bills import Drafted
+from app.invoicing.drafts import Drafted
 from app.invoicing.invoice import Invoice, InvoiceLine
 from app.invoicing.terms.attachment import CouponAttachment
 from app.invoicing.terms.balances import Payer
 from app.invoicing.terms.taxation import TaxAssociation, Taxed, TaxExemption, winning
 from app.kernel.copies import replace
 from app.kernel.currencies import minor_units
-from app.kernel.quantity import EXACT
+from app.kernel.quantity import EXACT, added
 from app.tenants.settings import AmountSettings
 
 Held = tuple[CouponAttachment, Coupon]
@@ -69,6 +69,8 @@ class InForce:
 
 def reckon_all(drafts: Sequence[Drafted], in_force: InForce) -> list[Drafted]:
     """The drafts, in their order, with everything between their lines and the amount due."""
+    if in_force.nothing:
+        return [_sum(drafted, (), in_force.settings) for drafted in drafts]
     book = _Book(in_force)
     turns = sorted(
         range(len(drafts)),
@@ -321,12 +323,9 @@ _ORDERS: Mapping[str, Callable[[Held], tuple[Any, ...]]] = {
 
 def _sum(drafted: Drafted, notes: tuple[str, ...], settings: AmountSettings) -> Drafted:
     """The plain case: nothing lies between the lines and the amount due."""
-    subtotal = Decimal(0)
-    for line in drafted.lines:
-        subtotal = EXACT.add(subtotal, line.amount)
     invoice = replace(
         drafted.invoice,
-        totals=Totals.of(subtotal),
+        totals=Totals.of(added(line.amount for line in drafted.lines)),
         tax_notes=notes,
         reckoning={"rules": _rules_kept(settings)},
     )

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 import orjson
 
+from app.infra.arrays import BETWEEN
 from app.infra.rows import json_of
 from app.invoicing.invoice import (
     BillingReason,
@@ -220,38 +221,76 @@ def line_values(scope: Scope, line: InvoiceLine, at: datetime) -> dict[str, Any]
     }
 
 
-# Columns whose documents are most of a row.
-_DOCUMENTS = {"invoice_lines": ("price", "explanation")}
+class _Documents(NamedTuple):
+    """Columns with large documents: one that many rows share, and one that each has of its own."""
+
+    shared: str
+    own: str
+
+
+_DOCUMENTS = {"invoice_lines": _Documents(shared="price", own="explanation")}
 
 
 async def insert(connection: asyncpg.Connection, table: str, rows: Iterable[Values]) -> None:
     """Add rows of the same columns in one statement.
 
-    They travel as one JSON parameter that the table's own row type reads, and beside it the large
-    documents (`_DOCUMENTS`), which it would read twice. COPY is refused on tables with row-level
+    They travel as JSON that the table's own row type reads: what is the same in all of them
+    once, and large documents (`_DOCUMENTS`) apart. COPY is refused on tables with row-level
     security.
     """
     listed = list(rows)
     if not listed:
         return
-    documents = _DOCUMENTS.get(table, ())
-    flat = [name for name in listed[0] if name not in documents]
-    read = [f"row.{name}" for name in flat] + [f"apart.{name}::jsonb" for name in documents]
-    apart = _apart(documents) if documents else ""
+    documents = _DOCUMENTS.get(table)
+    flat = [name for name in listed[0] if documents is None or name not in documents]
+    same = {name for name in flat if _is_same(listed, name)}
+    columns = [*flat, *(documents or ())]
+    read = [f"{'same' if name in same else 'row'}.{name}" for name in flat]
+    given: list[object] = [
+        _json({name: listed[0][name] for name in same}),
+        _json([{name: row[name] for name in flat if name not in same} for row in listed]),
+    ]
+    found = "json_populate_recordset(NULL::{0}, $2::json)"
+    shared = ""
+    if documents is not None:
+        found, shared = f"ROWS FROM ({found}, {_APART})", _SHARED
+        read += ["shared.document", "row.string_to_table::jsonb"]
+        given += _apart(listed, documents)
     await connection.execute(
-        f"INSERT INTO {table} ({', '.join([*flat, *documents])}) "  # noqa: S608 - names of ours
-        f"SELECT {', '.join(read)} FROM json_populate_recordset(NULL::{table}, $1::json) AS row"
-        + apart,
-        _json([{name: row[name] for name in flat} for row in listed] if documents else listed),
-        *([[row["id"] for row in listed]] if documents else []),
-        *([_json(row[name]) for row in listed] for name in documents),
+        f"{shared}INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(read)} "  # noqa: S608
+        f"FROM json_populate_record(NULL::{table}, $1::json) AS same, {found.format(table)} AS row"
+        + (" JOIN shared ON shared.place = row.unnest" if shared else ""),
+        *given,
     )
 
 
-def _apart(documents: Sequence[str]) -> str:
-    """Documents by the ids of their rows, given as arrays from the second parameter on."""
-    arrays = ", ".join(f"${place}::text[]" for place in range(2, len(documents) + 3))
-    return f" JOIN unnest({arrays}) AS apart(id, {', '.join(documents)}) ON apart.id = row.id"
+# Read once, however many rows have them.
+_SHARED = (
+    f"WITH shared AS MATERIALIZED (SELECT document::jsonb, place FROM "  # noqa: S608
+    f"string_to_table($5, E'{BETWEEN}') WITH ORDINALITY AS each(document, place)) "
+)
+_APART = f"string_to_table($3, E'{BETWEEN}'), unnest(string_to_array($4, ',')::int[])"
+
+
+def _is_same(rows: Sequence[Values], name: str) -> bool:
+    """Whether all rows have one value in the column."""
+    return [row[name] for row in rows].count(rows[0][name]) == len(rows)
+
+
+def _apart(rows: Sequence[Values], documents: _Documents) -> tuple[str, str, str]:
+    """Each row's own document, the place of the one that it shares, and those that are shared."""
+    places: dict[int, int] = {}
+    shared: list[str] = []
+    chosen: list[str] = []
+    for row in rows:
+        document = row[documents.shared]
+        place = places.get(id(document))
+        if place is None:
+            shared.append(_json(document))
+            place = places[id(document)] = len(shared)
+        chosen.append(str(place))
+    own = BETWEEN.join([_json(row[documents.own]) for row in rows])
+    return own, ",".join(chosen), BETWEEN.join(shared)
 
 
 def _json(value: Any) -> str:

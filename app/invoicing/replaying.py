@@ -12,8 +12,8 @@ from typing import Any
 
 from app.catalog.price import substance_hash
 from app.invoicing import explanation
-from app.invoicing.bills import Drafted
 from app.invoicing.charges import Charge, key_of, price_of
+from app.invoicing.drafts import Drafted
 from app.invoicing.invoice import Invoice, InvoiceLine
 from app.invoicing.rating import ENGINE_VERSION, RatedLine
 from app.kernel.quantity import EXACT, plain

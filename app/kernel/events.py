@@ -1,12 +1,12 @@
 """What happened: frozen facts in the past tense, told upwards through the outbox."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+
+class Event(Struct, frozen=True, kw_only=True):
     """A fact about one entity. `name` is what subscribers see (`invoice.finalized`), forever.
 
     `payload` holds ids and JSON scalars only; decimals as strings, instants as ISO 8601.

@@ -4,6 +4,7 @@ Python's default context silently rounds to 28 digits; products of two stored nu
 more. `EXACT` has room for them and raises instead of rounding.
 """
 
+from collections.abc import Iterable
 from decimal import (
     ROUND_HALF_UP,
     Context,
@@ -16,12 +17,15 @@ from decimal import (
     Overflow,
 )
 from fractions import Fraction
+from functools import cache
 
 EXACT = Context(
     prec=200, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow, FloatOperation]
 )
 # Room for rounding: `quantize` and integer division may drop digits on purpose.
 _ROUNDING = Context(prec=200, traps=[InvalidOperation, DivisionByZero, Overflow, FloatOperation])
+
+_ONE = Decimal(1)
 
 # What ClickHouse stores of a metered quantity: Decimal(76, 18).
 QUANTITY_DECIMALS = 18
@@ -36,6 +40,14 @@ def plus(left: Number, right: Number) -> Number:
     if isinstance(left, Decimal) and isinstance(right, Decimal):
         return EXACT.add(left, right)
     return Fraction(left) + Fraction(right)
+
+
+def added(amounts: Iterable[Decimal]) -> Decimal:
+    """The exact sum."""
+    total = Decimal(0)
+    for amount in amounts:
+        total = EXACT.add(total, amount)
+    return total
 
 
 def minus(left: Number, right: Number) -> Number:
@@ -68,7 +80,13 @@ def parse_decimal(text: str) -> Decimal:
 
 def round_half_away(value: Decimal, decimals: int) -> Decimal:
     """To `decimals` places (negative: tens, hundreds …), halves away from zero."""
-    return value.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP, context=_ROUNDING)
+    return value.quantize(_unit(decimals), ROUND_HALF_UP, context=_ROUNDING)
+
+
+@cache
+def _unit(decimals: int) -> Decimal:
+    """One of the last place."""
+    return Decimal(1).scaleb(-decimals)
 
 
 def ratio_rounded(numerator: Decimal, denominator: Decimal, decimals: int) -> Decimal:
@@ -89,6 +107,9 @@ def fraction_rounded(value: Fraction, decimals: int) -> Decimal:
 
 def whole_steps(value: Number, size: Decimal, *, up: bool) -> Decimal:
     """How many steps of `size` there are in `value`, rounded up or down, exactly."""
+    if isinstance(value, Decimal) and value >= 0:
+        whole, rest = _ROUNDING.divmod(value, size)
+        return EXACT.add(whole, _ONE) if up and rest else whole
     steps = Fraction(value) / Fraction(size)
     floor = steps.numerator // steps.denominator
     return Decimal(floor + 1 if up and steps != floor else floor)
@@ -111,6 +132,7 @@ __all__ = [
     "QUANTITY_DECIMALS",
     "QUANTITY_INTEGER_DIGITS",
     "Number",
+    "added",
     "exact_number",
     "fraction_rounded",
     "minus",

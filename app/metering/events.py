@@ -1,26 +1,21 @@
-from dataclasses import dataclass
 from typing import ClassVar
 
 from app.kernel.events import Event
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeterCreated(Event):
+class MeterCreated(Event, frozen=True, kw_only=True):
     """Whoever hears it sees to the backfill."""
 
     name: ClassVar[str] = "meter.created"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeterUpdated(Event):
+class MeterUpdated(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "meter.updated"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeterArchived(Event):
+class MeterArchived(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "meter.archived"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeterRestored(Event):
+class MeterRestored(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "meter.restored"

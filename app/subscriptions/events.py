@@ -1,12 +1,10 @@
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
 from app.kernel.events import Event
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubscriptionEvent(Event):
+class SubscriptionEvent(Event, frozen=True, kw_only=True):
     """Every event of a subscription says whose it is."""
 
     customer_id: str
@@ -16,32 +14,27 @@ class SubscriptionEvent(Event):
         return {"customer_id": self.customer_id, "plan_id": self.plan_id}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubscriptionCreated(SubscriptionEvent):
+class SubscriptionCreated(SubscriptionEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "subscription.created"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubscriptionDraftCreated(SubscriptionEvent):
+class SubscriptionDraftCreated(SubscriptionEvent, frozen=True, kw_only=True):
     """It bills nothing until it is activated."""
 
     name: ClassVar[str] = "subscription.draft_created"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubscriptionUpdated(SubscriptionEvent):
+class SubscriptionUpdated(SubscriptionEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "subscription.updated"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubscriptionActivated(SubscriptionEvent):
+class SubscriptionActivated(SubscriptionEvent, frozen=True, kw_only=True):
     """Its start has come, or a draft was activated."""
 
     name: ClassVar[str] = "subscription.activated"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubscriptionTrialStarted(SubscriptionEvent):
+class SubscriptionTrialStarted(SubscriptionEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "subscription.trial_started"
     trial_ends_at: datetime
 
@@ -51,15 +44,13 @@ class SubscriptionTrialStarted(SubscriptionEvent):
         return facts | {"trial_ends_at": self.trial_ends_at.isoformat()}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubscriptionTrialEnded(SubscriptionEvent):
+class SubscriptionTrialEnded(SubscriptionEvent, frozen=True, kw_only=True):
     """It is charged for from here on."""
 
     name: ClassVar[str] = "subscription.trial_ended"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubscriptionRenewed(SubscriptionEvent):
+class SubscriptionRenewed(SubscriptionEvent, frozen=True, kw_only=True):
     """The period before is billed and another has begun."""
 
     name: ClassVar[str] = "subscription.renewed"
@@ -73,8 +64,7 @@ class SubscriptionRenewed(SubscriptionEvent):
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubscriptionPauseScheduled(SubscriptionEvent):
+class SubscriptionPauseScheduled(SubscriptionEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "subscription.pause_scheduled"
     pause_id: str
     starts_at: datetime
@@ -86,8 +76,7 @@ class SubscriptionPauseScheduled(SubscriptionEvent):
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubscriptionPaused(SubscriptionEvent):
+class SubscriptionPaused(SubscriptionEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "subscription.paused"
     pause_id: str
 
@@ -95,8 +84,7 @@ class SubscriptionPaused(SubscriptionEvent):
         return SubscriptionEvent.payload(self) | {"pause_id": self.pause_id}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubscriptionResumed(SubscriptionEvent):
+class SubscriptionResumed(SubscriptionEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "subscription.resumed"
     pause_id: str
 
@@ -104,41 +92,35 @@ class SubscriptionResumed(SubscriptionEvent):
         return SubscriptionEvent.payload(self) | {"pause_id": self.pause_id}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubscriptionThresholdReached(SubscriptionEvent):
+class SubscriptionThresholdReached(SubscriptionEvent, frozen=True, kw_only=True):
     """Its usage came to its threshold and is billed so far."""
 
     name: ClassVar[str] = "subscription.threshold_reached"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubscriptionCancellationScheduled(SubscriptionEvent):
+class SubscriptionCancellationScheduled(SubscriptionEvent, frozen=True, kw_only=True):
     """It will be canceled at the end of the period, or at the instant that was named."""
 
     name: ClassVar[str] = "subscription.cancellation_scheduled"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubscriptionUncanceled(SubscriptionEvent):
+class SubscriptionUncanceled(SubscriptionEvent, frozen=True, kw_only=True):
     """The cancellation to come was taken back."""
 
     name: ClassVar[str] = "subscription.uncanceled"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubscriptionCanceled(SubscriptionEvent):
+class SubscriptionCanceled(SubscriptionEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "subscription.canceled"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubscriptionEnded(SubscriptionEvent):
+class SubscriptionEnded(SubscriptionEvent, frozen=True, kw_only=True):
     """It reached its end and is billed completely."""
 
     name: ClassVar[str] = "subscription.ended"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubscriptionChangeEvent(SubscriptionEvent):
+class SubscriptionChangeEvent(SubscriptionEvent, frozen=True, kw_only=True):
     """Every event of a change says which, of what kind, and when it takes effect."""
 
     change_id: str
@@ -153,36 +135,31 @@ class SubscriptionChangeEvent(SubscriptionEvent):
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubscriptionChangeScheduled(SubscriptionChangeEvent):
+class SubscriptionChangeScheduled(SubscriptionChangeEvent, frozen=True, kw_only=True):
     """Quantity or plan will change at an instant to come."""
 
     name: ClassVar[str] = "subscription.change_scheduled"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubscriptionChanged(SubscriptionChangeEvent):
+class SubscriptionChanged(SubscriptionChangeEvent, frozen=True, kw_only=True):
     """Quantity or plan has changed: lines have ended and others have begun."""
 
     name: ClassVar[str] = "subscription.changed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubscriptionChangeCanceled(SubscriptionChangeEvent):
+class SubscriptionChangeCanceled(SubscriptionChangeEvent, frozen=True, kw_only=True):
     """It was taken back, or the subscription was over before it came."""
 
     name: ClassVar[str] = "subscription.change_canceled"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubscriptionChangeFailed(SubscriptionChangeEvent):
+class SubscriptionChangeFailed(SubscriptionChangeEvent, frozen=True, kw_only=True):
     """It was refused when it came; all is as it was."""
 
     name: ClassVar[str] = "subscription.change_failed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanMigrationEvent(Event):
+class PlanMigrationEvent(Event, frozen=True, kw_only=True):
     """Every event of a bulk migration says where to, and how many stand where."""
 
     plan_id: str
@@ -203,18 +180,15 @@ class PlanMigrationEvent(Event):
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanMigrationStarted(PlanMigrationEvent):
+class PlanMigrationStarted(PlanMigrationEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "plan_migration.started"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanMigrationCompleted(PlanMigrationEvent):
+class PlanMigrationCompleted(PlanMigrationEvent, frozen=True, kw_only=True):
     """Each of its subscriptions was asked; the changes of some may still be to come."""
 
     name: ClassVar[str] = "plan_migration.completed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanMigrationCanceled(PlanMigrationEvent):
+class PlanMigrationCanceled(PlanMigrationEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "plan_migration.canceled"

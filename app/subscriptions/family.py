@@ -44,6 +44,8 @@ def wanted(counts: bool, per_customer: bool) -> tuple[FamilyUsage, ...]:
 
 def within(families: Sequence[FamilyUsage], period: Period) -> tuple[Period, ...]:
     """The parts of the period in which the family's usage counts."""
+    if not families:
+        return ()
     found = (each.period.intersection(period) for each in families)
     return tuple(part for part in found if part is not None)
 
@@ -61,6 +63,8 @@ def joined(periods: Collection[Period]) -> list[Period]:
 
 def is_per_customer(families: Sequence[FamilyUsage], period: Period) -> bool:
     """Whether the lines of the period are per customer: as was said last."""
+    if not families:
+        return False
     held = [each for each in families if each.period.intersection(period) is not None]
     return bool(held) and held[-1].per_customer
 

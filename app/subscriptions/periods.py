@@ -33,6 +33,8 @@ class Service(Struct, frozen=True):
 
     @property
     def served(self) -> timedelta:
+        if not self.paused:
+            return self.period.length
         return self.period.length - sum((gap.length for gap in self.paused), timedelta())
 
     @property

@@ -9,16 +9,21 @@ from typing import Any
 import orjson
 from tortoise import connections
 
+from app.infra.arrays import joined, texts
 from app.kernel.copies import fields_of, is_record
-from app.kernel.ids import new_id
+from app.kernel.ids import new_ids
 from app.kernel.quantity import plain
 from app.kernel.scope import Actor, Scope
 
 _INSERT = (
-    "INSERT INTO audit_entries (tenant_id, environment_id, at, actor_kind, actor_id, request_id, "
+    "INSERT INTO audit_entries "  # noqa: S608
+    "(tenant_id, environment_id, at, actor_kind, actor_id, request_id, "
     "id, action, entity_id, before, after) SELECT $1, $2, $3, $4, $5, $6, * "
-    "FROM unnest($7::text[], $8::text[], $9::text[], $10::jsonb[], $11::jsonb[])"
+    f"FROM unnest({texts(7)}, {texts(8)}, {texts(9)}, {texts(10)}::jsonb[], {texts(11)}::jsonb[])"
 )
+
+
+_KEYS = orjson.OPT_NON_STR_KEYS  # enums among them
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +68,11 @@ async def record_many(scope: Scope, by: Actor, entries: Sequence[Entry], *, at: 
             by.kind,
             by.id,
             by.request_id,
-            [new_id("aud") for _ in entries],
-            [entry.action for entry in entries],
-            [entry.entity_id for entry in entries],
-            [_json(old) for old, _ in changes],
-            [_json(new) for _, new in changes],
+            joined(new_ids("aud", len(entries))),
+            joined(entry.action for entry in entries),
+            joined(entry.entity_id for entry in entries),
+            joined(_json(old) for old, _ in changes),
+            joined(_json(new) for _, new in changes),
         )
 
 
@@ -83,6 +88,8 @@ def facts(value: object) -> dict[str, Any] | None:
 
 
 def _changes(before: object, after: object) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    if before is None and isinstance(after, dict):
+        return None, after  # as it is: `_json` writes what is in it
     old, new = facts(before), facts(after)
     if old is None or new is None:
         return old, new
@@ -94,7 +101,7 @@ def _changes(before: object, after: object) -> tuple[dict[str, Any] | None, dict
 
 
 def _json(value: dict[str, Any] | None) -> str | None:
-    return None if value is None else orjson.dumps(value).decode()
+    return None if value is None else orjson.dumps(value, default=_fact, option=_KEYS).decode()
 
 
 def _fact(value: object) -> Any:

@@ -1,126 +1,101 @@
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from app.kernel.events import Event
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TenantCreated(Event):
+class TenantCreated(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "tenant.created"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TenantUpdated(Event):
+class TenantUpdated(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "tenant.updated"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TenantWasSuspended(Event):
+class TenantWasSuspended(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "tenant.suspended"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TenantReactivated(Event):
+class TenantReactivated(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "tenant.reactivated"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnvironmentCreated(Event):
+class EnvironmentCreated(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "environment.created"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnvironmentUpdated(Event):
+class EnvironmentUpdated(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "environment.updated"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnvironmentArchived(Event):
+class EnvironmentArchived(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "environment.archived"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnvironmentRestored(Event):
+class EnvironmentRestored(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "environment.restored"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SettingsUpdated(Event):
+class SettingsUpdated(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "setting.updated"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserInvited(Event):
+class UserInvited(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "user.invited"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserCreated(Event):
+class UserCreated(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "user.created"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserJoined(Event):
+class UserJoined(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "user.joined"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserUpdated(Event):
+class UserUpdated(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "user.updated"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserArchived(Event):
+class UserArchived(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "user.archived"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserRestored(Event):
+class UserRestored(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "user.restored"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceAccountCreated(Event):
+class ServiceAccountCreated(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "service_account.created"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceAccountUpdated(Event):
+class ServiceAccountUpdated(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "service_account.updated"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceAccountArchived(Event):
+class ServiceAccountArchived(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "service_account.archived"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceAccountRestored(Event):
+class ServiceAccountRestored(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "service_account.restored"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoleCreated(Event):
+class RoleCreated(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "role.created"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoleUpdated(Event):
+class RoleUpdated(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "role.updated"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoleArchived(Event):
+class RoleArchived(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "role.archived"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoleRestored(Event):
+class RoleRestored(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "role.restored"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoleAssigned(Event):
+class RoleAssigned(Event, frozen=True, kw_only=True):
     """`entity_id` is who got the role."""
 
     name: ClassVar[str] = "role.assigned"
@@ -130,8 +105,7 @@ class RoleAssigned(Event):
         return {"role": self.role}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoleUnassigned(Event):
+class RoleUnassigned(Event, frozen=True, kw_only=True):
     """`entity_id` is who lost the role."""
 
     name: ClassVar[str] = "role.unassigned"
@@ -141,13 +115,11 @@ class RoleUnassigned(Event):
         return {"role": self.role}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiKeyCreated(Event):
+class ApiKeyCreated(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "api_key.created"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiKeyRotated(Event):
+class ApiKeyRotated(Event, frozen=True, kw_only=True):
     """`entity_id` is the old key."""
 
     name: ClassVar[str] = "api_key.rotated"
@@ -157,6 +129,5 @@ class ApiKeyRotated(Event):
         return {"successorId": self.successor_id}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiKeyRevoked(Event):
+class ApiKeyRevoked(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "api_key.revoked"

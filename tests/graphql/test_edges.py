@@ -9,7 +9,7 @@ import pytest
 from app.catalog.feature import FeatureType
 from app.catalog.group import GroupKind
 from app.invoicing import actions as invoicing
-from app.invoicing.bills import Moment
+from app.invoicing.drafts import Moment
 from app.kernel.scope import SYSTEM, Scope
 from app.subscriptions import reads as subscriptions
 from app.tenants.role import READS

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.invoicing import actions as invoicing
-from app.invoicing.bills import Moment
+from app.invoicing.drafts import Moment
 from app.kernel.scope import SYSTEM, Scope
 from app.subscriptions import reads as subscriptions
 from app.tenants.role import READS

@@ -1,5 +1,4 @@
 import asyncio
-from dataclasses import dataclass
 from typing import ClassVar
 
 import pytest
@@ -11,8 +10,7 @@ from app.kernel.events import Event
 from app.kernel.scope import Scope
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ThingHappened(Event):
+class ThingHappened(Event, frozen=True, kw_only=True):
     name: ClassVar[str] = "thing.happened"
     note: str = ""
 

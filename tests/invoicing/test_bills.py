@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from app.catalog.price import ChargeKind, InvoiceTiming
 from app.catalog.prices import Flat
-from app.invoicing.bills import Moment, again, draft, due, upcoming
+from app.invoicing.bills import again, due, upcoming
+from app.invoicing.drafts import Moment, draft
 from app.invoicing.invoice import BillingReason, InvoiceStatus
 from app.kernel.copies import replace
 from app.kernel.period import Cadence

@@ -10,7 +10,7 @@ from app.catalog.errors import Archived
 from app.customers import actions as customers
 from app.infra.postgres import fetch
 from app.invoicing import actions, explanation, reads
-from app.invoicing.bills import Moment
+from app.invoicing.drafts import Moment
 from app.invoicing.errors import InvoiceEdited, InvoiceNotDraft, LineIsComputed
 from app.invoicing.invoice import BillingReason, InvoiceStatus, LineKind, PaymentStatus
 from app.invoicing.manual import CreateInvoice, Edits, ManualLine

@@ -8,7 +8,7 @@ import pytest
 from app.catalog.price_override import PriceOverride
 from app.catalog.prices import PerUnit
 from app.invoicing import actions, reads
-from app.invoicing.bills import Moment
+from app.invoicing.drafts import Moment
 from app.kernel.scope import SYSTEM
 from app.subscriptions import actions as life
 from app.subscriptions import reads as subscriptions

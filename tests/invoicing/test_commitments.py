@@ -11,7 +11,7 @@ from app.catalog.plan import CreatePlan
 from app.catalog.price import ChargeKind, CreatePrice
 from app.catalog.prices import Adjustments, Graduated, PerUnit, Tier
 from app.invoicing import actions, billing, explanation
-from app.invoicing.bills import Moment
+from app.invoicing.drafts import Moment
 from app.invoicing.invoice import InvoiceStatus, LineKind
 from app.kernel.copies import replace
 from app.kernel.errors import Invalid

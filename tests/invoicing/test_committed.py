@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from app.catalog.prices import Adjustments, Figures, Graduated, PerUnit, Tier
 from app.invoicing import explanation
-from app.invoicing.bills import Moment, draft, due
+from app.invoicing.bills import due
+from app.invoicing.drafts import Moment, draft
 from app.invoicing.invoice import LineKind
 from app.invoicing.rating import Counted
 from app.kernel.quantity import round_half_away

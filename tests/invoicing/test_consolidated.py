@@ -16,9 +16,9 @@ from app.infra.postgres import fetch
 from app.invoicing import actions, billing, reads
 from app.invoicing.actions import FileKind, NoteFileKind
 from app.invoicing.applied import reads as applied_reads
-from app.invoicing.bills import Drafted, Moment
 from app.invoicing.consolidating import folded, together
 from app.invoicing.credit_note import Crediting, CreditNoteReason, Part
+from app.invoicing.drafts import Drafted, Moment
 from app.invoicing.errors import InvoiceAlreadyReplaced, InvoiceIsConsolidated, InvoiceNotDraft
 from app.invoicing.invoice import BillingReason, InvoiceStatus, LineKind
 from app.invoicing.manual import CreateInvoice, Edits, blank

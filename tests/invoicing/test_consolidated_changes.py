@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from app.invoicing import actions, credit_reads
-from app.invoicing.bills import Moment
 from app.invoicing.credit_note import Crediting, CreditNoteReason, Part
+from app.invoicing.drafts import Moment
 from app.invoicing.invoice import BillingReason, LineKind
 from app.kernel.scope import SYSTEM
 from tests.invoicing.changing import go_to, plan

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.invoicing.applied.parts import Applied
-from app.invoicing.bills import Drafted
 from app.invoicing.consolidating import folded, held, together
 from app.invoicing.correction import CorrectionApplied
+from app.invoicing.drafts import Drafted
 from app.invoicing.invoice import BillingReason, InvoiceLine, InvoiceStatus, LineKind, Totals
 from app.invoicing.manual import CreateInvoice, blank
 from app.kernel.copies import replace

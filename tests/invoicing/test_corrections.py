@@ -8,8 +8,8 @@ import pytest
 
 from app.infra.postgres import fetch
 from app.invoicing import actions, billing, correction_reads, correction_run, credit_reads, reads
-from app.invoicing.bills import Moment
 from app.invoicing.correction import CorrectionPolicy, CorrectionStatus
+from app.invoicing.drafts import Moment
 from app.invoicing.errors import CorrectionDecided, InvoiceCorrected
 from app.invoicing.explanation import evaluate
 from app.invoicing.invoice import BillingReason, InvoiceStatus, LineKind

@@ -12,7 +12,7 @@ from app.catalog.coupon import Coupon, CouponDuration, CouponKind, CouponLevel, 
 from app.catalog.tax_rate import TaxRate, TaxRateKind, TaxRateStatus
 from app.invoicing import explaining, explanation, manual
 from app.invoicing.amounts import Balance
-from app.invoicing.bills import Drafted
+from app.invoicing.drafts import Drafted
 from app.invoicing.explanation import Unexplained
 from app.invoicing.reckoning import InForce, reckon_all
 from app.invoicing.terms.attachment import CouponAttachment

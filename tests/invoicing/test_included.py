@@ -16,7 +16,7 @@ from app.catalog.prices.adjustments import Transform
 from app.catalog.reads import prices
 from app.infra.postgres import fetch
 from app.invoicing import actions, billing, explanation, reads
-from app.invoicing.bills import Moment
+from app.invoicing.drafts import Moment
 from app.invoicing.included import SpanFigure, included_of
 from app.invoicing.rating import Counted, rate
 from app.kernel.copies import replace

@@ -10,7 +10,7 @@ import pytest
 
 from app.infra.postgres import fetch, writing
 from app.invoicing import actions, billing, explanation, reads
-from app.invoicing.bills import Moment
+from app.invoicing.drafts import Moment
 from app.invoicing.errors import (
     InvoiceAlreadyVoid,
     InvoiceNotDraft,

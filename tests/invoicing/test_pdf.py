@@ -11,7 +11,8 @@ from pypdf import PdfReader
 
 from app.catalog.price import ChargeKind, InvoiceTiming
 from app.catalog.prices import Figures, Flat, Graduated, Package, PerUnit, Tier
-from app.invoicing.bills import Moment, draft, due
+from app.invoicing.bills import due
+from app.invoicing.drafts import Moment, draft
 from app.invoicing.invoice import InvoiceStatus, Party, Presentation, Totals
 from app.invoicing.pdf import Printing, Taken, document, render
 from app.invoicing.pdf.formats import Formats

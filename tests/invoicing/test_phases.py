@@ -11,7 +11,7 @@ from app.catalog.price_override import PriceOverride
 from app.catalog.prices import PerUnit
 from app.catalog.reads import features
 from app.invoicing import actions
-from app.invoicing.bills import Moment
+from app.invoicing.drafts import Moment
 from app.kernel.errors import DomainError
 from app.kernel.period import Cadence, Period
 from app.kernel.scope import SYSTEM

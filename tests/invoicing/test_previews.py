@@ -8,7 +8,7 @@ from app.catalog.entitlement_terms import Metered
 from app.catalog.reads import prices
 from app.invoicing import actions
 from app.invoicing.actions import NewSubscription
-from app.invoicing.bills import Moment
+from app.invoicing.drafts import Moment
 from app.invoicing.invoice import BillingReason
 from app.invoicing.quoting import Usage
 from app.kernel.errors import Invalid, NotFound

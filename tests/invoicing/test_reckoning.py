@@ -16,7 +16,7 @@ from app.invoicing import actions, explanation, reads
 from app.invoicing.actions import attaching, tax_associations, tax_exemptions
 from app.invoicing.amounts import Balance
 from app.invoicing.applied import reads as applied_reads
-from app.invoicing.bills import Moment
+from app.invoicing.drafts import Moment
 from app.invoicing.invoice import InvoiceStatus
 from app.invoicing.manual import CreateInvoice, ManualLine
 from app.invoicing.terms import coupon_reads

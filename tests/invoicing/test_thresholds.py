@@ -8,7 +8,7 @@ import pytest
 
 from app.infra.postgres import fetch
 from app.invoicing import actions, billing, reads
-from app.invoicing.bills import Moment
+from app.invoicing.drafts import Moment
 from app.invoicing.errors import BilledAhead
 from app.invoicing.explanation import evaluate
 from app.invoicing.invoice import BillingReason, InvoiceStatus

@@ -1,5 +1,8 @@
+import os
+
 import pytest
 
+from app.kernel import ids
 from app.kernel.ids import PREFIXES, is_id, new_id, prefix_of, ulid
 
 
@@ -25,3 +28,13 @@ def test_an_unregistered_prefix_is_refused():
 )
 def test_what_is_not_an_id_has_no_prefix(value):
     assert prefix_of(value) is None
+
+
+def test_a_forked_process_draws_bits_of_its_own():
+    ulid()  # more is drawn ahead than this, and it is the parent's
+    read, write = os.pipe()
+    if not (child := os.fork()):
+        os.write(write, str(len(ids._drawn)).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert (os.read(read, 9), len(ids._drawn) > 0) == (b"0", True)

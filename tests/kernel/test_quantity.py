@@ -61,3 +61,11 @@ def test_rounding_a_fraction_is_rounding_the_decimal(value, digits):
 )
 def test_steps_are_whole(value, size, up, steps):
     assert whole_steps(Decimal(value), Decimal(size), up=up) == steps
+
+
+@given(
+    numbers.filter(lambda value: value >= 0), numbers.filter(lambda size: size > 0), st.booleans()
+)
+def test_steps_are_those_of_the_fractions(value, size, up):
+    whole, rest = divmod(Fraction(value), Fraction(size))
+    assert Fraction(whole_steps(value, size, up=up)) == whole + (1 if up and rest else 0)

@@ -12,7 +12,7 @@ from typing import Literal
 from msgspec import Struct
 
 from app.catalog.prices import numbers
-from app.catalog.prices.explanation import Inputs, Rule, Step, number, step
+from app.catalog.prices.explanation import Inputs, Rule, Step, number, text, written
 from app.catalog.prices.rounding import rounded
 from app.kernel.errors import Invalid
 from app.kernel.quantity import Number
@@ -147,8 +147,9 @@ NO_ADJUSTMENTS = Adjustments()
 
 def applied(rule: str, inputs: dict[str, Number | str | None], part: Step) -> Step:
     """The rule on top of `part`; the same arithmetic makes the amount and evaluates the trace."""
-    draft = step(rule, inputs, Fraction(0))
-    return step(rule, inputs, RULES[rule].evaluate(draft.inputs, [Fraction(part.result)]), (part,))
+    given = written(inputs)
+    result = RULES[rule].evaluate(given, [Fraction(part.result)])
+    return Step(rule, given, text(result), (part,))
 
 
 def _transform(inputs: Inputs, parts: Sequence[Fraction]) -> Fraction:

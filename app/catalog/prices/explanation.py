@@ -51,11 +51,15 @@ def step(
     parts: tuple[Step, ...] = (),
 ) -> Step:
     """A step with its numbers written as text."""
-    written = {
+    return Step(rule, written(inputs), text(result), parts)
+
+
+def written(inputs: Mapping[str, Number | str | None]) -> dict[str, str | None]:
+    """The inputs of a step with their numbers as text."""
+    return {
         name: value if value is None or isinstance(value, str) else text(value)
         for name, value in inputs.items()
     }
-    return Step(rule, written, text(result), parts)
 
 
 def evaluate(tree: Step, rules: Mapping[str, Rule]) -> Fraction:

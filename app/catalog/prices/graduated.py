@@ -1,3 +1,4 @@
+from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
 from typing import ClassVar, Literal
@@ -30,12 +31,15 @@ class Graduated(Struct, frozen=True, tag_field="model", tag="graduated"):
 
     def amount(self, quantity: Number) -> Number:
         """Unrounded. Raises: Invalid (a negative quantity)."""
-        total: Number = Decimal(0)
-        for index, units in tiers.shares(self.tiers, quantity, self.zero_usage):
-            total = plus(total, self.tiers[index].amount(units))
-        return total
+        return self._amount(tiers.shares(self.tiers, quantity, self.zero_usage))
 
     def trace(self, quantity: Number) -> Step:
-        shares = tiers.shares(self.tiers, quantity, self.zero_usage)
+        shares = list(tiers.shares(self.tiers, quantity, self.zero_usage))
         rows = tuple(tiers.row(self.tiers, index, units) for index, units in shares)
-        return step(self.kind, {"quantity": quantity}, self.amount(quantity), rows)
+        return step(self.kind, {"quantity": quantity}, self._amount(shares), rows)
+
+    def _amount(self, shares: Iterable[tuple[int, Number]]) -> Number:
+        total: Number = Decimal(0)
+        for index, units in shares:
+            total = plus(total, self.tiers[index].amount(units))
+        return total

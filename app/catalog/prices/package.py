@@ -43,18 +43,22 @@ class Package(Struct, frozen=True, tag_field="model", tag="package"):
 
     def amount(self, quantity: Number) -> Decimal:
         """Unrounded. Raises: Invalid (a negative quantity)."""
-        return EXACT.multiply(self.packages(quantity), self.package_amount)
+        return self._amount(self.packages(quantity))
 
     def trace(self, quantity: Number) -> Step:
+        packages = self.packages(quantity)
         inputs = {
             "quantity": quantity,
             "free_units": self.free_units,
             "size": self.size,
             "rounding": self.rounding,
-            "packages": self.packages(quantity),
+            "packages": packages,
             "package_amount": self.package_amount,
         }
-        return step(self.kind, inputs, self.amount(quantity))
+        return step(self.kind, inputs, self._amount(packages))
+
+    def _amount(self, packages: Decimal) -> Decimal:
+        return EXACT.multiply(packages, self.package_amount)
 
 
 def _evaluate(inputs: Inputs, _parts: Sequence[Fraction]) -> Fraction:

@@ -31,13 +31,15 @@ class Volume(Struct, frozen=True, tag_field="model", tag="volume"):
 
     def amount(self, quantity: Number) -> Number:
         """Unrounded. Raises: Invalid (a negative quantity)."""
-        index = self._tier(quantity)
-        return Decimal(0) if index is None else self.tiers[index].amount(quantity)
+        return self._amount(self._tier(quantity), quantity)
 
     def trace(self, quantity: Number) -> Step:
         index = self._tier(quantity)
         rows = () if index is None else (tiers.row(self.tiers, index, quantity),)
-        return step(self.kind, {"quantity": quantity}, self.amount(quantity), rows)
+        return step(self.kind, {"quantity": quantity}, self._amount(index, quantity), rows)
+
+    def _amount(self, index: int | None, quantity: Number) -> Number:
+        return Decimal(0) if index is None else self.tiers[index].amount(quantity)
 
     def _tier(self, quantity: Number) -> int | None:
         """The position of the tier that holds the quantity; None where nothing is charged."""

@@ -11,15 +11,16 @@ from typing import Final
 from msgspec import Struct
 from tortoise import connections
 
+from app.infra.arrays import joined, texts
 from app.infra.postgres import fetch, system
-from app.kernel.ids import new_id
+from app.kernel.ids import new_id, new_ids
 from app.kernel.scope import Scope
 
 _NEW = (
-    "INSERT INTO due_items "
+    "INSERT INTO due_items "  # noqa: S608
     "(id, tenant_id, environment_id, kind, subject_id, owner_id, clock_id, due_at, attempts) "
     "SELECT i, $2, $3, $4, s, o, m.clock_id, d, 0 "
-    "FROM unnest($1::text[], $5::text[], $6::text[], $7::timestamptz[]) AS row(i, s, o, d) "
+    f"FROM unnest({texts(1)}, {texts(5)}, {texts(6)}, $7::timestamptz[]) AS row(i, s, o, d) "
     "LEFT JOIN clock_members m "
     "ON m.tenant_id = $2 AND m.environment_id = $3 AND m.owner_id = row.o ORDER BY s "
     "ON CONFLICT (tenant_id, environment_id, kind, subject_id) DO NOTHING"
@@ -94,12 +95,12 @@ async def schedule_many(scope: Scope, kind: str, items: Sequence[Item]) -> None:
     async with connections.get("default").acquire_connection() as connection:
         await connection.execute(
             _SCHEDULE,
-            [new_id("due") for _ in items],
+            joined(new_ids("due", len(items))),
             scope.tenant_id,
             scope.environment_id,
             kind,
-            [item.subject_id for item in items],
-            [item.owner_id for item in items],
+            joined(item.subject_id for item in items),
+            joined(item.owner_id for item in items),
             [item.due_at for item in items],
         )
 
@@ -124,12 +125,12 @@ async def _schedule_one(statement: str, scope: Scope, kind: str, item: Item) -> 
     async with connections.get("default").acquire_connection() as connection:
         await connection.execute(
             statement,
-            [new_id("due")],
+            new_id("due"),
             scope.tenant_id,
             scope.environment_id,
             kind,
-            [item.subject_id],
-            [item.owner_id],
+            item.subject_id,
+            item.owner_id or "",
             [item.due_at],
         )
 

@@ -3,13 +3,15 @@ from collections.abc import Sequence
 import orjson
 from tortoise import connections
 
+from app.infra.arrays import joined, texts
 from app.kernel.events import Event
 from app.kernel.scope import Scope
 
 _INSERT = (
-    "INSERT INTO outbox (tenant_id, environment_id, told, name, entity_id, occurred_at, payload) "
+    "INSERT INTO outbox "  # noqa: S608
+    "(tenant_id, environment_id, told, name, entity_id, occurred_at, payload) "
     "SELECT $1, $2, false, * "
-    "FROM unnest($3::text[], $4::text[], $5::timestamptz[], $6::jsonb[])"
+    f"FROM unnest({texts(3)}, {texts(4)}, $5::timestamptz[], {texts(6)}::jsonb[])"
 )
 CHANNEL = "tariff_outbox"
 
@@ -28,10 +30,10 @@ async def put_many(scope: Scope, events: Sequence[Event]) -> None:
             _INSERT,
             scope.tenant_id,
             scope.environment_id,
-            [event.name for event in events],
-            [event.entity_id for event in events],
+            joined(event.name for event in events),
+            joined(event.entity_id for event in events),
             [event.occurred_at for event in events],
-            [orjson.dumps(event.payload()).decode() for event in events],
+            joined(orjson.dumps(event.payload()).decode() for event in events),
         )
         # Delivered by PostgreSQL at commit: a relay that listens wakes at once.
         await connection.execute(f"NOTIFY {CHANNEL}")

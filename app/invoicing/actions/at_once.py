@@ -11,8 +11,8 @@ from app.invoicing.actions import credit_balances, issuing
 from app.invoicing.actions.consolidating import zones_of_payers
 from app.invoicing.actions.issuing import Issuer
 from app.invoicing.actions.saving import add_as_is, announce, insert_parts, unbilled
-from app.invoicing.bills import Drafted
 from app.invoicing.corrected import corrected
+from app.invoicing.drafts import Drafted
 from app.invoicing.errors import NumberTaken
 from app.invoicing.in_force import reckoned
 from app.invoicing.invoice import InvoiceStatus

@@ -12,8 +12,9 @@ from app.invoicing.actions.finalizing import finalize_many
 from app.invoicing.actions.previewing import by_next_bill, undone, unsaved
 from app.invoicing.actions.reckoning import stored
 from app.invoicing.actions.saving import save
-from app.invoicing.bills import Drafted, Moment, draft, upcoming
+from app.invoicing.bills import upcoming
 from app.invoicing.credit_note import CreditNote, CreditNoteLine
+from app.invoicing.drafts import Drafted, Moment, draft
 from app.invoicing.reads import by_ids
 from app.kernel.errors import Invalid, Unavailable
 from app.kernel.scope import Actor, Scope

@@ -18,8 +18,9 @@ from app.invoicing.actions.crediting import credit
 from app.invoicing.actions.drafting import bill
 from app.invoicing.actions.finalizing import finalize_many
 from app.invoicing.actions.saving import add
-from app.invoicing.bills import Moment, at_instant, draft
+from app.invoicing.bills import at_instant
 from app.invoicing.credit_note import Crediting, CreditNote, CreditNoteReason
+from app.invoicing.drafts import Moment, draft
 from app.invoicing.invoice import Invoice, InvoiceLine, InvoiceStatus, LineKind
 from app.invoicing.work import CREDIT
 from app.kernel.copies import replace

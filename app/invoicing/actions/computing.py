@@ -8,8 +8,9 @@ from app.infra.postgres import writing
 from app.invoicing import manual, reads
 from app.invoicing.actions import locks
 from app.invoicing.actions.saving import rewrite
-from app.invoicing.bills import Bill, Drafted, Moment, again, draft
+from app.invoicing.bills import Bill, again
 from app.invoicing.consolidating import as_one
+from app.invoicing.drafts import Drafted, Moment, draft
 from app.invoicing.errors import BilledAhead, InvoiceEdited, InvoiceNotDraft, PeriodChanged
 from app.invoicing.events import InvoiceComputed
 from app.invoicing.invoice import BillingReason, Invoice, InvoiceLine, InvoiceStatus, LineKind

@@ -10,10 +10,10 @@ import asyncpg
 from app.invoicing import correction_reads, credit_reads, manual
 from app.invoicing.actions.crediting import credit
 from app.invoicing.actions.saving import add
-from app.invoicing.bills import Drafted
 from app.invoicing.correction import Correction, CorrectionApplied
 from app.invoicing.correction_records import applied_values
 from app.invoicing.credit_note import NO_AMOUNTS, Crediting, CreditNoteReason, Part
+from app.invoicing.drafts import Drafted
 from app.invoicing.invoice import BillingReason, Invoice
 from app.invoicing.manual import CreateInvoice
 from app.invoicing.records import insert

@@ -12,7 +12,7 @@ from app.infra.rows import the
 from app.invoicing import manual
 from app.invoicing.actions.finalizing import finalize
 from app.invoicing.actions.saving import add
-from app.invoicing.bills import Drafted
+from app.invoicing.drafts import Drafted
 from app.invoicing.invoice import Invoice
 from app.invoicing.manual import CreateInvoice
 from app.kernel import checks

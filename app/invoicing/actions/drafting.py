@@ -11,7 +11,8 @@ from app.infra.postgres import writing
 from app.invoicing.actions import issuing
 from app.invoicing.actions.at_once import save_at_once
 from app.invoicing.actions.saving import save
-from app.invoicing.bills import Bill, Drafted, Moment, draft, due
+from app.invoicing.bills import Bill, due
+from app.invoicing.drafts import Drafted, Moment, draft
 from app.invoicing.invoice import InvoiceStatus
 from app.invoicing.usage import count
 from app.kernel.scope import Actor, Scope

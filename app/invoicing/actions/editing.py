@@ -11,7 +11,7 @@ from app.infra.postgres import writing
 from app.invoicing import manual, reads
 from app.invoicing.actions import locks
 from app.invoicing.actions.saving import rewrite
-from app.invoicing.bills import Drafted
+from app.invoicing.drafts import Drafted
 from app.invoicing.errors import InvoiceNotDraft, LineIsComputed
 from app.invoicing.events import InvoiceUpdated
 from app.invoicing.invoice import Invoice, InvoiceLine, InvoiceStatus, LineKind

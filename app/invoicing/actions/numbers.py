@@ -34,7 +34,8 @@ async def take(
 
     `series` keeps counters apart whose numbers begin alike, such as those of credit notes.
     """
-    heads = [numbering.head(settings, prefix, at) for prefix in prefixes]
+    known = {prefix: numbering.head(settings, prefix, at) for prefix in set(prefixes)}
+    heads = [known[prefix] for prefix in prefixes]
     if not heads:
         return []
     wanted = Counter(heads)

@@ -12,8 +12,9 @@ from app.infra.clickhouse import ClickHouse
 from app.infra.postgres import writing
 from app.invoicing.actions.changing import take_effect
 from app.invoicing.actions.subscribing import subscribe
-from app.invoicing.bills import Bill, Drafted, Moment, draft, upcoming
+from app.invoicing.bills import Bill, upcoming
 from app.invoicing.corrected import corrected
+from app.invoicing.drafts import Drafted, Moment, draft
 from app.invoicing.errors import NothingToBill
 from app.invoicing.imagining import Imagined, imagine
 from app.invoicing.in_force import reckoned

@@ -10,7 +10,7 @@ from app.infra import outbox
 from app.invoicing import correction_reads, reads
 from app.invoicing.actions.saving import replace_parts
 from app.invoicing.applied import reads as applied_reads
-from app.invoicing.bills import Drafted
+from app.invoicing.drafts import Drafted
 from app.invoicing.events import InvoiceComputed
 from app.invoicing.in_force import in_force
 from app.invoicing.invoice import Invoice

@@ -12,7 +12,7 @@ from app.invoicing.actions.consolidating import hold_again
 from app.invoicing.actions.saving import add
 from app.invoicing.actions.tax_associations import carry_over
 from app.invoicing.actions.voiding import void_locked
-from app.invoicing.bills import Drafted, Moment
+from app.invoicing.drafts import Drafted, Moment
 from app.invoicing.errors import InvoiceAlreadyReplaced, InvoiceIsConsolidated, InvoiceNotFinalized
 from app.invoicing.invoice import Invoice, InvoiceStatus, LineKind
 from app.invoicing.records import update

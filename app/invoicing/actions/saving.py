@@ -9,8 +9,8 @@ import asyncpg
 
 from app.infra import due, outbox
 from app.invoicing.applied.rows import TABLES, rows_of
-from app.invoicing.bills import Drafted
 from app.invoicing.corrected import corrected
+from app.invoicing.drafts import Drafted
 from app.invoicing.events import InvoiceDrafted, InvoiceEvent, InvoiceSkipped
 from app.invoicing.in_force import reckoned
 from app.invoicing.invoice import Invoice, InvoiceStatus

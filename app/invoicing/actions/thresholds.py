@@ -7,7 +7,8 @@ from app.infra.crash import point
 from app.infra.postgres import writing
 from app.invoicing.actions.drafting import Outcome
 from app.invoicing.actions.saving import save
-from app.invoicing.bills import Drafted, Moment, accruing, draft
+from app.invoicing.bills import accruing
+from app.invoicing.drafts import Drafted, Moment, draft
 from app.invoicing.usage import count
 from app.kernel.scope import Actor, Scope
 from app.subscriptions.actions import bill_usage_until

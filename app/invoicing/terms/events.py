@@ -1,6 +1,5 @@
 """What happened to who has a coupon, and to whom a tax is asked of."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Self
 
@@ -9,8 +8,7 @@ from app.invoicing.terms.taxation import TaxAssociation, TaxExemption
 from app.kernel.events import Event
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CouponAttachmentEvent(Event):
+class CouponAttachmentEvent(Event, frozen=True, kw_only=True):
     """Every event of an attachment says of what, and to whom."""
 
     coupon_id: str
@@ -35,18 +33,15 @@ class CouponAttachmentEvent(Event):
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CouponAttached(CouponAttachmentEvent):
+class CouponAttached(CouponAttachmentEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "coupon.attached"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CouponDetached(CouponAttachmentEvent):
+class CouponDetached(CouponAttachmentEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "coupon.detached"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaxAssociationEvent(Event):
+class TaxAssociationEvent(Event, frozen=True, kw_only=True):
     """Every event of an association says of which rate, and with what."""
 
     tax_rate_id: str
@@ -71,28 +66,23 @@ class TaxAssociationEvent(Event):
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaxAssociationCreated(TaxAssociationEvent):
+class TaxAssociationCreated(TaxAssociationEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "tax_association.created"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaxAssociationUpdated(TaxAssociationEvent):
+class TaxAssociationUpdated(TaxAssociationEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "tax_association.updated"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaxAssociationArchived(TaxAssociationEvent):
+class TaxAssociationArchived(TaxAssociationEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "tax_association.archived"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaxAssociationRestored(TaxAssociationEvent):
+class TaxAssociationRestored(TaxAssociationEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "tax_association.restored"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaxExemptionEvent(Event):
+class TaxExemptionEvent(Event, frozen=True, kw_only=True):
     """Every event of an exemption says whose it is."""
 
     customer_id: str
@@ -105,21 +95,17 @@ class TaxExemptionEvent(Event):
         return {"customer_id": self.customer_id}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaxExemptionCreated(TaxExemptionEvent):
+class TaxExemptionCreated(TaxExemptionEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "tax_exemption.created"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaxExemptionUpdated(TaxExemptionEvent):
+class TaxExemptionUpdated(TaxExemptionEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "tax_exemption.updated"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaxExemptionArchived(TaxExemptionEvent):
+class TaxExemptionArchived(TaxExemptionEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "tax_exemption.archived"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaxExemptionRestored(TaxExemptionEvent):
+class TaxExemptionRestored(TaxExemptionEvent, frozen=True, kw_only=True):
     name: ClassVar[str] = "tax_exemption.restored"

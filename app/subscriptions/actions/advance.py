@@ -94,7 +94,7 @@ async def _store(
         [s.billed_until for s in after],
         [s.current_period.start for s in after],
         [s.current_period.end for s in after],
-        [orjson.dumps(plain(s.cuts)).decode() for s in after],
+        [orjson.dumps(plain(s.cuts)).decode() if s.cuts else "[]" for s in after],
     )
     return {row["id"] for row in rows}
 

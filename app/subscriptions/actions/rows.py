@@ -24,8 +24,8 @@ BILL = "subscription.bill"
 # The kind of due work that looks whether usage has come to a subscription's threshold.
 THRESHOLD = "subscription.threshold"
 _LOCK = (
-    "SELECT 1 FROM subscriptions WHERE tenant_id = $1 AND environment_id = $2 AND id = ANY($3) "
-    "ORDER BY id FOR UPDATE"
+    "SELECT count(*) FROM (SELECT 1 FROM subscriptions WHERE tenant_id = $1 "
+    "AND environment_id = $2 AND id = ANY($3) ORDER BY id FOR UPDATE) AS held"
 )
 
 
