@@ -66,12 +66,10 @@ def draft(bill: Bill, counted: Mapping[Billed, Counted], moment: Moment) -> Draf
     toward = counted.get(bill.identity, NOTHING).toward
     rated += _committed(bill, rated, toward)
     invoice_id = new_id("inv")
-    owner_id = bill.subscription.id
+    ids = iter(new_ids("invl", len(rated)))
     lines = tuple(
-        _line(line_id, invoice_id, owner_id, position, line)
-        for position, (line_id, line) in enumerate(
-            zip(new_ids("invl", len(rated)), rated, strict=True), start=1
-        )
+        _line(invoice_id, line, id_=next(ids), position=position, owner_id=bill.subscription.id)
+        for position, line in enumerate(rated, start=1)
     )
     return Drafted(_invoice(invoice_id, bill, lines, moment), lines)
 
@@ -163,10 +161,10 @@ def _catalog_hash(hashes: tuple[str, ...]) -> str:
 
 
 def _line(
-    line_id: str, invoice_id: str, owner_id: str, position: int, rated: RatedLine
+    invoice_id: str, rated: RatedLine, *, id_: str, position: int, owner_id: str
 ) -> InvoiceLine:
     return InvoiceLine(
-        id=line_id,
+        id=id_,
         invoice_id=invoice_id,
         position=position,
         kind=rated.kind,

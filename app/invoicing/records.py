@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import asyncpg
 import orjson
 
-from app.infra.arrays import BETWEEN
+from app.infra.arrays import BETWEEN, SQL_BETWEEN
 from app.infra.rows import json_of
 from app.invoicing.invoice import (
     BillingReason,
@@ -228,6 +228,9 @@ class _Documents(NamedTuple):
     own: str
 
 
+# From how many rows on it is looked for what they share: few share this or that by chance, and
+# every other choice is another statement to prepare.
+_MANY = 50
 _DOCUMENTS = {"invoice_lines": _Documents(shared="price", own="explanation")}
 
 
@@ -243,7 +246,7 @@ async def insert(connection: asyncpg.Connection, table: str, rows: Iterable[Valu
         return
     documents = _DOCUMENTS.get(table)
     flat = [name for name in listed[0] if documents is None or name not in documents]
-    same = {name for name in flat if _is_same(listed, name)}
+    same = {name for name in flat if _is_same(listed, name)} if len(listed) >= _MANY else set()
     columns = [*flat, *(documents or ())]
     read = [f"{'same' if name in same else 'row'}.{name}" for name in flat]
     given: list[object] = [
@@ -267,9 +270,9 @@ async def insert(connection: asyncpg.Connection, table: str, rows: Iterable[Valu
 # Read once, however many rows have them.
 _SHARED = (
     f"WITH shared AS MATERIALIZED (SELECT document::jsonb, place FROM "  # noqa: S608
-    f"string_to_table($5, E'{BETWEEN}') WITH ORDINALITY AS each(document, place)) "
+    f"string_to_table($5, {SQL_BETWEEN}) WITH ORDINALITY AS each(document, place)) "
 )
-_APART = f"string_to_table($3, E'{BETWEEN}'), unnest(string_to_array($4, ',')::int[])"
+_APART = f"string_to_table($3, {SQL_BETWEEN}), unnest(string_to_array($4, ',')::int[])"
 
 
 def _is_same(rows: Sequence[Values], name: str) -> bool:

@@ -19,7 +19,7 @@ _INSERT = (
     "INSERT INTO audit_entries "  # noqa: S608
     "(tenant_id, environment_id, at, actor_kind, actor_id, request_id, "
     "id, action, entity_id, before, after) SELECT $1, $2, $3, $4, $5, $6, * "
-    f"FROM unnest({texts(7)}, {texts(8)}, {texts(9)}, {texts(10)}::jsonb[], {texts(11)}::jsonb[])"
+    f"FROM unnest({texts(7)}, {texts(8)}, $9::text[], {texts(10)}::jsonb[], {texts(11)}::jsonb[])"
 )
 
 
@@ -70,7 +70,7 @@ async def record_many(scope: Scope, by: Actor, entries: Sequence[Entry], *, at: 
             by.request_id,
             joined(new_ids("aud", len(entries))),
             joined(entry.action for entry in entries),
-            joined(entry.entity_id for entry in entries),
+            [entry.entity_id for entry in entries],
             joined(_json(old) for old, _ in changes),
             joined(_json(new) for _, new in changes),
         )
