@@ -7,6 +7,7 @@ and never become part of its text.
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from urllib.parse import quote_plus
 
 from app.kernel.errors import Invalid
@@ -93,6 +94,16 @@ def query_string(pairs: Mapping[str, str]) -> str:
 
 
 def _percent(text: str) -> str:
+    return _percent_once(text) if isinstance(text, Encoded) else _percent_now(text)
+
+
+@lru_cache(maxsize=32)
+def _percent_once(text: str) -> str:
+    """What goes into several queries is quoted for the first."""
+    return _percent_now(text)
+
+
+def _percent_now(text: str) -> str:
     # Lists of thousands of values go this way, where a library's loop over bytes is felt.
     return text.translate(_PERCENT) if text.isascii() else quote_plus(text, safe=_SAFE)
 

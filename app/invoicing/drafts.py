@@ -49,6 +49,7 @@ class Moment:
 
 def draft(bill: Bill, counted: Mapping[Billed, Counted], moment: Moment) -> Drafted:
     """The invoice of `bill`. One that comes to nothing is skipped once its wait is over."""
+    policy = policy_of(bill.subscription)
     facts = [
         Fact(
             entry.item,
@@ -57,7 +58,7 @@ def draft(bill: Bill, counted: Mapping[Billed, Counted], moment: Moment) -> Draf
             counted.get(entry.identity, NOTHING),
             entry.included,
             entry.committing,
-            policy_of(bill.subscription),
+            policy,
         )
         for entry in bill.entries
     ]

@@ -19,7 +19,14 @@ from app.subscriptions.entitlements import entitled as put_together
 from app.subscriptions.holding import Holding
 from app.subscriptions.pause import Pause
 from app.subscriptions.periods import is_due
-from app.subscriptions.records import change_of, holding_of, line_item_of, pause_of, subscription_of
+from app.subscriptions.records import (
+    LINE_ITEM,
+    change_of,
+    holding_of,
+    line_item_of,
+    pause_of,
+    subscription_of,
+)
 from app.subscriptions.subscription import (
     OVER,
     LineItem,
@@ -157,7 +164,12 @@ async def get(scope: Scope, subscription_id: str) -> Subscription:
 async def line_items(scope: Scope, subscription_ids: Collection[str]) -> dict[str, list[LineItem]]:
     """Each subscription's lines in the order they were bought; every subscription is a key."""
     rows = await having(
-        scope, "subscription_line_items", "subscription_id", subscription_ids, also="ORDER BY id"
+        scope,
+        "subscription_line_items",
+        "subscription_id",
+        subscription_ids,
+        also="ORDER BY id",
+        columns=LINE_ITEM,
     )
     found: dict[str, list[LineItem]] = {key: [] for key in subscription_ids}
     for row in rows:

@@ -124,6 +124,10 @@ def plain(
     return found
 
 
+# The columns that are read of a line item: a billing run reads many.
+LINE_ITEM = ", ".join(LineItem.__struct_fields__)
+
+
 def line_item_of(record: asyncpg.Record) -> LineItem:
     return LineItem(
         id=record["id"],

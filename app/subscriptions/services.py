@@ -117,7 +117,9 @@ def _in_arrears(
     if start >= end:
         return None
     period = Period(start, end)
-    service = Service(period, full, paused_within(subscription, period))
+    service = point.arrears  # nearly always, and then it need not be made anew
+    if (service.period, service.full) != (period, full):
+        service = Service(period, full, paused_within(subscription, period))
     return service if service.served else None
 
 
