@@ -4,7 +4,8 @@ Workers do it as they do in production: as many processes as there are cores, wi
 several shards at a time in each. The floor is what the run asks of the servers, and nothing else:
 the same usage queries by aiohttp with nothing decided about the answers, and COPY of the very
 rows of invoices and lines that came of the run into tables with the same indexes and constraints.
-Each round of pages is followed by its floor, so that whatever else the machine does hits both.
+Each round of pages is followed by its floor, so that whatever else the machine does hits both;
+before the first, the machine becomes quiet (`quiet.py`), as filling leaves servers a lot to do.
 """
 
 import os
@@ -20,6 +21,7 @@ from app.invoicing.work import BILL, FINALIZE
 from app.kernel.copies import replace
 from bench.billing_run.floor import Floor, Heard, open_floor
 from bench.billing_run.place import METERS, Place, filled
+from bench.billing_run.quiet import quiet
 from bench.billing_run.workers import Asked, Workers, open_services, open_workers
 from bench.result import Goal, Result
 
@@ -38,6 +40,7 @@ async def run(settings: Settings, scale: float = 1.0) -> Sequence[Result]:
     async with open_services(settings, at) as services:
         place = await filled(services, end, subscriptions=subscriptions, events=events)
         async with open_floor(settings) as floor, open_workers(settings, at, WORKERS) as workers:
+            await quiet()
             took = await _Run(workers, place, floor, settings.billing, at).measured()
     return _results(took, subscriptions, events)
 
