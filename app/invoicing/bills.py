@@ -12,9 +12,7 @@ from msgspec import Struct
 
 from app.catalog.price import ChargeKind, Price
 from app.invoicing.included import NOTHING_INCLUDED, Included, included_of
-from app.invoicing.invoice import (
-    BillingReason,
-)
+from app.invoicing.invoice import BillingReason
 from app.kernel.copies import replace
 from app.kernel.period import Period
 from app.subscriptions.billable import BillableSubscription

@@ -253,16 +253,15 @@ async def insert(connection: asyncpg.Connection, table: str, rows: Iterable[Valu
         _json({name: listed[0][name] for name in same}),
         _json([{name: row[name] for name in flat if name not in same} for row in listed]),
     ]
-    found = "json_populate_recordset(NULL::{0}, $2::json)"
-    shared = ""
+    found, shared, joins = f"json_populate_recordset(NULL::{table}, $2::json)", "", ""
     if documents is not None:
         found, shared = f"ROWS FROM ({found}, {_APART})", _SHARED
+        joins = " JOIN shared ON shared.place = row.unnest"
         read += ["shared.document", "row.string_to_table::jsonb"]
         given += _apart(listed, documents)
     await connection.execute(
         f"{shared}INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(read)} "  # noqa: S608
-        f"FROM json_populate_record(NULL::{table}, $1::json) AS same, {found.format(table)} AS row"
-        + (" JOIN shared ON shared.place = row.unnest" if shared else ""),
+        f"FROM json_populate_record(NULL::{table}, $1::json) AS same, {found} AS row{joins}",
         *given,
     )
 

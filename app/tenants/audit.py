@@ -21,8 +21,6 @@ _INSERT = (
     "id, action, entity_id, before, after) SELECT $1, $2, $3, $4, $5, $6, * "
     f"FROM unnest({texts(7)}, {texts(8)}, $9::text[], {texts(10)}::jsonb[], {texts(11)}::jsonb[])"
 )
-
-
 _KEYS = orjson.OPT_NON_STR_KEYS  # enums among them
 
 

@@ -1,5 +1,7 @@
 """What is issued as it is drafted is what drafting and issuing one after the other comes to."""
 
+import asyncio
+
 import asyncpg
 import pytest
 
@@ -124,7 +126,13 @@ async def test_a_number_that_is_taken_leaves_a_draft_and_says_so(world):
 async def test_a_second_run_and_one_at_the_same_time_change_nothing(world):
     for name in ("acme", "beta", "gamma"):
         await world.subscribe(name)
-    await bill(world, FEB)
+    world.clock.at = FEB
+    both = await asyncio.gather(
+        *(billing.bill_page(world.services, world.page()) for _ in range(2))
+    )
+    assert both[0].tally + both[1].tally == {"drafted": 6, "finalized": 6}
+    found = await invoices(world)
+    assert sorted(each.number for each in found) == [f"INV-202502-{n:05d}" for n in range(1, 7)]
     before = await everything(world)
     assert await bill(world, FEB) == {}
     assert await everything(world) == before

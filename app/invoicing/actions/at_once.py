@@ -4,7 +4,6 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 import asyncpg
-from asyncpg import UniqueViolationError
 
 from app.infra.crash import point
 from app.invoicing.actions import credit_balances, issuing
@@ -13,14 +12,11 @@ from app.invoicing.actions.issuing import Issuer
 from app.invoicing.actions.saving import add_as_is, announce, insert_parts, unbilled
 from app.invoicing.corrected import corrected
 from app.invoicing.drafts import Drafted
-from app.invoicing.errors import NumberTaken
 from app.invoicing.in_force import reckoned
 from app.invoicing.invoice import InvoiceStatus
 from app.invoicing.records import insert, issued_values
 from app.kernel.copies import replace
 from app.kernel.scope import Actor, Scope
-
-_NUMBERS = "invoices_number"
 
 
 async def save_at_once(
@@ -75,12 +71,8 @@ async def _add_issued(
     dressed = await issuing.dress(connection, scope, invoices, issuer, at=at, lines=lines)
     await issuing.to_be_printed(scope, dressed.invoices)
     issued = await issuing.numbered(connection, scope, dressed, issuer)
-    try:
+    with issuing.numbers_free(issued):
         await insert(connection, "invoices", [issued_values(scope, each) for each in issued])
-    except UniqueViolationError as error:
-        if error.constraint_name != _NUMBERS:
-            raise
-        raise NumberTaken(f"between {issued[0].number} and {issued[-1].number}") from error
     await issuing.announce(scope, issued, by=by)
     await credit_balances.pay(connection, scope, dressed.taken)
     point("invoicing.finalized")

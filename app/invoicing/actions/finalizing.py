@@ -5,7 +5,6 @@ from datetime import datetime
 
 import asyncpg
 import orjson
-from asyncpg import UniqueViolationError
 
 from app.infra import due, outbox
 from app.infra.crash import point
@@ -13,7 +12,7 @@ from app.infra.postgres import writing
 from app.invoicing.actions import credit_balances, issuing, locks
 from app.invoicing.actions.consolidating import fold
 from app.invoicing.actions.reckoning import reckon_again
-from app.invoicing.errors import InvoiceNotDraft, NumberTaken
+from app.invoicing.errors import InvoiceNotDraft
 from app.invoicing.events import InvoiceSkipped
 from app.invoicing.invoice import Invoice, InvoiceStatus, Party, Presentation
 from app.invoicing.work import FINALIZE
@@ -94,8 +93,7 @@ async def finalize_many(
 
 
 async def _write(connection: asyncpg.Connection, scope: Scope, issued: Sequence[Invoice]) -> None:
-    given = [invoice.number for invoice in issued]
-    try:
+    with issuing.numbers_free(issued):
         await connection.execute(
             _ISSUE,
             scope.tenant_id,
@@ -103,7 +101,7 @@ async def _write(connection: asyncpg.Connection, scope: Scope, issued: Sequence[
             issued[0].issued_at,
             _json(issued[0].seller),
             [invoice.id for invoice in issued],
-            given,
+            [invoice.number for invoice in issued],
             [invoice.due_at for invoice in issued],
             [_json(invoice.bill_to) for invoice in issued],
             [_json(invoice.presentation) for invoice in issued],
@@ -111,8 +109,6 @@ async def _write(connection: asyncpg.Connection, scope: Scope, issued: Sequence[
             [invoice.totals.credited for invoice in issued],
             [invoice.totals.amount_due for invoice in issued],
         )
-    except UniqueViolationError as error:
-        raise NumberTaken(f"between {given[0]} and {given[-1]}") from error
 
 
 async def _skip(

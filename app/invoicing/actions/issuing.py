@@ -2,10 +2,12 @@
 it is from and to, what credits pay, and a number."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import asyncpg
+from asyncpg import UniqueViolationError
 
 from app.customers import reads as customers
 from app.customers.customer import Customer
@@ -14,6 +16,7 @@ from app.invoicing import parties
 from app.invoicing.actions import credit_balances, numbers
 from app.invoicing.actions.headings import headings_of, subscribers_of
 from app.invoicing.credit_note import Application
+from app.invoicing.errors import NumberTaken
 from app.invoicing.events import InvoiceEvent, InvoiceFinalized, InvoicePaid
 from app.invoicing.invoice import Invoice, InvoiceLine, InvoiceStatus, Party, Subscriber
 from app.invoicing.work import PRINT
@@ -22,6 +25,8 @@ from app.kernel.scope import Actor, Scope
 from app.tenants import audit
 from app.tenants.reads import environments, tenants
 from app.tenants.settings import EnvironmentSettings, InvoiceSettings
+
+_NUMBERS = "invoices_number"  # the constraint
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,17 @@ async def numbered(
     ]
     given = await numbers.take(connection, scope, prefixes, settings=settings, at=at)
     return [replace(each, number=number) for each, number in zip(invoices, given, strict=True)]
+
+
+@contextmanager
+def numbers_free(issued: Sequence[Invoice]) -> Iterator[None]:
+    """Around the statement that writes their numbers. Raises: NumberTaken."""
+    try:
+        yield
+    except UniqueViolationError as error:
+        if error.constraint_name != _NUMBERS:
+            raise
+        raise NumberTaken(f"between {issued[0].number} and {issued[-1].number}") from error
 
 
 async def announce(scope: Scope, issued: Sequence[Invoice], *, by: Actor) -> None:
